@@ -1,0 +1,145 @@
+// Package redistest runs real redis-server processes for tests: every promise
+// that geogate makes about Redis is checked against Redis itself, not against
+// an imitation of it. A missing redis-server fails the test that wanted one;
+// `make test` installs it on Debian.
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// startTimeout bounds how long a redis-server may take until it answers.
+const startTimeout = 10 * time.Second
+
+// Server is one redis-server process on a loopback port of its own. Its
+// methods are for the goroutine of the test that started it.
+type Server struct {
+	Addr string // host:port; stays the same over Stop and Restart
+
+	dir  string
+	args []string
+	cmd  *exec.Cmd
+	log  bytes.Buffer
+}
+
+// Start runs a redis-server that keeps nothing on disk, with args appended to
+// its command line (such as "--maxmemory", "3mb"), and stops it when the test
+// ends.
+func Start(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		tb.Fatal("redis-server is not on the PATH: run the tests by `make test`, which installs it on Debian")
+	}
+	s := &Server{Addr: freeAddr(tb), dir: tb.TempDir(), args: args}
+	tb.Cleanup(s.kill)
+	s.Restart(tb)
+	return s
+}
+
+// Client returns a client of the server, closed when the test ends.
+func (s *Server) Client(tb testing.TB) *redis.Client {
+	tb.Helper()
+	client := redis.NewClient(&redis.Options{
+		Addr:                  s.Addr,
+		ContextTimeoutEnabled: true,
+		DisableIdentity:       true,
+	})
+	tb.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// Stop ends the process at once, as a crash would. What a server without
+// persistence held is gone.
+func (s *Server) Stop() { s.kill() }
+
+// Restart starts the process again on the same port after Stop.
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	_, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	args := append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir,
+		"--save", "", "--appendonly", "no", "--daemonize", "no",
+	}, s.args...)
+	s.log.Reset()
+	s.cmd = exec.Command("redis-server", args...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	// A test binary that dies must not leave its servers behind.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		tb.Fatalf("start redis-server: %v", err)
+	}
+	if err := s.awaitReady(); err != nil {
+		s.kill()
+		tb.Fatalf("redis-server %v: %v\n%s", args, err, s.log.String())
+	}
+}
+
+// Pause stops the process without ending it (SIGSTOP): connections stay open
+// and nothing answers. Resume lets it go on.
+func (s *Server) Pause(tb testing.TB) { s.signal(tb, syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (s *Server) Resume(tb testing.TB) { s.signal(tb, syscall.SIGCONT) }
+
+func (s *Server) signal(tb testing.TB, sig syscall.Signal) {
+	tb.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		tb.Fatalf("signal redis-server: %v", err)
+	}
+}
+
+func (s *Server) kill() {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+func (s *Server) awaitReady() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	client := redis.NewClient(&redis.Options{Addr: s.Addr, DisableIdentity: true, MaxRetries: -1})
+	defer func() { _ = client.Close() }()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := client.Ping(ctx).Err()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("no answer within %s: %w", startTimeout, err)
+		}
+	}
+}
+
+// freeAddr returns a loopback address that nothing listened on a moment ago.
+func freeAddr(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+}
