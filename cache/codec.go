@@ -1,0 +1,172 @@
+package cache
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"time"
+
+	"github.com/klauspost/compress/s2"
+)
+
+// An encoded entry is
+//
+//	version  1 byte
+//	flags    1 byte
+//	numbers  status, stored at (unix nanoseconds), fresh, stale (nanoseconds),
+//	         generation: varints
+//	texts    key, content type, provider, outcome, ETag: length and bytes
+//	body     the rest, an s2 block if flagCompressed is set
+//	checksum 4 bytes, CRC-32C of everything before it
+//
+// A change of any of it takes a new version: what another version wrote reads
+// as a miss, in both directions, so releases can run side by side.
+const (
+	codecVersion   = 1
+	flagCompressed = 1 << 0
+
+	checksumSize = 4
+	// maxDecodedBody bounds what a value in Redis can make a process
+	// allocate. It is far above the cap on upstream bodies.
+	maxDecodedBody = 64 << 20
+)
+
+// errForeign: the value was written by another version of the encoding.
+// errCorrupt: it is no value of this encoding at all. Both are misses.
+var (
+	errForeign = errors.New("entry of another encoding version")
+	errCorrupt = errors.New("corrupt entry")
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// record is what is stored in Redis under one key.
+type record struct {
+	key        string
+	generation uint64
+	entry      Entry
+}
+
+func (r *record) encode() []byte {
+	e := &r.entry
+	size := 2 + 5*binary.MaxVarintLen64 + 5*binary.MaxVarintLen64 +
+		len(r.key) + len(e.ContentType) + len(e.Provider) + len(e.Outcome) + len(e.ETag) +
+		s2.MaxEncodedLen(len(e.Body)) + checksumSize
+	b := make([]byte, 0, size)
+	b = append(b, codecVersion, 0)
+	b = binary.AppendVarint(b, int64(e.Status))
+	b = binary.AppendVarint(b, e.StoredAt.UnixNano())
+	b = binary.AppendVarint(b, int64(e.Fresh))
+	b = binary.AppendVarint(b, int64(e.Stale))
+	b = binary.AppendUvarint(b, r.generation)
+	for _, s := range [...]string{r.key, e.ContentType, e.Provider, e.Outcome, e.ETag} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	head := len(b)
+	packed := s2.EncodeBetter(b[head:cap(b)-checksumSize], e.Body)
+	if len(packed) < len(e.Body) {
+		b[1] = flagCompressed
+		b = b[:head+len(packed)]
+	} else {
+		b = append(b[:head], e.Body...)
+	}
+	return sealed(b)
+}
+
+// sealed appends the checksum of b to it.
+func sealed(b []byte) []byte {
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// decode reads what encode wrote. The result shares no memory with b.
+func decode(b []byte) (record, error) {
+	if len(b) == 0 {
+		return record{}, errCorrupt
+	}
+	if b[0] != codecVersion {
+		return record{}, errForeign
+	}
+	if len(b) < 2+checksumSize {
+		return record{}, errCorrupt
+	}
+	b, sum := b[:len(b)-checksumSize], binary.LittleEndian.Uint32(b[len(b)-checksumSize:])
+	if crc32.Checksum(b, castagnoli) != sum {
+		return record{}, errCorrupt
+	}
+	flags := b[1]
+	d := decoder{rest: b[2:]}
+	var r record
+	r.entry.Status = int(d.varint())
+	r.entry.StoredAt = time.Unix(0, d.varint()).UTC()
+	r.entry.Fresh = time.Duration(d.varint())
+	r.entry.Stale = time.Duration(d.varint())
+	r.generation = d.uvarint()
+	r.key = d.text()
+	r.entry.ContentType = d.text()
+	r.entry.Provider = d.text()
+	r.entry.Outcome = d.text()
+	r.entry.ETag = d.text()
+	if d.failed || flags&^flagCompressed != 0 {
+		return record{}, errCorrupt
+	}
+	body, err := decodeBody(d.rest, flags)
+	if err != nil {
+		return record{}, err
+	}
+	r.entry.Body = body
+	return r, nil
+}
+
+func decodeBody(b []byte, flags byte) ([]byte, error) {
+	if flags&flagCompressed == 0 {
+		return append(make([]byte, 0, len(b)), b...), nil
+	}
+	n, err := s2.DecodedLen(b)
+	if err != nil || n > maxDecodedBody {
+		return nil, errCorrupt
+	}
+	body, err := s2.Decode(make([]byte, 0, n), b)
+	if err != nil {
+		return nil, errCorrupt
+	}
+	return body, nil
+}
+
+// decoder takes fields off the front of rest and remembers the first failure,
+// so that its caller checks once.
+type decoder struct {
+	rest   []byte
+	failed bool
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.rest)
+	d.skip(n)
+	return v
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.rest)
+	d.skip(n)
+	return v
+}
+
+func (d *decoder) text() string {
+	n := d.uvarint()
+	if n > uint64(len(d.rest)) {
+		d.failed = true
+		return ""
+	}
+	s := string(d.rest[:n])
+	d.rest = d.rest[n:]
+	return s
+}
+
+func (d *decoder) skip(n int) {
+	if n <= 0 {
+		d.failed, d.rest = true, nil
+		return
+	}
+	d.rest = d.rest[n:]
+}

@@ -1,0 +1,101 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"strconv"
+	"time"
+)
+
+// Entry is one answer. A [Fill] makes it and hands it over: from then on
+// neither side may change it, Body included, because the same Entry is given
+// to every caller.
+type Entry struct {
+	Status      int
+	ContentType string
+	Body        []byte
+	Provider    string // who answered; the scope of [Cache.PurgeProvider]
+	Outcome     string // what kind of answer; the scope of [Cache.PurgeOutcome]
+
+	// StoredAt is when the answer was obtained, in UTC; the cache sets it
+	// when a fill left it zero.
+	StoredAt time.Time
+	// Fresh is how long from StoredAt the answer counts as new; an Entry with
+	// none is not stored.
+	Fresh time.Duration
+	// Stale is how long after Fresh the answer may still be served while a
+	// new one is fetched or cannot be had. Fresh+Stale is the whole life: the
+	// caller keeps it within what the provider's terms allow, and the cache
+	// keeps nothing longer.
+	Stale time.Duration
+	// ETag is a strong validator, quotes included. It is made from the
+	// content, so it is the same in every process; a fill leaves it empty.
+	ETag string
+	// NoStore forbids keeping the answer in any layer.
+	NoStore bool
+}
+
+// life is how long after StoredAt the entry may be served at all.
+func (e *Entry) life() time.Duration { return e.Fresh + max(e.Stale, 0) }
+
+// age is how old the entry is. Clocks of two processes differ: an entry from
+// the future is new.
+func (e *Entry) age(now time.Time) time.Duration { return max(now.Sub(e.StoredAt), 0) }
+
+func (e *Entry) fresh(now time.Time) bool { return e.age(now) < e.Fresh }
+func (e *Entry) alive(now time.Time) bool { return e.age(now) < e.life() }
+
+// storable reports whether any layer may keep the entry.
+func (e *Entry) storable() bool { return !e.NoStore && e.Fresh > 0 }
+
+// complete fills in what a fill leaves to the cache.
+func (e *Entry) complete(now time.Time) {
+	if e.StoredAt.IsZero() {
+		e.StoredAt = now
+	}
+	// Only wall time survives Redis; keeping the monotonic part would make
+	// the same entry age differently in two processes.
+	e.StoredAt = e.StoredAt.Round(0).UTC()
+	if e.ETag == "" {
+		e.ETag = strongETag(e)
+	}
+}
+
+// strongETag hashes everything that a client could tell two answers apart by.
+func strongETag(e *Entry) string {
+	h := sha256.New()
+	h.Write(strconv.AppendInt(nil, int64(e.Status), 10))
+	h.Write([]byte{0})
+	h.Write([]byte(e.ContentType))
+	h.Write([]byte{0})
+	h.Write(e.Body)
+	var sum [sha256.Size]byte
+	return `"` + base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0])[:16]) + `"`
+}
+
+// Purpose says on whose behalf a fill runs, so that it can take its place in
+// the queue for the upstream.
+type Purpose int
+
+const (
+	// Foreground: somebody waits for the answer.
+	Foreground Purpose = iota
+	// Refresh: the answer renews one that is still being served.
+	Refresh
+)
+
+// String returns the name used in logs.
+func (p Purpose) String() string {
+	if p == Refresh {
+		return "refresh"
+	}
+	return "foreground"
+}
+
+// Fill obtains the answer for the key it was passed with. It may be called
+// after the Get that passed it has returned (for a caller that gave up, and
+// for refreshes), so it must not use anything that ends with the request;
+// its own ctx carries the values of that request's context but neither its
+// cancellation nor its deadline. Any error means that nothing is stored.
+type Fill func(ctx context.Context, p Purpose) (Entry, error)

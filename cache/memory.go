@@ -1,0 +1,92 @@
+package cache
+
+import (
+	"math"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// memoryLayer holds answers ready to be written, weighed in bytes of key and
+// body. A nil *memoryLayer is a layer that is turned off: it holds nothing.
+type memoryLayer struct {
+	cache *otter.Cache[string, *item]
+}
+
+func newMemoryLayer(maxBytes int64, now func() time.Time) *memoryLayer {
+	if maxBytes <= 0 {
+		return nil
+	}
+	return &memoryLayer{cache: otter.Must(&otter.Options[string, *item]{
+		MaximumWeight: uint64(maxBytes),
+		Weigher:       weigh,
+		Clock:         memoryClock{now},
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, *item]) time.Duration {
+			return max(e.Value.life()-e.Value.age(now()), 1)
+		}),
+	})}
+}
+
+func weigh(key string, it *item) uint32 {
+	return uint32(min(len(key)+len(it.Body), math.MaxUint32))
+}
+
+// get returns a live item.
+func (m *memoryLayer) get(key string, now time.Time) *item {
+	if m == nil {
+		return nil
+	}
+	it, ok := m.cache.GetIfPresent(key)
+	if !ok || !it.alive(now) {
+		return nil
+	}
+	return it
+}
+
+// put makes it the item of its key.
+func (m *memoryLayer) put(key string, it *item) {
+	if m != nil {
+		m.cache.Set(key, it)
+	}
+}
+
+// adopt is put for an item read from Redis: it yields to a newer one, because
+// a fill may have stored that in both layers since the read.
+func (m *memoryLayer) adopt(key string, it *item) {
+	if m == nil {
+		return
+	}
+	m.cache.Compute(key, func(old *item, found bool) (*item, otter.ComputeOp) {
+		if found && old.StoredAt.After(it.StoredAt) {
+			return old, otter.CancelOp
+		}
+		return it, otter.WriteOp
+	})
+}
+
+func (m *memoryLayer) drop(key string) {
+	if m != nil {
+		m.cache.Invalidate(key)
+	}
+}
+
+// tidy removes expired entries; Run calls it, so that the layer needs no
+// goroutine of its own.
+func (m *memoryLayer) tidy() {
+	if m != nil {
+		m.cache.CleanUp()
+	}
+}
+
+func (m *memoryLayer) size() (entries int, bytes uint64) {
+	if m == nil {
+		return 0, 0
+	}
+	return m.cache.EstimatedSize(), m.cache.WeightedSize()
+}
+
+// memoryClock gives the layer the cache's own clock, and no ticks.
+type memoryClock struct{ now func() time.Time }
+
+func (c memoryClock) NowNano() int64                    { return c.now().UnixNano() }
+func (memoryClock) Tick(time.Duration) <-chan time.Time { return nil }

@@ -1,0 +1,164 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+	"github.com/sony/gobreaker/v2"
+)
+
+// errRedisSkipped: Redis was not asked, because it did not answer lately or
+// because the request has spent its share of time on it.
+var errRedisSkipped = errors.New("redis skipped")
+
+const (
+	// After so many failures in a row a Redis node counts as down …
+	breakerFailures = 3
+	// … and is left alone for so long, before one call tries it again.
+	breakerPause = time.Second
+)
+
+// redisLayer is the cache's one way to Redis. Every command goes through do,
+// which keeps the time limits and leaves a dead node alone. A failure here is
+// never the failure of a Get.
+type redisLayer struct {
+	rdb     redis.UniversalClient
+	prefix  string
+	log     zerolog.Logger
+	observe func(op string, d time.Duration, err error)
+	stats   *counters
+
+	breakers sync.Map // address of the node (empty outside a cluster) → *gobreaker.CircuitBreaker[struct{}]
+}
+
+// allowance is what is left of the time that one request may spend on Redis.
+// It belongs to one goroutine.
+type allowance struct{ left time.Duration }
+
+// do runs one round trip concerning key within what is left of a, and
+// reports errRedisSkipped if it was not tried.
+func (r *redisLayer) do(ctx context.Context, a *allowance, op, key string, f func(ctx context.Context) error) error {
+	if a.left <= 0 {
+		return errRedisSkipped
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.left)
+	defer cancel()
+	breaker := r.breaker(r.node(ctx, key))
+	_, err := breaker.Execute(func() (struct{}, error) {
+		start := time.Now()
+		err := f(ctx)
+		took := time.Since(start)
+		a.left -= took
+		r.stats.redisCalls.Add(1)
+		r.stats.redisNanos.Add(int64(took))
+		if !answered(err) {
+			r.stats.redisErrors.Add(1)
+		}
+		if r.observe != nil {
+			r.observe(op, took, err)
+		}
+		return struct{}{}, err
+	})
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return errRedisSkipped
+	}
+	return err
+}
+
+// node names the cluster node that serves key. In a cluster one dead node
+// must not keep the cache from the others, so each has a breaker of its own.
+func (r *redisLayer) node(ctx context.Context, key string) string {
+	cluster, ok := r.rdb.(*redis.ClusterClient)
+	if !ok {
+		return ""
+	}
+	node, err := cluster.MasterForKey(ctx, key)
+	if err != nil {
+		return ""
+	}
+	return node.Options().Addr
+}
+
+func (r *redisLayer) breaker(node string) *gobreaker.CircuitBreaker[struct{}] {
+	if b, ok := r.breakers.Load(node); ok {
+		return b.(*gobreaker.CircuitBreaker[struct{}])
+	}
+	b, _ := r.breakers.LoadOrStore(node, gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+		Name:         node,
+		Timeout:      breakerPause,
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
+		IsSuccessful: answered,
+		// A caller that went away says nothing about Redis.
+		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
+		OnStateChange: func(node string, from, to gobreaker.State) {
+			switch {
+			case to == gobreaker.StateOpen && from == gobreaker.StateClosed:
+				r.log.Warn().Str("node", node).Msg("redis does not answer, cache goes on without it")
+			case to == gobreaker.StateClosed:
+				r.log.Info().Str("node", node).Msg("redis answers again")
+			}
+		},
+	}))
+	return b.(*gobreaker.CircuitBreaker[struct{}])
+}
+
+// answered reports whether Redis did its part: an error reply that is about
+// one command (out of memory, read-only) comes from a server that is there;
+// one that says it serves nobody counts as no answer.
+func answered(err error) bool {
+	if err == nil || errors.Is(err, redis.Nil) {
+		return true
+	}
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		return false
+	}
+	return !redis.IsLoadingError(err) && !redis.IsClusterDownError(err) && !redis.IsMasterDownError(err) &&
+		!redis.IsMaxClientsError(err) && !redis.IsAuthError(err)
+}
+
+// read returns the record of key, nil if there is none that can be used, and
+// an error only if Redis could not be asked.
+func (r *redisLayer) read(ctx context.Context, a *allowance, key string) (*record, error) {
+	n := r.names(key)
+	var value []byte
+	err := r.do(ctx, a, "get", n.entry, func(ctx context.Context) (err error) {
+		value, err = r.rdb.Get(ctx, n.entry).Bytes()
+		return err
+	})
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return r.open(key, value), nil
+}
+
+// open decodes the value found in the place of key, nil if it is of no use.
+func (r *redisLayer) open(key string, value []byte) *record {
+	rec, err := decode(value)
+	switch {
+	case errors.Is(err, errCorrupt):
+		r.stats.corrupt.Add(1)
+		r.log.Warn().Str("hash", Hash(key)).Msg("corrupt cache entry ignored")
+		return nil
+	case err != nil, rec.key != key:
+		return nil
+	}
+	return &rec
+}
+
+// store writes the record for what is left of its life.
+func (r *redisLayer) store(ctx context.Context, a *allowance, rec *record, now time.Time) error {
+	n := r.names(rec.key)
+	value := rec.encode()
+	left := rec.entry.life() - rec.entry.age(now)
+	return r.do(ctx, a, "set", n.entry, func(ctx context.Context) error {
+		return r.rdb.Set(ctx, n.entry, value, max(left, time.Millisecond)).Err()
+	})
+}

@@ -1,0 +1,83 @@
+package cache
+
+import (
+	"strconv"
+	"time"
+)
+
+// Class says how an answer was come by; the values go on the wire as X-Cache.
+type Class string
+
+const (
+	// Hit: fresh, from a layer of the cache.
+	Hit Class = "HIT"
+	// Miss: obtained by a fill, by this call or by one it waited for.
+	Miss Class = "MISS"
+	// Stale: past its freshness, served while a new one is fetched or because
+	// none could be had.
+	Stale Class = "STALE"
+	// Bypass: obtained by a fill and not stored, because the request or the
+	// answer forbids it.
+	Bypass Class = "BYPASS"
+)
+
+// The layers an answer can come from.
+const (
+	LayerMemory = "memory"
+	LayerRedis  = "redis"
+)
+
+// Result is an answer and how it was come by. The Entry is shared: read only.
+type Result struct {
+	*Entry
+	Class Class
+	// Layer is where a Hit or Stale answer was found, else empty.
+	Layer string
+	// Collapsed: the answer is that of a fill which another call, in this
+	// process or in another one, had begun.
+	Collapsed bool
+	// Stored: at least one layer holds the answer now.
+	Stored bool
+	// Age is how long ago the answer was obtained.
+	Age time.Duration
+	// Cause is the error of the fill in whose stead a Stale answer is
+	// served; nil when nothing failed.
+	Cause error
+
+	item *item
+}
+
+// ContentTypeHeader, ETagHeader and ContentLengthHeader are ready-made values
+// for an http.Header, so that writing a hit costs no allocation. They are
+// shared: read only.
+func (r *Result) ContentTypeHeader() []string { return r.item.header[0:1:1] }
+
+// ETagHeader: see ContentTypeHeader.
+func (r *Result) ETagHeader() []string { return r.item.header[1:2:2] }
+
+// ContentLengthHeader: see ContentTypeHeader.
+func (r *Result) ContentLengthHeader() []string { return r.item.header[2:3:3] }
+
+// item is an entry as the memory layer holds it, with what is worked out once.
+type item struct {
+	Entry
+	header [3]string // content type, ETag, content length
+}
+
+func newItem(e Entry) *item {
+	return &item{Entry: e, header: [3]string{e.ContentType, e.ETag, strconv.Itoa(len(e.Body))}}
+}
+
+// result describes a fresh or stale item found in layer.
+func (it *item) result(now time.Time, layer string) Result {
+	r := Result{Entry: &it.Entry, Class: Hit, Layer: layer, Stored: true, Age: it.age(now), item: it}
+	if !it.fresh(now) {
+		r.Class = Stale
+	}
+	return r
+}
+
+// filled describes an item that a fill has just made.
+func (it *item) filled(class Class, now time.Time) Result {
+	return Result{Entry: &it.Entry, Class: class, Age: it.age(now), item: it}
+}

@@ -1,0 +1,83 @@
+package cache
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Stats is what a Cache has counted since it was made; every count only
+// grows. Get calls are counted once each, by class.
+type Stats struct {
+	HitsMemory, HitsRedis   uint64 // Hit, by layer
+	StaleMemory, StaleRedis uint64 // Stale, by layer
+	Misses                  uint64 // Miss, those that shared a fill included
+	Bypasses                uint64 // Bypass
+	NotCached               uint64 // ended in ErrNotCached
+	Errors                  uint64 // ended in any other error
+
+	Collapsed    uint64 // answered by a fill that another call had begun
+	Fills        uint64 // fills that ended, refreshes included
+	FillErrors   uint64 // … of them, with an error
+	FillPanics   uint64 // … of them, with a panic
+	CorruptReads uint64 // values in Redis that were damaged
+
+	RedisCalls  uint64        // round trips tried
+	RedisErrors uint64        // … of them, without a usable answer
+	RedisTime   time.Duration // time spent in them
+
+	MemoryEntries int    // present number of entries in the memory layer
+	MemoryBytes   uint64 // their keys and bodies
+}
+
+type counters struct {
+	hitsMemory, hitsRedis, staleMemory, staleRedis atomic.Uint64
+	misses, bypasses, notCached, errors            atomic.Uint64
+	collapsed, fills, fillErrors, fillPanics       atomic.Uint64
+	corrupt, redisCalls, redisErrors               atomic.Uint64
+	redisNanos                                     atomic.Int64
+}
+
+// Stats returns the present counts. It may be called at any time.
+func (c *Cache) Stats() Stats {
+	n := &c.stats
+	s := Stats{
+		HitsMemory: n.hitsMemory.Load(), HitsRedis: n.hitsRedis.Load(),
+		StaleMemory: n.staleMemory.Load(), StaleRedis: n.staleRedis.Load(),
+		Misses: n.misses.Load(), Bypasses: n.bypasses.Load(),
+		NotCached: n.notCached.Load(), Errors: n.errors.Load(),
+		Collapsed: n.collapsed.Load(), Fills: n.fills.Load(),
+		FillErrors: n.fillErrors.Load(), FillPanics: n.fillPanics.Load(),
+		CorruptReads: n.corrupt.Load(), RedisCalls: n.redisCalls.Load(),
+		RedisErrors: n.redisErrors.Load(), RedisTime: time.Duration(n.redisNanos.Load()),
+	}
+	s.MemoryEntries, s.MemoryBytes = c.memory.size()
+	return s
+}
+
+// count books one ended Get.
+func (n *counters) count(r *Result) {
+	switch r.Class {
+	case Hit, Stale:
+		n.countCached(r)
+	case Miss:
+		n.misses.Add(1)
+	case Bypass:
+		n.bypasses.Add(1)
+	}
+	if r.Collapsed {
+		n.collapsed.Add(1)
+	}
+}
+
+func (n *counters) countCached(r *Result) {
+	switch {
+	case r.Class == Hit && r.Layer == LayerMemory:
+		n.hitsMemory.Add(1)
+	case r.Class == Hit:
+		n.hitsRedis.Add(1)
+	case r.Layer == LayerMemory:
+		n.staleMemory.Add(1)
+	default:
+		n.staleRedis.Add(1)
+	}
+}
