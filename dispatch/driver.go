@@ -1,0 +1,124 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"geogate/internal/geo"
+)
+
+// DriverState is what a driver is doing.
+type DriverState string
+
+// The states of a driver. Only available ones are candidates.
+const (
+	Offline   DriverState = "offline" // not heard of for DriverTTL
+	Available DriverState = "available"
+	Reserved  DriverState = "reserved" // for a ride that was offered
+	Busy      DriverState = "busy"     // with a matched ride
+)
+
+// Driver is what is known of a driver.
+type Driver struct {
+	ID      string
+	Region  string
+	Point   geo.Point
+	State   DriverState
+	Vehicle string
+	Tags    []string
+	SeenAt  time.Time // when the last position arrived
+	RideID  string    // of a reserved or busy driver
+}
+
+// Driver returns what is known of a driver, as he is now. An empty region means any:
+// the default one first, then where he was last heard of.
+// Errors: InputError, ErrNotFound, ErrUnavailable.
+func (e *Engine) Driver(ctx context.Context, region, id string) (Driver, error) {
+	found, err := e.drivers(ctx, region, id)
+	if err != nil {
+		return Driver{}, fmt.Errorf("read driver: %w", err)
+	}
+	best := found[0]
+	for _, d := range found[1:] {
+		if best.Region != DefaultRegion && d.SeenAt.After(best.SeenAt) {
+			best = d
+		}
+	}
+	return best, nil
+}
+
+// DeleteDriver erases what is known of a driver, in the region or, if that is empty,
+// in all. Errors: InputError, ErrNotFound, ErrDriverEngaged while the driver is
+// reserved or busy, ErrUnavailable.
+func (e *Engine) DeleteDriver(ctx context.Context, region, id string) error {
+	found, err := e.drivers(ctx, region, id)
+	if err != nil {
+		return fmt.Errorf("delete driver: %w", err)
+	}
+	for _, d := range found {
+		answer, err := e.run(ctx, forgetScript, d.Region, id)
+		if err != nil {
+			return fmt.Errorf("delete driver: %w", err)
+		}
+		switch answer.code {
+		case "ok", "not_found": // somebody else was faster
+		default:
+			_, err := answer.rideOrRefusal()
+			return fmt.Errorf("delete driver: %w", err)
+		}
+	}
+	return nil
+}
+
+// drivers looks a driver up in one region or in all, and returns at least one.
+func (e *Engine) drivers(ctx context.Context, region, id string) ([]Driver, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	regions := []string{region}
+	if region == "" {
+		var err error
+		if regions, err = e.allRegions(ctx); err != nil {
+			return nil, err
+		}
+	} else if err := checkRegion(region); err != nil {
+		return nil, err
+	}
+	calls := make([]call, len(regions))
+	for i, region := range regions {
+		calls[i] = call{region, []any{id}}
+	}
+	replies, err := e.runAll(ctx, driverScript, calls)
+	if err != nil {
+		return nil, err
+	}
+	var found []Driver
+	for i, r := range replies {
+		if r.code == "not_found" {
+			continue
+		}
+		d, err := newRecord(id, r.strings(0)).driver(regions[i])
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, d)
+	}
+	if len(found) == 0 {
+		return nil, ErrNotFound
+	}
+	return found, nil
+}
+
+func (r *record) driver(region string) (Driver, error) {
+	d := Driver{
+		ID: r.id, Region: region,
+		Point:   r.point(),
+		State:   DriverState(r.fields["state"]),
+		Vehicle: r.fields["vehicle"],
+		Tags:    decodeTags(r.fields["tags"]),
+		SeenAt:  r.time("seen"),
+		RideID:  r.fields["ride"],
+	}
+	return d, r.err
+}

@@ -1,0 +1,156 @@
+// Package dispatch finds a driver for a ride, once. It keeps the positions of
+// drivers, searches them for riders who wait, and promises that no driver is given
+// to two rides and that every acknowledged ride reaches exactly one end, with any
+// number of processes and whichever of them dies.
+//
+// All state is in Redis; every transition of a ride or driver is one Lua script
+// that checks it, carries it out and appends the event that tells of it. DESIGN.md
+// has the states, the keys and the argument why that holds, and what it does not
+// cover: an asynchronous failover of Redis can lose acknowledged writes.
+package dispatch
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	mathrand "math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+)
+
+// Limits that are not configured.
+const (
+	// opTimeout bounds one call to Redis whatever the client's own limits are, so
+	// that callers learn within two seconds that it is down.
+	opTimeout = 1500 * time.Millisecond
+	// lease is how long a worker may keep a due ride before others take it over.
+	lease = 5 * time.Second
+	// renewEvery is how old leases may grow before a worker prolongs them.
+	renewEvery = 1500 * time.Millisecond
+	// pollAtMost is the longest pause between two looks at the due set.
+	pollAtMost = time.Second
+	// tsAhead is how far a position's ts may lie in the future. One wrong unit or
+	// year would otherwise lock out every later position of the driver.
+	tsAhead = 24 * time.Hour
+
+	channel    = "geogate:dispatch"
+	regionsKey = "geogate:regions"
+	maxRegions = 256
+)
+
+// Config adjusts an Engine. Zero values mean the defaults given; all processes on
+// one Redis must use the same values.
+type Config struct {
+	Timeout     time.Duration // how long a ride may search; 4 min
+	Interval    time.Duration // pause between two attempts of a ride, ±20 %; 2 s
+	RadiiM      []float64     // expanding search radii in metres, ascending; 1000, 2000, 5000
+	OfferTTL    time.Duration // how long a driver may answer an offer; 0: the nearest is assigned at once
+	DriverTTL   time.Duration // a driver not heard of for so long is no candidate; 60 s
+	MaxPerRider int           // live rides of one rider and region; 3
+	MaxRides    int           // live rides in a region; 100000
+	Retention   time.Duration // how long ended rides, their idempotency keys and offline drivers stay readable; 24 h
+	RideTTL     time.Duration // a matched ride is completed by the clock after so long; 4 h
+	StreamLen   int           // events kept per region, about; 50000 (some 5 MB)
+
+	// Emit receives every event of every region, in order, at least once, from one
+	// process at a time. An error makes it come again. nil: events stay in the stream.
+	Emit EmitFunc
+	// Log receives what Run has to say; the zero value discards it.
+	Log zerolog.Logger
+}
+
+// Engine is the dispatcher. Its methods may be called concurrently, with or without
+// Run: without, rides get their first attempt and those that a driver's arrival
+// brings, and Wait polls.
+type Engine struct {
+	rdb    redis.UniversalClient
+	cfg    Config
+	worker string // names this engine in leases
+	static string // the part of the scripts' configuration that never changes
+	hub    hub
+
+	mu      sync.Mutex
+	regions map[string]bool // known to be registered, or about to be
+}
+
+// New returns an engine on rdb. It starts nothing and does not call Redis.
+func New(rdb redis.UniversalClient, cfg Config) *Engine {
+	orDuration(&cfg.Timeout, 4*time.Minute)
+	orDuration(&cfg.Interval, 2*time.Second)
+	orDuration(&cfg.DriverTTL, time.Minute)
+	orDuration(&cfg.Retention, 24*time.Hour)
+	orDuration(&cfg.RideTTL, 4*time.Hour)
+	if len(cfg.RadiiM) == 0 {
+		cfg.RadiiM = []float64{1000, 2000, 5000}
+	}
+	if cfg.MaxPerRider == 0 {
+		cfg.MaxPerRider = 3
+	}
+	if cfg.MaxRides == 0 {
+		cfg.MaxRides = 100_000
+	}
+	if cfg.StreamLen == 0 {
+		cfg.StreamLen = 50_000
+	}
+	static, err := json.Marshal(map[string]any{
+		"channel":       channel,
+		"driver_ttl":    cfg.DriverTTL.Milliseconds(),
+		"max_per_rider": cfg.MaxPerRider,
+		"max_rides":     cfg.MaxRides,
+		"offer_ttl":     cfg.OfferTTL.Milliseconds(),
+		"radii":         growingRadii(cfg.RadiiM),
+		"retention":     cfg.Retention.Milliseconds(),
+		"ride_ttl":      cfg.RideTTL.Milliseconds(),
+		"stream":        cfg.StreamLen,
+		"timeout":       cfg.Timeout.Milliseconds(),
+		"ts_ahead":      tsAhead.Milliseconds(),
+	})
+	if err != nil {
+		// Only a radius that is not a number gets here; configuration checks that.
+		panic(fmt.Sprintf("dispatch: encode configuration: %v", err))
+	}
+	return &Engine{
+		rdb:     rdb,
+		cfg:     cfg,
+		worker:  strings.ToLower(rand.Text()),
+		static:  strings.TrimSuffix(string(static), "}"),
+		hub:     hub{listeners: make(map[string]map[chan struct{}]struct{})},
+		regions: map[string]bool{DefaultRegion: true},
+	}
+}
+
+func orDuration(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}
+
+// scriptConfig renders the configuration for one call. Jitter and randomness come
+// from here because those of Lua in Redis are the same in every run.
+func (e *Engine) scriptConfig() string {
+	next := float64(e.cfg.Interval.Milliseconds()) * (0.8 + 0.4*mathrand.Float64())
+	entropy := ""
+	if e.cfg.OfferTTL > 0 {
+		entropy = rand.Text()
+	}
+	return fmt.Sprintf(`%s,"next":%.0f,"entropy":%q}`, e.static, max(1, next), entropy)
+}
+
+// smallestRadius starts every search, in metres. It is about the distance at which a
+// crowded town has its nearest driver.
+const smallestRadius = 62.5
+
+// growingRadii puts smaller radii, each twice the last, in front of the given ones.
+// They change nothing about who is found; they keep Redis from sorting all drivers of
+// a crowded kilometre to find the nearest.
+func growingRadii(radii []float64) []float64 {
+	var all []float64
+	for r := smallestRadius; r < radii[0]; r *= 2 {
+		all = append(all, r)
+	}
+	return append(all, radii...)
+}

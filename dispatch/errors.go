@@ -1,0 +1,63 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors that callers branch on. Those about one ride are wrapped in a StateError.
+var (
+	// ErrNotFound: no such ride, driver or offer, or not this driver's offer.
+	ErrNotFound = errors.New("not found")
+	// ErrTooLate: the ride's state does not allow it any more; see StateError.
+	ErrTooLate = errors.New("too late")
+	// ErrDriverEngaged: the driver is reserved for a ride or busy with one.
+	ErrDriverEngaged = errors.New("driver is reserved or busy")
+	// ErrUnavailable: Redis is down, slow or refuses writes. Repeating is safe.
+	ErrUnavailable = errors.New("dispatch store unavailable")
+	// ErrRiderCap: the rider has as many live rides as one may.
+	ErrRiderCap = errors.New("too many live rides of this rider")
+	// ErrRideCap: the region has as many live rides as it may.
+	ErrRideCap = errors.New("too many live rides")
+	// ErrKeyReused: the idempotency key came before with a different request.
+	ErrKeyReused = errors.New("idempotency key was used for a different request")
+	// ErrKeyInFlight: another request with the idempotency key is under way.
+	ErrKeyInFlight = errors.New("idempotency key is in use by a request under way")
+	// ErrInvalid: input that must be changed before it is tried again; see InputError.
+	ErrInvalid = errors.New("invalid input")
+)
+
+// StateError is ErrTooLate together with the ride as it is now.
+type StateError struct{ Ride Ride }
+
+func (e *StateError) Error() string {
+	return fmt.Sprintf("ride is %s", e.Ride.State)
+}
+
+// Is makes errors.Is(err, ErrTooLate) hold.
+func (e *StateError) Is(target error) bool { return target == ErrTooLate }
+
+// InputError is ErrInvalid with what is wrong.
+type InputError struct {
+	Code   string // stable and machine-readable, one of the Code constants
+	Detail string // for people, without the offending value
+}
+
+func (e *InputError) Error() string { return e.Detail }
+
+// Is makes errors.Is(err, ErrInvalid) hold.
+func (e *InputError) Is(target error) bool { return target == ErrInvalid }
+
+// Codes of refused input.
+const (
+	CodeInvalidID       = "invalid_id"
+	CodeInvalidPosition = "invalid_position"
+	CodeInvalidTime     = "invalid_ts" // far in the future
+	CodeOlder           = "older"      // a newer position is known; this one has no effect
+	CodeInvalidVehicle  = "invalid_vehicle"
+	CodeInvalidTags     = "invalid_tags"
+	CodeInvalidRegion   = "invalid_region"
+	CodeInvalidRadius   = "invalid_radius"
+	CodeInvalidLimit    = "invalid_limit"
+	CodeInvalidKey      = "invalid_idempotency_key"
+)

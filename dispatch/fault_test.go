@@ -1,0 +1,144 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"geogate/dispatch"
+	"geogate/internal/redistest"
+)
+
+func TestScriptsReload(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+		e := dispatch.New(rdb, dispatch.Config{Interval: 20 * time.Millisecond, Timeout: 300 * time.Millisecond})
+		run(t, e)
+		for range 5 {
+			rdb.ScriptFlush(t.Context())
+			track(t, e, at("1", north(20_000)))
+			ride := request(t, e, santiago)
+			rdb.ScriptFlush(t.Context())
+			reach(t, e, ride.ID, dispatch.Expired)
+		}
+	})
+}
+
+func TestRedisAwayAndBack(t *testing.T) {
+	server := redistest.Start(t)
+	// As main configures it.
+	rdb := redis.NewClient(&redis.Options{
+		Addr: server.Addr, ContextTimeoutEnabled: true, DisableIdentity: true,
+		ReadTimeout: 250 * time.Millisecond, MaxRetries: 1,
+	})
+	t.Cleanup(func() { _ = rdb.Close() })
+	e := dispatch.New(rdb, dispatch.Config{Interval: 50 * time.Millisecond, Timeout: time.Minute})
+	run(t, e)
+	ride := request(t, e, santiago)
+
+	calls := map[string]func(ctx context.Context) error{
+		"Track": func(ctx context.Context) error {
+			_, err := e.Track(ctx, []dispatch.Position{at("1", santiago)})
+			return err
+		},
+		"Nearest": func(ctx context.Context) error {
+			_, err := e.Nearest(ctx, dispatch.NearestQuery{Point: santiago, RadiusM: 1, Limit: 1})
+			return err
+		},
+		"Request": func(ctx context.Context) error {
+			_, err := e.Request(ctx, dispatch.RideRequest{Pickup: santiago})
+			return err
+		},
+		"Ride":   func(ctx context.Context) error { _, err := e.Ride(ctx, ride.ID); return err },
+		"Wait":   func(ctx context.Context) error { _, err := e.Wait(ctx, ride.ID, 1); return err },
+		"Cancel": func(ctx context.Context) error { _, err := e.Cancel(ctx, ride.ID); return err },
+		"Driver": func(ctx context.Context) error { _, err := e.Driver(ctx, "", "1"); return err },
+		"Offers": func(ctx context.Context) error { _, err := e.Offers(ctx, "", "1"); return err },
+		"Stats":  func(ctx context.Context) error { _, err := e.Stats(ctx); return err },
+	}
+	refused := func(fault string) {
+		var group sync.WaitGroup
+		for name, call := range calls {
+			group.Go(func() {
+				started := time.Now()
+				if err := call(t.Context()); !errors.Is(err, dispatch.ErrUnavailable) {
+					t.Errorf("%s while Redis is %s: %v, want unavailable", name, fault, err)
+				}
+				if took := time.Since(started); took > 2*time.Second {
+					t.Errorf("%s while Redis is %s took %s", name, fault, took)
+				}
+			})
+		}
+		group.Wait()
+	}
+	server.Pause(t)
+	refused("hanging")
+	server.Resume(t)
+	if got, err := e.Ride(t.Context(), ride.ID); err != nil || got.State != dispatch.Searching {
+		// Cancel may have reached the server and lost its reply.
+		if got.State != dispatch.Cancelled {
+			t.Errorf("after the pause ride = %+v, %v", got, err)
+		}
+	}
+
+	server.Stop()
+	refused("down")
+	server.Restart(t)
+	// The server comes back empty: what vanished is unknown, the rest works on its own.
+	eventually(t, "dispatch works again", func() bool {
+		_, err := e.Track(t.Context(), []dispatch.Position{at("1", north(20_000))})
+		return err == nil
+	})
+	if _, err := e.Ride(t.Context(), ride.ID); !errors.Is(err, dispatch.ErrNotFound) {
+		t.Errorf("vanished ride: %v, want not found", err)
+	}
+	fresh := request(t, e, santiago)
+	eventually(t, "driver in reach", func() bool {
+		_, err := e.Track(t.Context(), []dispatch.Position{at("1", santiago)})
+		return err == nil
+	})
+	reach(t, e, fresh.ID, dispatch.Matched)
+}
+
+// A full server must refuse a transition as a whole: half of one would leak a driver.
+func TestFullRedisChangesNothing(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := server.Client(t)
+	ctx := t.Context()
+	e := dispatch.New(rdb, dispatch.Config{})
+	track(t, e, at("1", santiago), at("2", north(3000)))
+	matched := request(t, e, santiago)
+	waiting := request(t, e, north(-4000))
+
+	rdb.ConfigSet(ctx, "maxmemory-policy", "noeviction")
+	rdb.ConfigSet(ctx, "maxmemory", "1")
+	if _, err := e.Request(ctx, dispatch.RideRequest{Pickup: santiago}); !errors.Is(err, dispatch.ErrUnavailable) {
+		t.Errorf("Request: %v, want unavailable", err)
+	}
+	if _, err := e.Track(ctx, []dispatch.Position{at("3", santiago)}); !errors.Is(err, dispatch.ErrUnavailable) {
+		t.Errorf("Track: %v, want unavailable", err)
+	}
+	for _, id := range []string{matched.ID, waiting.ID} {
+		if _, err := e.Complete(ctx, id); !errors.Is(err, dispatch.ErrUnavailable) && !errors.Is(err, dispatch.ErrTooLate) {
+			t.Errorf("Complete: %v, want unavailable", err)
+		}
+		if _, err := e.Cancel(ctx, id); !errors.Is(err, dispatch.ErrUnavailable) && !errors.Is(err, dispatch.ErrTooLate) {
+			t.Errorf("Cancel: %v, want unavailable", err)
+		}
+	}
+	rdb.ConfigSet(ctx, "maxmemory", "0")
+	for _, want := range []dispatch.Ride{matched, waiting} {
+		if got, err := e.Ride(ctx, want.ID); err != nil || got.State != want.State || got.Version != want.Version {
+			t.Errorf("ride = %+v, %v, want it unchanged: %+v", got, err, want)
+		}
+	}
+	if d := driver(t, e, "1"); d.State != dispatch.Busy || d.RideID != matched.ID {
+		t.Errorf("driver = %+v, want him with his ride", d)
+	}
+	if got, err := e.Cancel(ctx, waiting.ID); err != nil || got.State != dispatch.Cancelled {
+		t.Errorf("Cancel when there is room again = %+v, %v", got, err)
+	}
+}

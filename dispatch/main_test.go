@@ -1,0 +1,127 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"geogate/dispatch"
+	"geogate/internal/geo"
+	"geogate/internal/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// santiago is where most of these tests take place.
+var santiago = geo.Point{Lat: -33.44262, Lon: -70.63054}
+
+// north returns the point so many metres north of santiago.
+func north(metres float64) geo.Point {
+	return geo.Point{Lat: santiago.Lat + metres/geo.Distance(geo.Point{}, geo.Point{Lat: 1}), Lon: santiago.Lon}
+}
+
+// onEachStore runs a test against a real redis-server and the built-in one.
+func onEachStore(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
+	t.Helper()
+	t.Run("redis", func(t *testing.T) { test(t, redistest.Start(t).Client(t)) })
+	t.Run("miniredis", func(t *testing.T) {
+		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), ContextTimeoutEnabled: true, DisableIdentity: true})
+		t.Cleanup(func() { _ = client.Close() })
+		test(t, client)
+	})
+}
+
+// run starts engines and stops them when the test ends.
+func run(t testing.TB, engines ...*dispatch.Engine) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	for _, e := range engines {
+		group.Go(func() {
+			if err := e.Run(ctx); err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		})
+	}
+	stop = func() {
+		cancel()
+		group.Wait()
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func track(t testing.TB, e *dispatch.Engine, positions ...dispatch.Position) {
+	t.Helper()
+	result, err := e.Track(t.Context(), positions)
+	if err != nil || len(result.Rejected) > 0 {
+		t.Fatalf("Track(%v) = %+v, %v", positions, result, err)
+	}
+}
+
+func at(id string, p geo.Point) dispatch.Position { return dispatch.Position{ID: id, Point: p} }
+
+func request(t testing.TB, e *dispatch.Engine, p geo.Point) dispatch.Ride {
+	t.Helper()
+	ride, err := e.Request(t.Context(), dispatch.RideRequest{Pickup: p})
+	if err != nil {
+		t.Fatalf("Request: %v", err)
+	}
+	return ride
+}
+
+func driver(t testing.TB, e *dispatch.Engine, id string) dispatch.Driver {
+	t.Helper()
+	d, err := e.Driver(t.Context(), "", id)
+	if err != nil {
+		t.Fatalf("Driver(%q): %v", id, err)
+	}
+	return d
+}
+
+// reach waits until the ride is in a state.
+func reach(t testing.TB, e *dispatch.Engine, id string, state dispatch.State) dispatch.Ride {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	ride, err := e.Ride(ctx, id)
+	for err == nil && ride.State != state && !ride.State.Ended() && ctx.Err() == nil {
+		ride, err = e.Wait(ctx, id, ride.Version)
+	}
+	if err != nil || ride.State != state {
+		t.Fatalf("ride = %+v, %v, want it to become %s", ride, err, state)
+	}
+	return ride
+}
+
+// eventually waits until a condition holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(10 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
+}
+
+// stateOf returns the state that a StateError carries, or the error itself.
+func stateOf(err error) string {
+	var state *dispatch.StateError
+	if errors.As(err, &state) {
+		return string(state.Ride.State)
+	}
+	return fmt.Sprint(err)
+}

@@ -1,0 +1,102 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"geogate/internal/geo"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Offer asks a driver whether he takes a ride.
+type Offer struct {
+	ID        string
+	RideID    string
+	DriverID  string
+	Pickup    geo.Point
+	DistanceM float64 // metres from the driver to the pickup when he was asked
+	ExpiresAt time.Time
+}
+
+// Offers returns the offers that a driver may answer now: none or one, since a driver
+// is reserved for one ride at a time. It waits for one until ctx ends, then returns
+// none. An empty region means DefaultRegion. Errors: InputError, ErrUnavailable; an
+// unknown driver has no offers, and may be waiting before his first position.
+func (e *Engine) Offers(ctx context.Context, region, driver string) ([]Offer, error) {
+	region = orDefault(region)
+	if err := checkRegion(region); err != nil {
+		return nil, fmt.Errorf("read offers: %w", err)
+	}
+	if err := checkID(driver); err != nil {
+		return nil, fmt.Errorf("read offers: %w", err)
+	}
+	var offers []Offer
+	err := e.await(ctx, driverTopic(region, driver), func() (bool, error) {
+		answer, err := e.run(ctx, offersScript, region, driver)
+		if err != nil || len(answer.values) < 2 {
+			return false, err
+		}
+		id, _ := answer.values[0].(string)
+		offer, err := newRecord(id, answer.strings(1)).offer()
+		if err != nil {
+			return false, err
+		}
+		offers = []Offer{offer}
+		return true, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read offers: %w", err)
+	}
+	return offers, nil
+}
+
+func (r *record) offer() (Offer, error) {
+	o := Offer{
+		ID:        r.id + "." + r.fields["offer"],
+		RideID:    r.id,
+		DriverID:  r.fields["driver"],
+		Pickup:    r.point(),
+		DistanceM: r.float("distance", r.fields["distance"]),
+		ExpiresAt: r.time("offer_until"),
+	}
+	return o, r.err
+}
+
+// Accept takes the ride offered: the ride returned is matched with the driver.
+// Accepting again returns the ride as it is now. Errors: ErrNotFound for an offer that
+// does not exist or was made to another driver, *StateError when it has lapsed, was
+// declined or the ride has ended, ErrUnavailable.
+func (e *Engine) Accept(ctx context.Context, offerID, driver string) (Ride, error) {
+	ride, err := e.onOffer(ctx, acceptScript, offerID, driver)
+	if err != nil {
+		return Ride{}, fmt.Errorf("accept offer: %w", err)
+	}
+	return ride, nil
+}
+
+// Decline refuses the ride offered; the next driver is asked at once, and this one is
+// available again but never asked for the same ride. Declining again is no error.
+// It returns the ride as it went on, which is not the driver's business. Errors: as
+// for Accept.
+func (e *Engine) Decline(ctx context.Context, offerID, driver string) (Ride, error) {
+	ride, err := e.onOffer(ctx, declineScript, offerID, driver)
+	if err != nil {
+		return Ride{}, fmt.Errorf("decline offer: %w", err)
+	}
+	return ride, nil
+}
+
+func (e *Engine) onOffer(ctx context.Context, s *redis.Script, offerID, driver string) (Ride, error) {
+	rideID, token, ok := splitOfferID(offerID)
+	if !ok || checkID(driver) != nil {
+		return Ride{}, ErrNotFound
+	}
+	region, _ := regionOfRide(rideID)
+	answer, err := e.run(ctx, s, region, rideID, token, driver)
+	if err != nil {
+		return Ride{}, err
+	}
+	return answer.rideOrRefusal()
+}

@@ -1,0 +1,135 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// outboxMost is how many events are read at a time.
+const outboxMost = 100
+
+// Event tells of one transition. It was appended to the region's stream in the step
+// that made the transition.
+type Event struct {
+	ID     string // of the stream; unique and rising within the region
+	Region string
+	// Type is "ride." and the state reached, or "driver.available", "driver.offline",
+	// "driver.released" (a leak repaired).
+	Type      string
+	At        time.Time
+	RideID    string
+	Version   int64 // of the ride; 0 for events of drivers
+	DriverID  string
+	WasDriver string // who the ride named before
+	Reason    string
+	DistanceM float64
+	SeenAt    time.Time // when the driver of an offer or match was last heard of
+}
+
+// EmitFunc takes an event over. It must be safe to call it again with the same one.
+type EmitFunc func(ctx context.Context, ev Event) error
+
+// handOn passes the events of a region to Emit, in order, whenever this process holds
+// the lease for it.
+func (e *Engine) handOn(ctx context.Context, region string) {
+	wake, stop := e.hub.listen(anyRide)
+	defer stop()
+	e.repeat(ctx, "hand on events", func(ctx context.Context) (time.Duration, error) {
+		more, err := e.handOnSome(ctx, region)
+		if err != nil || more {
+			return 0, err
+		}
+		tick := time.NewTimer(pollEvery)
+		defer tick.Stop()
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-tick.C:
+		}
+		return 0, nil
+	})
+	done := context.WithoutCancel(ctx)
+	if _, err := e.run(done, outboxDoneScript, region, e.worker, "", "1"); err != nil {
+		e.cfg.Log.Debug().Err(err).Msg("outbox lease left to lapse")
+	}
+}
+
+// handOnSome hands on what it finds and reports whether there may be more.
+func (e *Engine) handOnSome(ctx context.Context, region string) (more bool, err error) {
+	answer, err := e.run(ctx, outboxReadScript, region, e.worker, lease.Milliseconds(), outboxMost)
+	if err != nil {
+		return false, fmt.Errorf("read events: %w", err)
+	}
+	if answer.code == "leased" || len(answer.values) < 1 {
+		return false, nil
+	}
+	entries, _ := answer.values[0].([]any)
+	started, last := time.Now(), ""
+	for _, entry := range entries {
+		ev, err := newEvent(region, entry)
+		if err != nil {
+			return false, err
+		}
+		if err = e.cfg.Emit(ctx, ev); err != nil {
+			err = fmt.Errorf("emit event: %w", err)
+		} else {
+			last = ev.ID
+		}
+		// Whoever is slow must not outlive the lease: it notes how far it got, and reads on.
+		if err != nil || ctx.Err() != nil || time.Since(started) > renewEvery {
+			return true, e.handedOn(ctx, region, last, err)
+		}
+	}
+	return len(entries) == outboxMost, e.handedOn(ctx, region, last, nil)
+}
+
+func (e *Engine) handedOn(ctx context.Context, region, last string, cause error) error {
+	if last == "" {
+		return cause
+	}
+	if _, err := e.run(context.WithoutCancel(ctx), outboxDoneScript, region, e.worker, last, "0"); err != nil {
+		return fmt.Errorf("note events handed on: %w", err)
+	}
+	return cause
+}
+
+// newEvent decodes an entry of the stream as a script returns it.
+func newEvent(region string, entry any) (Event, error) {
+	pair, _ := entry.([]any)
+	if len(pair) != 2 {
+		return Event{}, fmt.Errorf("%w: event cannot be read", ErrUnavailable)
+	}
+	id, _ := pair[0].(string)
+	flat, _ := pair[1].([]any)
+	fields := make(map[string]string, len(flat)/2)
+	for i := 0; i+1 < len(flat); i += 2 {
+		name, _ := flat[i].(string)
+		fields[name], _ = flat[i+1].(string)
+	}
+	return EventOf(region, id, fields)
+}
+
+// EventOf decodes an entry of a region's stream, for tools that read the stream.
+func EventOf(region, id string, fields map[string]string) (Event, error) {
+	ev := Event{
+		ID: id, Region: region, Type: fields["type"], RideID: fields["ride"],
+		DriverID: fields["driver"], WasDriver: fields["was"], Reason: fields["reason"],
+	}
+	r := record{fields: fields}
+	ev.At = r.time("at")
+	if fields["version"] != "" {
+		ev.Version = r.integer("version")
+	}
+	if fields["distance"] != "" {
+		ev.DistanceM = r.float("distance", fields["distance"])
+	}
+	if fields["seen"] != "" {
+		ev.SeenAt = r.time("seen")
+	}
+	if r.err != nil {
+		return Event{}, fmt.Errorf("decode event %s: %w", strconv.Quote(id), r.err)
+	}
+	return ev, nil
+}

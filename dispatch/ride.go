@@ -1,0 +1,147 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"geogate/internal/geo"
+)
+
+// State is where a ride stands.
+type State string
+
+// The states of a ride. The last three are ends.
+const (
+	Searching State = "searching"
+	Offered   State = "offered" // a driver was asked and has not answered
+	Matched   State = "matched"
+	Completed State = "completed"
+	Cancelled State = "cancelled"
+	Expired   State = "expired"
+)
+
+// Ended reports whether nothing can happen any more.
+func (s State) Ended() bool { return s == Completed || s == Cancelled || s == Expired }
+
+// Ride is one version of a rider's request. What it holds depends on ID and Version
+// alone, so a version serves as an entity tag.
+type Ride struct {
+	ID      string
+	Region  string
+	State   State
+	Version int64 // 1 when created, one more with each transition
+	// Reason says what brought the ride to its state where that is not obvious:
+	// "declined", "lapsed" (an offer), "deadline", "ride_ttl" (completed by the clock).
+	Reason  string
+	Pickup  geo.Point
+	RiderID string // empty: not said
+	Vehicle string
+	Tags    []string
+	// Driver is who was asked, matched or has done the ride; nil otherwise.
+	Driver    *Assignment
+	CreatedAt time.Time
+	UpdatedAt time.Time // of this version
+	ExpiresAt time.Time // when the search ends
+}
+
+// Assignment is a driver as he was when the ride got him; Driver tells where he is.
+type Assignment struct {
+	DriverID  string
+	Point     geo.Point
+	DistanceM float64 // metres to the pickup, great circle
+}
+
+// RideRequest asks for a driver.
+type RideRequest struct {
+	Pickup  geo.Point
+	Region  string   // empty: DefaultRegion
+	RiderID string   // optional; counts against MaxPerRider
+	Vehicle string   // optional filter
+	Tags    []string // optional filter: the driver has all of them
+
+	// IdempotencyKey makes repeated requests lead to one ride, within the region and
+	// Retention. Fingerprint is any digest of the request's content; the same key with
+	// another one is ErrKeyReused. Claim is what ClaimKey returned, if it was called.
+	IdempotencyKey string
+	Fingerprint    string
+	Claim          string
+}
+
+func (r RideRequest) check() *InputError {
+	if err := checkPoint(r.Pickup); err != nil {
+		return err
+	}
+	if r.RiderID != "" {
+		if err := checkID(r.RiderID); err != nil {
+			return &InputError{err.Code, "rider_" + err.Detail}
+		}
+	}
+	if err := checkRegion(orDefault(r.Region)); err != nil {
+		return err
+	}
+	if err := checkVehicle(r.Vehicle); err != nil {
+		return err
+	}
+	if err := checkTags(r.Tags); err != nil {
+		return err
+	}
+	return checkKey(r.IdempotencyKey)
+}
+
+// Request creates a ride and makes its first attempt in the same step, so the ride
+// may come back matched (or offered). Repeating a request with the same
+// IdempotencyKey returns the ride that the first one made, as it is now.
+// Errors: InputError, ErrRiderCap, ErrRideCap, ErrKeyReused, ErrKeyInFlight,
+// ErrUnavailable (then the ride may exist; only the idempotency key tells).
+func (e *Engine) Request(ctx context.Context, r RideRequest) (Ride, error) {
+	if err := r.check(); err != nil {
+		return Ride{}, fmt.Errorf("request ride: %w", err)
+	}
+	region := orDefault(r.Region)
+	if err := e.useRegion(ctx, region); err != nil {
+		return Ride{}, fmt.Errorf("request ride: %w", err)
+	}
+	answer, err := e.run(ctx, requestScript, region,
+		newRideID(region), formatFloat(r.Pickup.Lat), formatFloat(r.Pickup.Lon), r.RiderID,
+		r.Vehicle, encodeTags(r.Tags), digest(r.IdempotencyKey), r.Fingerprint, r.Claim)
+	if err != nil {
+		return Ride{}, fmt.Errorf("request ride: %w", err)
+	}
+	ride, err := answer.rideOrRefusal()
+	if err != nil {
+		return Ride{}, fmt.Errorf("request ride: %w", err)
+	}
+	return ride, nil
+}
+
+// Ride returns a ride as it is now. Errors: ErrNotFound, ErrUnavailable.
+func (e *Engine) Ride(ctx context.Context, id string) (Ride, error) {
+	ride, err := e.onRide(ctx, id, rideScript)
+	if err != nil {
+		return Ride{}, fmt.Errorf("read ride: %w", err)
+	}
+	return ride, nil
+}
+
+// Cancel ends a ride that has no driver yet; an offer under way ends with it.
+// Cancelling again returns the same ride. Errors: ErrNotFound, *StateError when the
+// ride is matched or ended otherwise, ErrUnavailable.
+func (e *Engine) Cancel(ctx context.Context, id string) (Ride, error) {
+	ride, err := e.onRide(ctx, id, cancelScript)
+	if err != nil {
+		return Ride{}, fmt.Errorf("cancel ride: %w", err)
+	}
+	return ride, nil
+}
+
+// Complete ends a matched ride and frees its driver, who is a candidate at once while
+// heard of within DriverTTL. Completing again returns the same ride. Errors:
+// ErrNotFound, *StateError when the ride was never matched, ErrUnavailable.
+func (e *Engine) Complete(ctx context.Context, id string) (Ride, error) {
+	ride, err := e.onRide(ctx, id, completeScript)
+	if err != nil {
+		return Ride{}, fmt.Errorf("complete ride: %w", err)
+	}
+	return ride, nil
+}

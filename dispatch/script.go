@@ -1,0 +1,142 @@
+package dispatch
+
+import (
+	"context"
+	"embed"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed scripts/*.lua
+var scriptFiles embed.FS
+
+var (
+	acceptScript     = newScript("accept")
+	attemptScript    = newScript("attempt")
+	cancelScript     = newScript("cancel")
+	claimScript      = newScript("claim")
+	claimKeyScript   = newScript("claim_key")
+	completeScript   = newScript("complete")
+	declineScript    = newScript("decline")
+	dropKeyScript    = newScript("drop_key")
+	driverScript     = newScript("driver")
+	forgetScript     = newScript("forget")
+	givebackScript   = newScript("giveback")
+	nearestScript    = newScript("nearest")
+	offersScript     = newScript("offers")
+	outboxDoneScript = newScript("outbox_done")
+	outboxReadScript = newScript("outbox_read")
+	reconcileScript  = newScript("reconcile")
+	renewScript      = newScript("renew")
+	requestScript    = newScript("request")
+	rideScript       = newScript("ride")
+	sweepScript      = newScript("sweep")
+	trackScript      = newScript("track")
+	wakeScript       = newScript("wake")
+
+	regionScript = redis.NewScript(source("region"))
+)
+
+func source(name string) string {
+	text, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic(fmt.Sprintf("dispatch: embedded script: %v", err))
+	}
+	return string(text)
+}
+
+func newScript(name string) *redis.Script {
+	return redis.NewScript(source("lib") + source(name))
+}
+
+// reply is what a script answers: a code and what belongs to it.
+type reply struct {
+	code   string
+	values []any
+}
+
+func (r reply) strings(i int) []string {
+	if i >= len(r.values) {
+		return nil
+	}
+	list, _ := r.values[i].([]any)
+	out := make([]string, len(list))
+	for j, v := range list {
+		out[j] = fmt.Sprint(v)
+	}
+	return out
+}
+
+func (r reply) int(i int) int64 {
+	if i >= len(r.values) {
+		return 0
+	}
+	n, _ := r.values[i].(int64)
+	return n
+}
+
+// ride returns the ride that answer() in lib.lua appends.
+func (r reply) ride() (Ride, error) {
+	if len(r.values) < 2 {
+		return Ride{}, fmt.Errorf("%w: script answered %q without a ride", ErrUnavailable, r.code)
+	}
+	id, _ := r.values[0].(string)
+	return newRecord(id, r.strings(1)).ride()
+}
+
+// run runs a script in a region. go-redis loads it if Redis has lost it, and may
+// repeat it when the reply was lost: scripts are safe to repeat.
+func (e *Engine) run(ctx context.Context, s *redis.Script, region string, args ...any) (reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	return decode(s.Run(ctx, e.rdb, []string{prefix(region)}, e.withConfig(args)...))
+}
+
+func (e *Engine) withConfig(args []any) []any {
+	return append([]any{e.scriptConfig()}, args...)
+}
+
+// call is one of several scripts that runAll sends together.
+type call struct {
+	region string
+	args   []any
+}
+
+// runAll runs a script several times in one round trip. Redis serves others between
+// two of them.
+func (e *Engine) runAll(ctx context.Context, s *redis.Script, calls []call) ([]reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	cmds := make([]*redis.Cmd, len(calls))
+	// The pipeline's own error is that of its first command; each is looked at below.
+	_, _ = e.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, c := range calls {
+			cmds[i] = s.EvalSha(ctx, pipe, []string{prefix(c.region)}, e.withConfig(c.args)...)
+		}
+		return nil
+	})
+	replies := make([]reply, len(calls))
+	for i, cmd := range cmds {
+		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			cmd = s.Run(ctx, e.rdb, []string{prefix(calls[i].region)}, e.withConfig(calls[i].args)...)
+		}
+		var err error
+		if replies[i], err = decode(cmd); err != nil {
+			return nil, err
+		}
+	}
+	return replies, nil
+}
+
+func decode(cmd *redis.Cmd) (reply, error) {
+	values, err := cmd.Slice()
+	if err != nil {
+		return reply{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if len(values) == 0 {
+		return reply{}, fmt.Errorf("%w: script answered nothing", ErrUnavailable)
+	}
+	code, _ := values[0].(string)
+	return reply{code: code, values: values[1:]}, nil
+}

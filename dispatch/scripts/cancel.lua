@@ -1,0 +1,12 @@
+-- Ends a ride that has no driver yet. ARGV: 2 ride.
+local ride = load('ride', ARGV[2])
+if not ride then return { 'not_found' } end
+settle(ride)
+if ride.state == 'searching' or ride.state == 'offered' then
+  local driver = ride.driver
+  finish(ride, 'cancelled', '')
+  if driver ~= '' then release(driver, ride) end
+elseif ride.state ~= 'cancelled' then
+  return answer('too_late', ride)
+end
+return answer('ok', ride)

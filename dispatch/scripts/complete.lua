@@ -1,0 +1,10 @@
+-- Ends a matched ride and frees its driver. ARGV: 2 ride.
+local ride = load('ride', ARGV[2])
+if not ride then return { 'not_found' } end
+settle(ride)
+if ride.state == 'matched' then
+  complete(ride, '')
+elseif ride.state ~= 'completed' then
+  return answer('too_late', ride)
+end
+return answer('ok', ride)

@@ -1,0 +1,12 @@
+-- Refuses the ride offered; the next driver is tried at once. ARGV as for accept.
+local ride = load('ride', ARGV[2])
+local said = redis.call('HGET', P .. ':asked:' .. ARGV[2], ARGV[4])
+if not ride or not said or string.match(said, '^%x+') ~= ARGV[3] then return { 'not_found' } end
+if string.find(said, ' declined', 1, true) then return answer('ok', ride) end
+settle(ride)
+if ride.state ~= 'offered' or ride.offer ~= ARGV[3] then return answer('too_late', ride) end
+search_on(ride, 'declined')
+redis.call('HSET', P .. ':asked:' .. ride.id, ARGV[4], ARGV[3] .. ' declined')
+release(ARGV[4], ride)
+attempt(ride)
+return answer('ok', ride)

@@ -1,0 +1,8 @@
+-- Ends a worker's leases: the rides are due now, for anybody. ARGV: 2 worker, 3… rides.
+for i = 3, #ARGV do
+  if redis.call('HGET', P .. ':ride:' .. ARGV[i], 'worker') == ARGV[2] then
+    redis.call('HDEL', P .. ':ride:' .. ARGV[i], 'worker')
+    redis.call('ZADD', P .. ':due', 'XX', number(now), ARGV[i])
+  end
+end
+return { 'ok' }

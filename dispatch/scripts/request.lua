@@ -1,0 +1,51 @@
+-- Creates a ride and makes its first attempt. ARGV: 2 ride, 3 lat, 4 lng, 5 rider,
+-- 6 vehicle, 7 tags, 8 digest of the idempotency key or '', 9 fingerprint, 10 claim.
+local ride = load('ride', ARGV[2])
+-- The reply of the first call was lost and the client library repeats it.
+if ride then
+  settle(ride)
+  return answer('ok', ride)
+end
+local idem = ARGV[8]
+if idem ~= '' then
+  local held = redis.call('HMGET', P .. ':idem:' .. idem, 'fingerprint', 'ride', 'claim')
+  if held[1] then
+    if held[1] ~= ARGV[9] then return { 'key_reused' } end
+    if held[2] then
+      ride = load('ride', held[2])
+      if ride then
+        settle(ride)
+        return answer('replayed', ride)
+      end
+    elseif held[3] ~= ARGV[10] then
+      return { 'key_in_flight' }
+    end
+  end
+end
+if redis.call('ZCARD', P .. ':due') >= cfg.max_rides then return { 'ride_cap' } end
+local rider = ARGV[5]
+if rider ~= '' and redis.call('SCARD', P .. ':rider:' .. rider) >= cfg.max_per_rider then
+  -- Rides that vanished with lost data must not lock their rider out.
+  for _, id in ipairs(redis.call('SMEMBERS', P .. ':rider:' .. rider)) do
+    if redis.call('EXISTS', P .. ':ride:' .. id) == 0 then
+      redis.call('SREM', P .. ':rider:' .. rider, id)
+    end
+  end
+  if redis.call('SCARD', P .. ':rider:' .. rider) >= cfg.max_per_rider then return { 'rider_cap' } end
+end
+
+ride = { id = ARGV[2], lat = ARGV[3], lng = ARGV[4], rider = rider, vehicle = ARGV[6], tags = ARGV[7],
+  idem = idem, created = number(now), deadline = number(now + cfg.timeout) }
+turn(ride, 'searching', '')
+redis.call('HSET', P .. ':ride:' .. ride.id, 'lat', ride.lat, 'lng', ride.lng, 'rider', rider,
+  'vehicle', ride.vehicle, 'tags', ride.tags, 'idem', idem, 'created', ride.created, 'deadline', ride.deadline)
+if rider ~= '' then redis.call('SADD', P .. ':rider:' .. rider, ride.id) end
+if idem ~= '' then
+  redis.call('DEL', P .. ':idem:' .. idem)
+  redis.call('HSET', P .. ':idem:' .. idem, 'fingerprint', ARGV[9], 'ride', ride.id)
+end
+if not attempt(ride) then
+  redis.call('GEOADD', P .. ':waiting', ride.lng, ride.lat, ride.id)
+  schedule(ride)
+end
+return answer('ok', ride)

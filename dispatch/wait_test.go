@@ -1,0 +1,93 @@
+package dispatch_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"geogate/dispatch"
+)
+
+func TestWait(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+		e := dispatch.New(rdb, dispatch.Config{})
+		run(t, e)
+		ride := request(t, e, santiago)
+
+		short, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		defer cancel()
+		if got, err := e.Wait(short, ride.ID, ride.Version); err != nil || got.Version != ride.Version {
+			t.Errorf("Wait in vain = %+v, %v, want the ride as it is", got, err)
+		}
+		if got, err := e.Wait(t.Context(), ride.ID, 0); err != nil || got.Version != 1 {
+			t.Errorf("Wait for a version that is there = %+v, %v", got, err)
+		}
+
+		waited := make(chan dispatch.Ride, 1)
+		go func() {
+			got, err := e.Wait(t.Context(), ride.ID, ride.Version)
+			if err != nil {
+				t.Error(err)
+			}
+			waited <- got
+		}()
+		if _, err := e.Cancel(t.Context(), ride.ID); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-waited; got.State != dispatch.Cancelled {
+			t.Errorf("Wait = %+v, want it cancelled", got)
+		}
+		if got, err := e.Wait(t.Context(), ride.ID, 99); err != nil || got.State != dispatch.Cancelled {
+			t.Errorf("Wait for more than an end = %+v, %v, want it at once", got, err)
+		}
+	})
+}
+
+func TestChangesMissNoVersion(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := t.Context()
+		e := dispatch.New(rdb, dispatch.Config{})
+		ride := request(t, e, santiago)
+		if got, err := e.Changes(ctx, ride.ID, 0); err != nil || len(got) != 1 || got[0].State != dispatch.Searching {
+			t.Fatalf("Changes from the beginning = %+v, %v, want the present state", got, err)
+		}
+		track(t, e, at("1", santiago))
+		if _, err := e.Complete(ctx, ride.ID); err != nil {
+			t.Fatal(err)
+		}
+		got, err := e.Changes(ctx, ride.ID, 1)
+		if err != nil || len(got) != 2 || got[0].State != dispatch.Matched || got[1].State != dispatch.Completed ||
+			got[0].Version != 2 || got[1].Version != 3 || got[0].Driver == nil || got[1].Driver == nil {
+			t.Fatalf("Changes after version 1 = %+v, %v, want matched and completed", got, err)
+		}
+		if got, err := e.Changes(ctx, ride.ID, 0); err != nil || len(got) != 1 || got[0].State != dispatch.Completed {
+			t.Errorf("Changes from the beginning = %+v, %v, want the present state", got, err)
+		}
+		if got, err := e.Changes(ctx, ride.ID, 3); err != nil || len(got) != 0 {
+			t.Errorf("Changes after the end = %+v, %v, want none, at once", got, err)
+		}
+	})
+}
+
+func TestChangesArriveByWakeUp(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+		// Two processes: one is asked, the other one listens.
+		rider, other := dispatch.New(rdb, dispatch.Config{}), dispatch.New(rdb, dispatch.Config{})
+		run(t, rider, other)
+		ride := request(t, other, santiago)
+		changed := make(chan []dispatch.Ride, 1)
+		go func() {
+			got, err := rider.Changes(t.Context(), ride.ID, ride.Version)
+			if err != nil {
+				t.Error(err)
+			}
+			changed <- got
+		}()
+		track(t, other, at("1", santiago))
+		if got := <-changed; len(got) != 1 || got[0].State != dispatch.Matched {
+			t.Errorf("Changes = %+v, want the match", got)
+		}
+	})
+}

@@ -1,0 +1,234 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// claimMost is how many due rides a worker leases at a time, and workSlice how
+	// many of them it does in one round trip, between which it may renew or give back.
+	claimMost = 256
+	workSlice = 32
+
+	sweepEvery = 500 * time.Millisecond
+	sweepMost  = 200
+
+	reconcileEvery = 30 * time.Second
+	reconcileMost  = 200
+)
+
+// Run does what the clock demands, in all regions, until ctx ends: attempts,
+// deadlines, lapsed offers, drivers not heard of, leaks, and handing on events. Then
+// it gives its leases back and returns nil. Any number of processes may run; while
+// Redis is away Run keeps trying. It must not be called twice at a time.
+func (e *Engine) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		e.subscribe(ctx)
+		return nil
+	})
+	running := make(map[string]bool)
+	e.repeat(ctx, "find regions", func(ctx context.Context) (time.Duration, error) {
+		regions, err := e.refreshRegions(ctx)
+		for _, region := range regions {
+			if running[region] {
+				continue
+			}
+			running[region] = true
+			e.runRegion(ctx, group, region)
+		}
+		return time.Second, err
+	})
+	return group.Wait()
+}
+
+func (e *Engine) runRegion(ctx context.Context, group *errgroup.Group, region string) {
+	loop := func(what string, do func(ctx context.Context) (time.Duration, error)) {
+		group.Go(func() error {
+			e.repeat(ctx, what, do)
+			return nil
+		})
+	}
+	loop("work due rides", func(ctx context.Context) (time.Duration, error) {
+		return e.workDue(ctx, region)
+	})
+	loop("sweep drivers", func(ctx context.Context) (time.Duration, error) {
+		looked, err := e.sweep(ctx, region)
+		if looked == sweepMost {
+			return 0, err
+		}
+		return sweepEvery, err
+	})
+	loop("reconcile", func(ctx context.Context) (time.Duration, error) {
+		return reconcileEvery, e.reconcile(ctx, region, reconcileEvery)
+	})
+	if e.cfg.Emit != nil {
+		group.Go(func() error {
+			e.handOn(ctx, region)
+			return nil
+		})
+	}
+}
+
+// repeat calls do until ctx ends, after the pause that it returns or, after an
+// error, one that grows to a second. The first error of a row is logged.
+func (e *Engine) repeat(ctx context.Context, what string, do func(ctx context.Context) (time.Duration, error)) {
+	retry := backoff.NewExponentialBackOff()
+	retry.InitialInterval, retry.MaxInterval = 50*time.Millisecond, time.Second
+	failing := false
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		pause, err := do(ctx)
+		switch {
+		case err == nil && failing:
+			e.cfg.Log.Info().Str("task", what).Msg("dispatch task recovered")
+			failing = false
+			retry.Reset()
+		case err != nil:
+			if !failing && ctx.Err() == nil {
+				e.cfg.Log.Warn().Str("task", what).Err(err).Msg("dispatch task fails and is retried")
+			}
+			failing = true
+			pause = retry.NextBackOff()
+		}
+		timer.Reset(pause)
+	}
+}
+
+// refreshRegions returns the regions to work: the registered ones and those that this
+// process has used. The latter are registered again in case Redis was emptied.
+func (e *Engine) refreshRegions(ctx context.Context) ([]string, error) {
+	stored, err := e.allRegions(ctx)
+	registered := make(map[string]bool, len(stored))
+	var used []string
+	e.mu.Lock()
+	for _, region := range stored {
+		registered[region] = true
+		e.regions[region] = true
+	}
+	for region := range e.regions {
+		used = append(used, region)
+	}
+	e.mu.Unlock()
+	if err != nil {
+		return used, fmt.Errorf("list regions: %w", err)
+	}
+	for _, region := range used {
+		if registered[region] {
+			continue
+		}
+		if err := regionScript.Run(ctx, e.rdb, []string{regionsKey}, region, maxRegions).Err(); err != nil {
+			return used, fmt.Errorf("register region: %w", err)
+		}
+	}
+	return used, nil
+}
+
+// workDue does everything that is due in a region and returns how long to wait for
+// the next look.
+func (e *Engine) workDue(ctx context.Context, region string) (time.Duration, error) {
+	for {
+		// Not interrupted by ctx: leases that were granted to nobody would have to lapse.
+		answer, err := e.run(context.WithoutCancel(ctx), claimScript, region, e.worker, lease.Milliseconds(), claimMost)
+		if err != nil {
+			return 0, fmt.Errorf("claim due rides: %w", err)
+		}
+		rides := answer.strings(0)
+		if err := e.workClaimed(ctx, region, rides); err != nil || ctx.Err() != nil {
+			return 0, err
+		}
+		if len(rides) < claimMost {
+			pause := e.pollPause()
+			if next := answer.int(1); next >= 0 {
+				// One millisecond more than the server's whole ones, to come after and not before.
+				pause = min(pause, time.Duration(next+1)*time.Millisecond)
+			}
+			return pause, nil
+		}
+	}
+}
+
+// pollPause is short enough to learn of a ride before its first due time.
+func (e *Engine) pollPause() time.Duration {
+	pause := min(pollAtMost, e.cfg.Interval/2)
+	if e.cfg.OfferTTL > 0 {
+		pause = min(pause, e.cfg.OfferTTL/2)
+	}
+	return max(pause, time.Millisecond)
+}
+
+// workClaimed does what is due about leased rides, and gives back those that it did
+// not get to.
+func (e *Engine) workClaimed(ctx context.Context, region string, rides []string) (err error) {
+	defer func() {
+		if len(rides) > 0 {
+			e.onLeases(ctx, givebackScript, region, rides, e.worker)
+		}
+	}()
+	renewed := time.Now()
+	for len(rides) > 0 && ctx.Err() == nil {
+		if time.Since(renewed) > renewEvery {
+			e.onLeases(ctx, renewScript, region, rides, e.worker, lease.Milliseconds())
+			renewed = time.Now()
+		}
+		slice := rides[:min(workSlice, len(rides))]
+		calls := make([]call, len(slice))
+		for i, id := range slice {
+			calls[i] = call{region, []any{id}}
+		}
+		if _, err := e.runAll(ctx, attemptScript, calls); err != nil {
+			return fmt.Errorf("attempt due rides: %w", err)
+		}
+		rides = rides[len(slice):]
+	}
+	return nil
+}
+
+// onLeases prolongs or gives back leases. A failure costs the others' patience only:
+// leases lapse by themselves.
+func (e *Engine) onLeases(ctx context.Context, s *redis.Script, region string, rides []string, args ...any) {
+	for _, id := range rides {
+		args = append(args, id)
+	}
+	if _, err := e.run(context.WithoutCancel(ctx), s, region, args...); err != nil {
+		e.cfg.Log.Debug().Err(err).Msg("leases left to lapse")
+	}
+}
+
+// sweep takes drivers that were not heard of off the map and returns how many it
+// looked at.
+func (e *Engine) sweep(ctx context.Context, region string) (int, error) {
+	answer, err := e.run(ctx, sweepScript, region, sweepMost)
+	if err != nil {
+		return 0, fmt.Errorf("sweep drivers: %w", err)
+	}
+	return int(answer.int(0)), nil
+}
+
+// reconcile looks once at each driver who was last looked at longer than age ago.
+func (e *Engine) reconcile(ctx context.Context, region string, age time.Duration) error {
+	for {
+		answer, err := e.run(ctx, reconcileScript, region, reconcileMost, age.Milliseconds())
+		if err != nil {
+			return fmt.Errorf("reconcile: %w", err)
+		}
+		if freed, filed := answer.int(1), answer.int(2); freed+filed > 0 {
+			e.cfg.Log.Warn().Str("region", region).Int64("drivers", freed).Int64("rides", filed).Msg("leaks repaired")
+		}
+		if answer.int(0) < reconcileMost {
+			return nil
+		}
+	}
+}
