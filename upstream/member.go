@@ -1,0 +1,207 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/sony/gobreaker/v2"
+)
+
+const (
+	// breakerFailures in a row open the breaker.
+	breakerFailures = 5
+	// breakerPause is how long it stays open, and how long a provider that
+	// throttles us is left alone, unless the provider says another time.
+	breakerPause = 5 * time.Second
+)
+
+// member is one provider of a chain with everything that guards it.
+type member struct {
+	spec     Spec
+	provider Provider
+	budget   *budget // nil: unlimited
+	breaker  *gobreaker.CircuitBreaker[Answer]
+	observe  func(Call)
+
+	openUntil   atomic.Int64 // Unix nanoseconds; when the breaker tries again
+	pausedUntil atomic.Int64 // Unix nanoseconds; the provider sent us away until then
+	calls       map[string]*atomic.Uint64
+}
+
+// The labels of a call that failed, beside the outcomes of one that did not.
+const (
+	labelThrottled   = "throttled"
+	labelUnavailable = "unavailable"
+	labelTimeout     = "timeout"
+	labelInvalid     = "invalid"
+	labelCanceled    = "canceled"
+)
+
+var callLabels = []string{
+	string(Found), string(Empty), string(Refused),
+	labelThrottled, labelUnavailable, labelTimeout, labelInvalid, labelCanceled,
+}
+
+func newMember(s Spec, p Provider, b *budget, observe func(Call), log zerolog.Logger) *member {
+	m := &member{spec: s, provider: p, budget: b, observe: observe, calls: make(map[string]*atomic.Uint64)}
+	for _, label := range callLabels {
+		m.calls[label] = new(atomic.Uint64)
+	}
+	m.breaker = gobreaker.NewCircuitBreaker[Answer](gobreaker.Settings{
+		Name:        s.Name,
+		Timeout:     breakerPause,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
+		OnStateChange: func(name string, _, to gobreaker.State) {
+			if to == gobreaker.StateOpen {
+				m.openUntil.Store(time.Now().Add(breakerPause).UnixNano())
+			}
+			log.Warn().Str("upstream", name).Str("breaker", to.String()).Msg("breaker changed")
+		},
+		// A caller who leaves says nothing about the provider.
+		IsExcluded: isCallerGone,
+	})
+	return m
+}
+
+// serves reports whether the provider has the endpoint at all.
+func (m *member) serves(ep Endpoint) bool {
+	if k, ok := networkKinds[m.spec.Kind]; ok && k.endpoints != nil {
+		return slices.Contains(k.endpoints, ep)
+	}
+	return true
+}
+
+// blocked returns an error while the breaker is open or the provider has sent
+// us away.
+func (m *member) blocked() error {
+	now := time.Now().UnixNano()
+	if until := m.pausedUntil.Load(); until > now {
+		return &Error{
+			Provider: m.spec.Name, Kind: ErrUnavailable, Err: errPaused,
+			RetryAfter: time.Duration(until - now),
+		}
+	}
+	if m.breaker.State() == gobreaker.StateOpen {
+		return &Error{
+			Provider: m.spec.Name, Kind: ErrUnavailable, Err: gobreaker.ErrOpenState,
+			RetryAfter: max(time.Duration(m.openUntil.Load()-now), time.Millisecond),
+		}
+	}
+	return nil
+}
+
+// geocode asks the provider, when breaker and budget let it, at most until
+// deadline for the leave to do so.
+func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
+	if err := m.blocked(); err != nil {
+		return Answer{}, err
+	}
+	asked := time.Now()
+	if m.budget != nil {
+		release, err := m.budget.acquire(ctx, lane, deadline)
+		if err != nil {
+			return Answer{}, m.name(err)
+		}
+		defer release()
+	}
+	began := time.Now()
+	a, err := m.breaker.Execute(func() (Answer, error) {
+		a, err := m.provider.Geocode(ctx, r)
+		if err != nil && ctx.Err() != nil {
+			return a, m.name(callerGone(ctx))
+		}
+		return a, err
+	})
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return Answer{}, &Error{Provider: m.spec.Name, Kind: ErrUnavailable, RetryAfter: time.Second, Err: err}
+	}
+	label := m.count(a, err)
+	m.observe(Call{
+		Provider: m.spec.Name, Outcome: label, Lane: lane,
+		Waited: began.Sub(asked), Took: time.Since(began),
+	})
+	m.heed(err)
+	if err != nil {
+		return Answer{}, err
+	}
+	a.MaxTTL = shorter(a.MaxTTL, m.spec.MaxTTL)
+	a.NoStore = a.NoStore || r.Debug()
+	return a, nil
+}
+
+// heed leaves a provider alone that throttles us or says when to come back.
+func (m *member) heed(err error) {
+	pause := retryAfter(err)
+	switch {
+	case errors.Is(err, ErrThrottled):
+		if pause == 0 {
+			pause = breakerPause
+		}
+	case !errors.Is(err, ErrUnavailable) || pause == 0:
+		return
+	}
+	m.pausedUntil.Store(time.Now().Add(pause).UnixNano())
+	if m.budget != nil {
+		m.budget.gate.pause(pause)
+	}
+}
+
+// shorter returns the shorter of two lifetimes, of which 0 is the unlimited.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// name puts the provider's name on an error that was made without it.
+func (m *member) name(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Provider == "" {
+		e.Provider = m.spec.Name
+	}
+	return err
+}
+
+func (m *member) count(a Answer, err error) string {
+	label := string(a.Outcome)
+	switch {
+	case err == nil:
+	case isCallerGone(err):
+		label = labelCanceled
+	case errors.Is(err, ErrThrottled):
+		label = labelThrottled
+	case errors.Is(err, ErrTimeout):
+		label = labelTimeout
+	case errors.Is(err, ErrInvalidAnswer):
+		label = labelInvalid
+	default:
+		label = labelUnavailable
+	}
+	if n := m.calls[label]; n != nil {
+		n.Add(1)
+	}
+	return label
+}
+
+// state tells operators how the provider is doing.
+func (m *member) state() State {
+	s := State{Name: m.spec.Name, Kind: m.spec.Kind, State: "up", Calls: make(map[string]uint64)}
+	switch m.breaker.State() {
+	case gobreaker.StateOpen:
+		s.State = "open"
+	case gobreaker.StateHalfOpen:
+		s.State = "half-open"
+	}
+	if m.pausedUntil.Load() > time.Now().UnixNano() {
+		s.State = "paused"
+	}
+	for label, n := range m.calls {
+		s.Calls[label] = n.Load()
+	}
+	return s
+}
