@@ -1,0 +1,31 @@
+// Command gen packs the raw files of a directory into places.bin beside them:
+//
+//	go run ./gen data
+//
+// The result depends on nothing but these files and the version of
+// golang.org/x/text, whose country names (Unicode CLDR) go into it.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("want one argument, the directory of the raw files, got %q", args)
+	}
+	file, err := build(args[0])
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(args[0], "places.bin"), file, 0o644)
+}

@@ -1,0 +1,121 @@
+package packed
+
+import (
+	"encoding/binary"
+	"math"
+
+	"geogate/internal/geo"
+)
+
+// metresPerDegree of latitude, and of longitude on the equator.
+const metresPerDegree = geo.EarthRadius * math.Pi / 180
+
+// Around is a country at or near a point.
+type Around struct {
+	Country  int     // area
+	Inside   bool    // the outline contains the point
+	Distance float64 // metres to the outline, from either side; at most the tolerance unless Inside
+}
+
+// Outlined reports whether there is an outline of country i.
+func (f *File) Outlined(i int) bool {
+	rings := f.section[ringsAt]
+	for at := 0; at < len(rings); at += ringBytes {
+		if int(binary.LittleEndian.Uint16(rings[at+20:])) == i {
+			return true
+		}
+	}
+	return false
+}
+
+// Countries returns the countries whose outline contains p or passes within
+// tolerance metres of it, in no particular order. The outlines are those of
+// Natural Earth 1:50m, which may be off by some kilometres.
+func (f *File) Countries(p geo.Point, tolerance float64) []Around {
+	var found []Around
+	slot := func(country int) *Around {
+		for i := range found {
+			if found[i].Country == country {
+				return &found[i]
+			}
+		}
+		found = append(found, Around{Country: country, Distance: math.Inf(1)})
+		return &found[len(found)-1]
+	}
+	latMargin := tolerance / metresPerDegree
+	lonMargin := latMargin / max(math.Cos(p.Lat*math.Pi/180), latMargin/360)
+	rings := f.section[ringsAt]
+	for at := 0; at < len(rings); at += ringBytes {
+		row := rings[at : at+ringBytes]
+		box := Box{
+			South: degrees(row[0:], ringUnit), North: degrees(row[4:], ringUnit),
+			West: degrees(row[8:], ringUnit), East: degrees(row[12:], ringUnit),
+		}
+		if p.Lat < box.South-latMargin || p.Lat > box.North+latMargin {
+			continue
+		}
+		// A ring that crosses the date line goes on beyond 180 degrees, so a
+		// point may have to be sought a turn further.
+		inside, near, distance := false, false, math.Inf(1)
+		for _, turn := range [...]float64{0, 360, -360} {
+			q := geo.Point{Lat: p.Lat, Lon: p.Lon + turn}
+			if q.Lon < box.West-lonMargin || q.Lon > box.East+lonMargin {
+				continue
+			}
+			in, metres := f.ring(row, q)
+			inside, near, distance = inside || in, true, min(distance, metres)
+		}
+		if near {
+			around := slot(int(binary.LittleEndian.Uint16(row[20:])))
+			around.Inside = around.Inside != inside // a hole is a ring in a ring
+			around.Distance = min(around.Distance, distance)
+		}
+	}
+	near := found[:0]
+	for _, a := range found {
+		if a.Inside || a.Distance <= tolerance {
+			near = append(near, a)
+		}
+	}
+	return near
+}
+
+// ring tells on which side of a ring p lies and how far from it, in metres.
+func (f *File) ring(row []byte, p geo.Point) (inside bool, metres float64) {
+	data := f.section[pointsAt][binary.LittleEndian.Uint32(row[16:]):]
+	count := int(binary.LittleEndian.Uint16(row[22:]))
+	squeeze := math.Cos(p.Lat * math.Pi / 180)
+	nearest := math.Inf(1)
+	var x, y int64
+	var before, now [2]float64 // relative to p, in degrees of latitude
+	for i := range count {
+		dx, n := binary.Varint(data)
+		dy, m := binary.Varint(data[n:])
+		data = data[n+m:]
+		x, y = x+dx, y+dy
+		before = now
+		now = [2]float64{float64(x)/ringUnit - p.Lon, float64(y)/ringUnit - p.Lat}
+		if i == 0 {
+			now[0] *= squeeze
+			continue
+		}
+		now[0] *= squeeze
+		if (before[1] > 0) != (now[1] > 0) &&
+			before[0]+(now[0]-before[0])*before[1]/(before[1]-now[1]) > 0 {
+			inside = !inside
+		}
+		nearest = min(nearest, distanceToSegment(before, now))
+	}
+	return inside, nearest * metresPerDegree
+}
+
+// distanceToSegment is the distance from the origin to the segment from a to b.
+func distanceToSegment(a, b [2]float64) float64 {
+	d := [2]float64{b[0] - a[0], b[1] - a[1]}
+	length := d[0]*d[0] + d[1]*d[1]
+	t := 0.0
+	if length > 0 {
+		t = max(0, min(1, -(a[0]*d[0]+a[1]*d[1])/length))
+	}
+	return math.Hypot(a[0]+t*d[0], a[1]+t*d[1])
+}
