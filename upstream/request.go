@@ -23,6 +23,9 @@ const (
 	Polygons  Endpoint = "polygons"
 )
 
+// DefaultFormat is the format of an answer when the client names none.
+func (ep Endpoint) DefaultFormat() place.Format { return endpoints[ep].format }
+
 // MaxQuery is the largest canonical query in bytes, encoded. It leaves room
 // for 3,000 letters of most scripts and stays within the request line that
 // common proxies accept.

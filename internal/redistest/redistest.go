@@ -74,7 +74,7 @@ func (s *Server) Restart(tb testing.TB) {
 		"--save", "", "--appendonly", "no", "--daemonize", "no",
 	}, s.args...)
 	s.log.Reset()
-	s.cmd = exec.Command("redis-server", args...)
+	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), "redis-server", args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	// A test binary that dies must not leave its servers behind.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -133,7 +133,7 @@ func (s *Server) awaitReady() error {
 // freeAddr returns a loopback address that nothing listened on a moment ago.
 func freeAddr(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}

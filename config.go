@@ -1,0 +1,348 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/rs/zerolog"
+
+	"geogate/upstream"
+)
+
+// Config is everything that the environment decides. The tags are the one
+// source of the names, the defaults, the help text and the expected forms.
+type Config struct {
+	Port               int      `env:"PORT" envDefault:"8080" form:"a port, 0 to 65535" help:"port to listen on; 0 picks a free one"`
+	RedisURL           secret   `env:"REDIS_URL" form:"redis:// or rediss://, several addr= parameters for a cluster" help:"Redis server; empty: the built-in one, nothing kept on disk"`
+	RedisTLSSkipVerify bool     `env:"REDIS_TLS_SKIP_VERIFY" envDefault:"false" form:"true or false" help:"accept a self-signed certificate, as Heroku's Redis has"`
+	Upstreams          specs    `env:"UPSTREAMS" envDefault:"gazetteer" form:"kind+URL[#options], comma-separated" help:"geocoders in order of preference, such as nominatim+https://geo.example.org#rate=5/s"`
+	UpstreamContact    string   `env:"UPSTREAM_CONTACT" form:"an e-mail address or URL" help:"who runs this gateway; goes into the User-Agent"`
+	UpstreamWait       duration `env:"UPSTREAM_WAIT" envDefault:"5s" form:"a duration such as 5s" help:"longest wait for the budget of an upstream"`
+	CacheTTL           duration `env:"CACHE_TTL" envDefault:"24h" form:"a duration such as 24h" help:"how long an answer is fresh"`
+	CacheEmptyTTL      duration `env:"CACHE_EMPTY_TTL" envDefault:"10m" form:"a duration such as 10m" help:"the same for an answer that found nothing"`
+	CacheStaleTTL      duration `env:"CACHE_STALE_TTL" envDefault:"168h" form:"a duration such as 168h, 0s for never" help:"how long past its freshness an answer may still be served"`
+	CacheMemory        byteSize `env:"CACHE_MEMORY" envDefault:"64MiB" form:"a size such as 64MiB, 0 for none" help:"in-process layer of the cache"`
+	RateLimit          rate     `env:"RATE_LIMIT" envDefault:"600/1m" form:"requests/duration such as 600/1m, 0 for none" help:"requests that one client may send"`
+	TrustedProxies     proxies  `env:"TRUSTED_PROXIES" form:"a whole number from 0 to 16" help:"proxy hops that may set X-Forwarded-For; 0, on Heroku 1"`
+	AdminToken         secret   `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics and /admin; empty: closed"`
+	CORSOrigins        []string `env:"CORS_ORIGINS" form:"origins such as https://app.example.org, comma-separated" help:"web pages that may use the dispatch endpoints; geocoding is open to all"`
+
+	DispatchTimeout     duration   `env:"DISPATCH_TIMEOUT" envDefault:"4m" form:"a duration such as 4m" help:"how long a ride request may search"`
+	DispatchInterval    duration   `env:"DISPATCH_INTERVAL" envDefault:"2s" form:"a duration such as 2s" help:"pause between attempts of one request"`
+	DispatchRadii       kilometres `env:"DISPATCH_RADII_KM" envDefault:"1,2,5" form:"growing radii in kilometres up to 100, such as 1,2,5" help:"how far each attempt looks, from near to far"`
+	DispatchOfferTTL    duration   `env:"DISPATCH_OFFER_TTL" envDefault:"0s" form:"a duration such as 15s, 0s for none" help:"how long a driver may think about an offer; 0s: assigned at once"`
+	DispatchMaxPerRider int        `env:"DISPATCH_MAX_PER_RIDER" envDefault:"3" form:"a whole number above 0" help:"live rides of one rider_id"`
+	DispatchMaxRides    int        `env:"DISPATCH_MAX_RIDES" envDefault:"100000" form:"a whole number above 0" help:"live rides in all"`
+	DispatchRetention   duration   `env:"DISPATCH_RETENTION" envDefault:"24h" form:"a duration such as 24h" help:"how long ended rides and idempotency keys stay readable"`
+	DispatchRideTTL     duration   `env:"DISPATCH_RIDE_TTL" envDefault:"4h" form:"a duration such as 4h" help:"when a matched ride that nobody completes is completed"`
+	DriverTTL           duration   `env:"DRIVER_TTL" envDefault:"60s" form:"a duration such as 60s" help:"a driver not heard of for so long is no candidate"`
+
+	LogLevel  logLevel  `env:"LOG_LEVEL" envDefault:"info" form:"debug, info, warn or error" help:"least level that is logged"`
+	LogFormat logFormat `env:"LOG_FORMAT" envDefault:"auto" form:"auto, json or text" help:"auto: text on a terminal, JSON otherwise"`
+}
+
+// ConfigError is every mistake in the environment at once.
+type ConfigError struct {
+	Problems []string // each names its variable and the expected form, never a secret
+}
+
+func (e *ConfigError) Error() string {
+	return "configuration:\n  " + strings.Join(e.Problems, "\n  ")
+}
+
+// loadConfig reads the environment through getenv. An empty variable counts as
+// unset. The error, if any, is a *ConfigError.
+func loadConfig(getenv func(string) string) (Config, error) {
+	var c Config
+	environment := map[string]string{}
+	for _, v := range variables() {
+		if value := getenv(v.name); value != "" {
+			environment[v.name] = value
+		}
+	}
+	var problems []string
+	if err := env.ParseWithOptions(&c, env.Options{Environment: environment}); err != nil {
+		problems = parseProblems(err, environment)
+	}
+	for _, p := range c.rangeProblems() {
+		name, _, _ := strings.Cut(p, ":")
+		if !slices.ContainsFunc(problems, func(known string) bool { return strings.HasPrefix(known, name) }) {
+			problems = append(problems, p) // a variable that could not be read has no value to check
+		}
+	}
+	if !c.TrustedProxies.set && getenv("DYNO") != "" { // Heroku names every dyno so.
+		c.TrustedProxies.hops = 1
+	}
+	if len(problems) > 0 {
+		return Config{}, &ConfigError{Problems: problems}
+	}
+	return c, nil
+}
+
+// rangeProblems checks what a type alone cannot.
+func (c *Config) rangeProblems() []string {
+	var problems []string
+	add := func(name, problem string) { problems = append(problems, name+": "+problem) }
+	if c.Port < 0 || c.Port > 65535 {
+		add("PORT", "want a port, 0 to 65535")
+	}
+	for name, d := range map[string]duration{
+		"UPSTREAM_WAIT": c.UpstreamWait, "CACHE_TTL": c.CacheTTL, "CACHE_EMPTY_TTL": c.CacheEmptyTTL,
+		"DISPATCH_TIMEOUT": c.DispatchTimeout, "DISPATCH_INTERVAL": c.DispatchInterval,
+		"DISPATCH_RETENTION": c.DispatchRetention, "DISPATCH_RIDE_TTL": c.DispatchRideTTL, "DRIVER_TTL": c.DriverTTL,
+	} {
+		if d == 0 {
+			add(name, "want a duration above 0")
+		}
+	}
+	if c.DispatchMaxPerRider < 0 {
+		add("DISPATCH_MAX_PER_RIDER", "want a whole number above 0")
+	}
+	if c.DispatchMaxRides < 0 {
+		add("DISPATCH_MAX_RIDES", "want a whole number above 0")
+	}
+	for _, origin := range c.CORSOrigins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
+			add("CORS_ORIGINS", fmt.Sprintf("%q is no origin such as https://app.example.org", origin))
+		}
+	}
+	for _, spec := range c.Upstreams {
+		if spec.NeedsContact() && c.UpstreamContact == "" {
+			add("UPSTREAM_CONTACT", "want an e-mail address or URL: the terms of "+spec.Name+" ask for it")
+		}
+	}
+	if c.RedisURL != "" {
+		if _, err := redisOptions(*c); err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	slices.Sort(problems)
+	return problems
+}
+
+// A variable is one line of the help text.
+type variable struct {
+	name, fallback, form, help string
+	secret                     bool
+}
+
+// variables lists what loadConfig reads, in the order of Config.
+func variables() []variable {
+	t := reflect.TypeFor[Config]()
+	list := make([]variable, t.NumField())
+	for i := range list {
+		f := t.Field(i)
+		list[i] = variable{
+			name:     f.Tag.Get("env"),
+			fallback: f.Tag.Get("envDefault"),
+			form:     f.Tag.Get("form"),
+			help:     f.Tag.Get("help"),
+			secret:   f.Type == reflect.TypeFor[secret]() || f.Type == reflect.TypeFor[specs](),
+		}
+	}
+	return list
+}
+
+func writeVariables(w io.Writer) {
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, v := range variables() {
+		fallback := v.fallback
+		if fallback == "" {
+			fallback = "-"
+		}
+		fmt.Fprintf(tab, "  %s\t%s\t%s\n", v.name, fallback, v.help)
+	}
+	_ = tab.Flush()
+}
+
+func parseProblems(err error, environment map[string]string) []string {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return []string{err.Error()}
+	}
+	var problems []string
+	for _, err := range all.Errors {
+		var field env.ParseError
+		if !errors.As(err, &field) {
+			problems = append(problems, err.Error())
+			continue
+		}
+		problems = append(problems, parseProblem(field, environment))
+	}
+	return problems
+}
+
+func parseProblem(err env.ParseError, environment map[string]string) string {
+	f, _ := reflect.TypeFor[Config]().FieldByName(err.Name)
+	name := f.Tag.Get("env")
+	i := slices.IndexFunc(variables(), func(v variable) bool { return v.name == name })
+	v := variables()[i]
+	switch {
+	case name == "UPSTREAMS": // its own words say more than the form, and hide keys
+		return fmt.Sprintf("%s: %s", name, strings.ReplaceAll(err.Err.Error(), "\n", "\n  UPSTREAMS: "))
+	case v.secret:
+		return fmt.Sprintf("%s: want %s", name, v.form)
+	default:
+		return fmt.Sprintf("%s=%q: want %s", name, environment[name], v.form)
+	}
+}
+
+// secret is a value that no log, error or banner may show.
+type secret string
+
+func (secret) String() string { return "(hidden)" }
+
+// duration is a time.Duration that is not negative.
+type duration time.Duration
+
+func (d *duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return err
+	}
+	if v < 0 {
+		return errors.New("negative")
+	}
+	*d = duration(v)
+	return nil
+}
+
+// byteSize counts bytes; written as 512, 64KiB, 64MiB or 1GiB.
+type byteSize int64
+
+func (b *byteSize) UnmarshalText(text []byte) error {
+	s, unit := string(text), int64(1)
+	for suffix, factor := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if number, found := strings.CutSuffix(s, suffix); found {
+			s, unit = number, factor
+		}
+	}
+	v, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+	if err != nil {
+		return err
+	}
+	if v < 0 || v > 1<<53/unit {
+		return errors.New("out of range")
+	}
+	*b = byteSize(v * unit)
+	return nil
+}
+
+// rate is a number of requests in a time; the zero value means no limit.
+type rate struct {
+	requests int
+	per      time.Duration
+}
+
+func (r *rate) UnmarshalText(text []byte) error {
+	if string(text) == "0" {
+		*r = rate{}
+		return nil
+	}
+	requests, per, found := strings.Cut(string(text), "/")
+	if !found {
+		return errors.New("no slash")
+	}
+	n, err := strconv.Atoi(requests)
+	if err != nil {
+		return err
+	}
+	if strings.Trim(per, "smh") == "" { // 5/s, as upstream options are written
+		per = "1" + per
+	}
+	d, err := time.ParseDuration(per)
+	if err != nil {
+		return err
+	}
+	if n < 1 || d < time.Second {
+		return errors.New("out of range")
+	}
+	*r = rate{requests: n, per: d}
+	return nil
+}
+
+// proxies tells an explicit 0 from an unset variable, which Heroku overrides.
+type proxies struct {
+	hops int
+	set  bool
+}
+
+func (p *proxies) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil {
+		return err
+	}
+	if n < 0 || n > 16 {
+		return errors.New("out of range")
+	}
+	*p = proxies{hops: n, set: true}
+	return nil
+}
+
+// kilometres are growing radii.
+type kilometres []float64
+
+func (k *kilometres) UnmarshalText(text []byte) error {
+	var radii []float64
+	for field := range strings.SplitSeq(string(text), ",") {
+		v, err := strconv.ParseFloat(strings.TrimSpace(field), 64)
+		if err != nil {
+			return err
+		}
+		if !(v > 0 && v <= 100) || len(radii) > 0 && v <= radii[len(radii)-1] {
+			return errors.New("out of range or not growing")
+		}
+		radii = append(radii, v)
+	}
+	*k = radii
+	return nil
+}
+
+// metres converts to the unit of package dispatch.
+func (k kilometres) metres() []float64 {
+	m := make([]float64, len(k))
+	for i, v := range k {
+		m[i] = v * 1000
+	}
+	return m
+}
+
+// specs are the parsed UPSTREAMS.
+type specs []upstream.Spec
+
+func (s *specs) UnmarshalText(text []byte) error {
+	parsed, err := upstream.ParseSpecs(string(text))
+	*s = parsed
+	return err
+}
+
+type logLevel zerolog.Level
+
+func (l *logLevel) UnmarshalText(text []byte) error {
+	level, err := zerolog.ParseLevel(string(text))
+	if err != nil {
+		return err
+	}
+	*l = logLevel(level)
+	return nil
+}
+
+type logFormat string
+
+func (f *logFormat) UnmarshalText(text []byte) error {
+	if !slices.Contains([]string{"auto", "json", "text"}, string(text)) {
+		return errors.New("unknown format")
+	}
+	*f = logFormat(text)
+	return nil
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func environment(vars ...string) func(string) string {
+	return func(name string) string {
+		for _, v := range vars {
+			if n, value, _ := strings.Cut(v, "="); n == name {
+				return value
+			}
+		}
+		return ""
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	c, err := loadConfig(environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Port != 8080 || c.CacheMemory != 64<<20 || time.Duration(c.CacheTTL) != 24*time.Hour ||
+		c.RateLimit != (rate{600, time.Minute}) || c.TrustedProxies.hops != 0 ||
+		fmt.Sprint(c.DispatchRadii.metres()) != "[1000 2000 5000]" || len(c.Upstreams) != 1 {
+		t.Errorf("defaults are %+v", c)
+	}
+}
+
+// Every mistake is told at once, by the name of the variable, and no secret
+// with it.
+func TestConfigMistakes(t *testing.T) {
+	tests := []struct{ setting, want string }{
+		{"PORT=http", `PORT="http": want a port`},
+		{"PORT=70000", "PORT: want a port"},
+		{"REDIS_URL=http://:hunter2@host", "REDIS_URL: want redis://"},
+		{"UPSTREAMS=nominatim+https://geo.example.org?key=hunter2#rate=fast", "UPSTREAMS: "},
+		{"UPSTREAMS=carrier-pigeon", "UPSTREAMS: "},
+		{"UPSTREAMS=nominatim+https://nominatim.openstreetmap.org", "UPSTREAM_CONTACT: want"},
+		{"CACHE_TTL=soon", `CACHE_TTL="soon": want a duration such as 24h`},
+		{"CACHE_TTL=-1h", `CACHE_TTL="-1h": want`},
+		{"CACHE_TTL=0s", "CACHE_TTL: want a duration above 0"},
+		{"CACHE_MEMORY=64MB", `CACHE_MEMORY="64MB": want a size such as 64MiB`},
+		{"CACHE_MEMORY=-1", "CACHE_MEMORY="},
+		{"RATE_LIMIT=600", `RATE_LIMIT="600": want requests/duration`},
+		{"RATE_LIMIT=0/1m", "RATE_LIMIT="},
+		{"TRUSTED_PROXIES=-1", "TRUSTED_PROXIES="},
+		{"CORS_ORIGINS=app.example.org", "CORS_ORIGINS: "},
+		{"DISPATCH_RADII_KM=5,2,1", "DISPATCH_RADII_KM="},
+		{"DISPATCH_RADII_KM=1,200", "DISPATCH_RADII_KM="},
+		{"DISPATCH_MAX_RIDES=-5", "DISPATCH_MAX_RIDES: want"},
+		{"DRIVER_TTL=0s", "DRIVER_TTL: want a duration above 0"},
+		{"LOG_LEVEL=loud", "LOG_LEVEL="},
+		{"LOG_FORMAT=xml", "LOG_FORMAT="},
+		{"REDIS_TLS_SKIP_VERIFY=perhaps", "REDIS_TLS_SKIP_VERIFY="},
+	}
+	all := map[string]string{}
+	for _, tt := range tests {
+		t.Run(tt.setting, func(t *testing.T) {
+			_, err := loadConfig(environment(tt.setting))
+			var wrong *ConfigError
+			if !errors.As(err, &wrong) || len(wrong.Problems) != 1 || !strings.HasPrefix(wrong.Problems[0], tt.want) {
+				t.Fatalf("loadConfig = %v, want one problem beginning with %q", err, tt.want)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the error shows a secret: %v", err)
+			}
+		})
+		name, value, _ := strings.Cut(tt.setting, "=")
+		all[name] = value
+	}
+	delete(all, "UPSTREAMS") // its last row is well-formed and answered for by UPSTREAM_CONTACT
+	_, err := loadConfig(func(name string) string { return all[name] })
+	var wrong *ConfigError
+	if !errors.As(err, &wrong) || len(wrong.Problems) != len(all) {
+		t.Errorf("%d mistakes at once: %v", len(all), err)
+	}
+}
+
+func TestConfigValues(t *testing.T) {
+	c, err := loadConfig(environment("RATE_LIMIT=5/s", "CACHE_MEMORY=0", "CACHE_STALE_TTL=0s", "TRUSTED_PROXIES=2",
+		"DYNO=web.1", "PORT=", "DISPATCH_RADII_KM=0.5, 3", "CORS_ORIGINS=https://a.example,https://b.example:8443"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.RateLimit != (rate{5, time.Second}) || c.CacheMemory != 0 || c.CacheStaleTTL != 0 || c.TrustedProxies.hops != 2 ||
+		c.Port != 8080 || fmt.Sprint(c.DispatchRadii) != "[0.5 3]" || len(c.CORSOrigins) != 2 {
+		t.Errorf("values are %+v", c)
+	}
+	if c, err := loadConfig(environment("DYNO=web.1")); err != nil || c.TrustedProxies.hops != 1 {
+		t.Errorf("on Heroku %d proxies are trusted (%v), want 1", c.TrustedProxies.hops, err)
+	}
+}
+
+// The README's table of settings is the program's own.
+func TestREADMEListsEveryVariable(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range variables() {
+		row := "| `" + v.name + "` | " + shown(v.fallback) + " | "
+		if !strings.Contains(string(readme), row) {
+			t.Errorf("README.md has no row that begins with %q", row)
+		}
+	}
+}
+
+func shown(fallback string) string {
+	if fallback == "" {
+		return "–"
+	}
+	return fallback
+}

@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"geogate/cache"
+	"geogate/dispatch"
+	"geogate/upstream"
+)
+
+// This file is the only place that turns errors into status codes. A test
+// walks the exported errors of the packages below and fails on one that has no
+// line here.
+
+// Problems that the gateway itself finds.
+var (
+	errRateLimited = newProblem(http.StatusTooManyRequests, "rate_limited",
+		"too many requests from this address").withHint("wait for as long as Retry-After says")
+	errAddressAndPoint = badRequest("address_and_position", "q and coordinates exclude each other").
+				withHint("give an address in q, or a position, not both")
+	errAddressNotFound = newProblem(http.StatusUnprocessableEntity, "address_not_found",
+		"the geocoder knows no place of this name").withHint("check it with GET /api?q=…")
+)
+
+// A meaning is how the outside world is told of an error.
+type meaning struct {
+	err    error
+	status int
+	code   string
+	detail string
+	hint   string
+}
+
+// meanings are looked through in order.
+var meanings = []meaning{
+	{upstream.ErrForbidden, http.StatusForbidden, "forbidden_by_provider", "the terms of the geocoder forbid this request", ""},
+	{upstream.ErrBudget, http.StatusServiceUnavailable, "out_of_budget", "the budget of the geocoder is used up for the moment", ""},
+	{upstream.ErrThrottled, http.StatusServiceUnavailable, "upstream_throttled", "the geocoder asks for a pause", ""},
+	{upstream.ErrTimeout, http.StatusGatewayTimeout, "upstream_timeout", "the geocoder did not answer in time", ""},
+	{upstream.ErrInvalidAnswer, http.StatusBadGateway, "upstream_invalid", "the geocoder answered something that is no answer", ""},
+	{upstream.ErrUnavailable, http.StatusServiceUnavailable, "upstream_unavailable", "the geocoder cannot be reached", ""},
+	{cache.ErrFillPanicked, http.StatusInternalServerError, "internal", "geogate failed on this request", ""},
+	{cache.ErrNotCached, http.StatusGatewayTimeout, "not_cached", "the answer is not in the cache, and only-if-cached forbids asking", ""},
+
+	{dispatch.ErrNotFound, http.StatusNotFound, "not_found", "unknown, or no longer kept", ""},
+	{dispatch.ErrTooLate, http.StatusConflict, "too_late", "the state of the ride does not allow this any more", ""},
+	{dispatch.ErrDriverEngaged, http.StatusConflict, "driver_engaged", "the driver is reserved for a ride or busy with one", "complete or cancel the ride first"},
+	{dispatch.ErrInvalid, http.StatusBadRequest, "invalid_input", "the request cannot be understood", ""},
+	{dispatch.ErrRiderCap, http.StatusTooManyRequests, "too_many_rides", "this rider has as many live rides as one may have", "cancel or complete one first"},
+	{dispatch.ErrRideCap, http.StatusServiceUnavailable, "too_many_rides", "as many rides are live as this geogate takes", ""},
+	{dispatch.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency_key_reused", "this Idempotency-Key was used for another request", "use a new key for every ride"},
+	{dispatch.ErrKeyInFlight, http.StatusConflict, "idempotency_key_in_flight", "the first request with this Idempotency-Key is still under way", "repeat in a second"},
+	{dispatch.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "dispatch needs Redis, which does not answer", ""},
+
+	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout", "this took longer than it may", ""},
+	{context.Canceled, statusClientClosed, "client_closed", "the client went away", ""},
+}
+
+// statusClientClosed is nginx's code for a client that left; it only ever
+// shows in the log.
+const statusClientClosed = 499
+
+// unavailableFor is the pause suggested when nobody below knows better.
+const unavailableFor = 2 * time.Second
+
+// problemOf finds the problem to answer err with. An error that nobody has a
+// word for is a fault of geogate.
+func problemOf(err error) *problem {
+	var known *problem
+	var bad *upstream.BadRequest
+	var late *dispatch.StateError
+	var invalid *dispatch.InputError
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &bad):
+		return newProblem(bad.Status, "bad_request", bad.Message)
+	case errors.As(err, &invalid):
+		return badRequest(invalid.Code, invalid.Detail)
+	case errors.As(err, &late):
+		p := newProblem(http.StatusConflict, "too_late", "the ride is "+string(late.Ride.State)+" already")
+		p.State = string(late.Ride.State)
+		return p
+	}
+	for _, m := range meanings {
+		if errors.Is(err, m.err) {
+			p := newProblem(m.status, m.code, m.detail)
+			p.Hint, p.retryAfter = m.hint, pauseAfter(err)
+			return p
+		}
+	}
+	return newProblem(http.StatusInternalServerError, "internal", "geogate failed on this request")
+}
+
+// pauseAfter is what Retry-After should say: the upstream's own word, if any.
+func pauseAfter(err error) time.Duration {
+	var failed *upstream.Error
+	if errors.As(err, &failed) && failed.RetryAfter > 0 {
+		return failed.RetryAfter
+	}
+	return unavailableFor
+}

@@ -1,0 +1,214 @@
+// Package gateway is everything HTTP: the route table, decoding and encoding,
+// status codes, limits, the access log and the drain. What a request means is
+// decided in the packages below it (upstream, cache, dispatch); what its answer
+// looks like on the wire is decided here and only here.
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/rs/zerolog"
+
+	"geogate/dispatch"
+)
+
+// Config is what may be chosen about a Gateway. The zero value answers without
+// limits, trusts no proxy, and keeps everything closed that can be closed.
+type Config struct {
+	Log            zerolog.Logger
+	Version        string
+	RateLimit      RateLimit
+	TrustedProxies int      // hops whose X-Forwarded-For entries are believed
+	AdminToken     string   // bearer token of /metrics; empty: closed
+	CORSOrigins    []string // web pages that may use the dispatch endpoints
+}
+
+// Gateway is the HTTP handler of geogate. It is safe for concurrent use.
+type Gateway struct {
+	geocoder *Geocoder
+	engine   *dispatch.Engine
+	ping     func(context.Context) error
+
+	log            zerolog.Logger
+	version        string
+	trustedProxies int
+	adminToken     string
+	corsOrigins    []string
+	queryHash      queryHasher
+	metrics        *metrics
+
+	ready    atomic.Bool
+	draining chan struct{} // closed when streams and waits have to end
+	handler  http.Handler
+}
+
+// New returns a gateway to geocoder and engine. ping asks whether Redis
+// answers; it is called with a short deadline.
+func New(geocoder *Geocoder, engine *dispatch.Engine, ping func(context.Context) error, cfg Config) *Gateway {
+	origins := cfg.CORSOrigins
+	if origins == nil {
+		origins = []string{} // none, which is not the same as every one
+	}
+	g := &Gateway{
+		geocoder: geocoder, engine: engine, ping: ping,
+		log: cfg.Log, version: cfg.Version, adminToken: cfg.AdminToken,
+		trustedProxies: cfg.TrustedProxies, corsOrigins: origins,
+		queryHash: newQueryHasher(),
+		draining:  make(chan struct{}),
+	}
+	g.metrics = newMetrics()
+	g.handler = g.routes(cfg)
+	return g
+}
+
+// routes is the whole of the HTTP interface on one screen.
+func (g *Gateway) routes(cfg Config) http.Handler {
+	r := chi.NewRouter()
+	r.Use(middleware.CleanPath) // Nominatim clients build //search from a base URL that ends in a slash
+	r.Use(middleware.GetHead)
+	if cfg.TrustedProxies > 0 {
+		r.Use(middleware.ClientIPFromXFFTrustedProxies(cfg.TrustedProxies))
+	}
+	r.Use(g.observe, g.cors, g.limitRate(cfg.RateLimit))
+	r.NotFound(g.notFound)
+	r.MethodNotAllowed(g.methodNotAllowed)
+
+	r.Get("/healthz", g.problems(g.healthz))
+	r.Get("/readyz", g.problems(g.readyz))
+	r.Get("/version", g.problems(g.getVersion))
+	r.With(g.requireAdmin).Handle("/metrics", g.metrics.handler())
+
+	for _, path := range dropInPaths { // the same with .php
+		r.Get(path, g.nominatim)
+		r.Options(path, g.nominatimOptions)
+	}
+	r.Get("/api", g.problems(g.getAPI))
+	r.Post("/api", g.problems(g.postAPI))
+
+	r.With(noStore).Group(func(r chi.Router) {
+		r.Post("/tracking", g.problems(g.track))
+		r.Post("/search", g.problems(g.searchDrivers))
+		r.Post("/v2/search", g.problems(g.requestRide))
+		r.Get("/v2/requests/{id}", g.problems(g.getRide))
+		r.Post("/v2/cancel", g.problems(g.cancelRide))
+		r.Post("/v2/complete", g.problems(g.completeRide))
+	})
+	return r
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+// setReady lets /readyz say so.
+func (g *Gateway) setReady() { g.ready.Store(true) }
+
+// drain ends readiness, streams and waits. It may be called once.
+func (g *Gateway) drain() {
+	g.ready.Store(false)
+	close(g.draining)
+}
+
+// awaiting returns a context that also ends when the gateway drains.
+func (g *Gateway) awaiting(ctx context.Context, atMost time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	go func() {
+		select {
+		case <-g.draining:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// problems turns a handler that returns its error into one that answers it as
+// problem+json.
+func (g *Gateway) problems(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			exchangeOf(r).err = err
+			writeProblem(w, r, problemOf(err))
+		}
+	}
+}
+
+// refuse answers with p in the error shape of the endpoint that was asked.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	exchangeOf(r).err = p
+	if _, dropIn := dropInEndpoint(r.URL.Path); dropIn && isRead(r.Method) {
+		g.writeNominatimError(w, r, p)
+		return
+	}
+	writeProblem(w, r, p)
+}
+
+// notFound answers a path that has no route. Outside geogate's own name space
+// it does so in Nominatim's words: a drop-in is probed with Nominatim's paths.
+func (g *Gateway) notFound(w http.ResponseWriter, r *http.Request) {
+	p := newProblem(http.StatusNotFound, "not_found", "there is nothing at this path")
+	if isOwnPath(r.URL.Path) || !isRead(r.Method) {
+		writeProblem(w, r, p)
+		return
+	}
+	p.setHeaders(w.Header())
+	writeBareTitle(w, http.StatusNotFound)
+}
+
+func (g *Gateway) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	p := newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path does not take "+knownMethod(r.Method))
+	p.allow = allowed(r)
+	if _, dropIn := dropInEndpoint(r.URL.Path); dropIn {
+		p.setHeaders(w.Header())
+		writeBareTitle(w, http.StatusMethodNotAllowed)
+		return
+	}
+	writeProblem(w, r, p)
+}
+
+// allowed lists the methods that the path of r takes.
+func allowed(r *http.Request) string {
+	routes := chi.RouteContext(r.Context()).Routes
+	path := path.Clean(r.URL.Path)
+	var methods []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
+		if !routes.Match(chi.NewRouteContext(), method, path) {
+			continue
+		}
+		methods = append(methods, method)
+		if method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	return strings.Join(methods, ", ")
+}
+
+func isRead(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
+func isProbe(path string) bool {
+	return slices.Contains([]string{"/healthz", "/readyz", "/version", "/metrics"}, path)
+}
+
+// isOwnPath tells geogate's own name space from Nominatim's.
+func isOwnPath(path string) bool {
+	for _, prefix := range []string{"/api", "/v2", "/tracking", "/admin", "/events", "/jobs"} {
+		if rest, found := strings.CutPrefix(path, prefix); found && (rest == "" || rest[0] == '/') {
+			return true
+		}
+	}
+	return false
+}
+
+func noStore(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,147 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"geogate/cache"
+	"geogate/dispatch"
+	"geogate/internal/redistest"
+	"geogate/upstream"
+	"geogate/upstream/upstreamtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fixture is a gateway over real HTTP, on a real Redis, in front of a stand-in
+// Nominatim.
+type fixture struct {
+	*httptest.Server
+	redis    *redistest.Server
+	upstream *upstreamtest.Server
+	log      *bytes.Buffer // read it after the request that wrote to it was answered
+	gateway  *Gateway
+}
+
+func newFixture(t *testing.T, options ...func(*Config)) *fixture {
+	t.Helper()
+	f := &fixture{redis: redistest.Start(t), upstream: upstreamtest.New(t)}
+	return f.sibling(t, options...)
+}
+
+// sibling is another gateway on the same Redis and upstream, as another process
+// would be.
+func (f *fixture) sibling(t *testing.T, options ...func(*Config)) *fixture {
+	t.Helper()
+	s := &fixture{redis: f.redis, upstream: f.upstream, log: &bytes.Buffer{}}
+	rdb := s.redis.Client(t)
+	specs, err := upstream.ParseSpecs("nominatim+" + s.upstream.URL + "#name=recorded")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := upstream.New(specs, upstream.Config{Contact: "test@example.org", Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(chain.Close)
+	store := cache.New(rdb, cache.Config{Memory: 8 << 20})
+	engine := dispatch.New(rdb, dispatch.Config{})
+	run(t, store.Run)
+	run(t, engine.Run)
+
+	cfg := Config{Log: zerolog.New(zerolog.SyncWriter(s.log)), Version: "test"}
+	for _, option := range options {
+		option(&cfg)
+	}
+	s.gateway = New(
+		NewGeocoder(chain, store, Lifetimes{Fresh: time.Hour, Empty: time.Minute, Stale: time.Hour}),
+		engine, func(ctx context.Context) error { return rdb.Ping(ctx).Err() }, cfg)
+	s.gateway.setReady()
+	s.Server = httptest.NewServer(s.gateway)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// flush empties Redis.
+func (f *fixture) flush(t *testing.T) {
+	t.Helper()
+	if err := f.redis.Client(t).FlushAll(context.Background()).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run starts a part and ends it with the test.
+func run(t *testing.T, part func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- part(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// answer is a whole answer.
+type answer struct {
+	*http.Response
+	body string
+}
+
+// do sends a request whose target and headers are given as lines, as they would
+// be written by hand: "POST /search", "Accept-Language: de".
+func (f *fixture) do(t *testing.T, line, body string, headers ...string) answer {
+	t.Helper()
+	method, target, _ := strings.Cut(line, " ")
+	req, err := http.NewRequestWithContext(context.Background(), method, f.URL+target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		if name, value, found := strings.Cut(h, ": "); found {
+			req.Header.Add(name, value)
+		}
+	}
+	transport := &http.Transport{DisableCompression: true, DisableKeepAlives: true}
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	got, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return answer{res, string(got)}
+}
+
+// json decodes the body into v.
+func (a answer) json(t *testing.T, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.body), v); err != nil {
+		t.Fatalf("body %q: %v", a.body, err)
+	}
+}
+
+// keys lists every key in Redis.
+func (f *fixture) keys(t *testing.T) []string {
+	t.Helper()
+	client := f.redis.Client(t)
+	keys, err := client.Keys(context.Background(), "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}

@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/go-chi/httprate"
+)
+
+// RateLimit is how many requests one client may send in a time. The zero value
+// means no limit.
+type RateLimit struct {
+	Requests int
+	Per      time.Duration
+}
+
+// limitRate counts every request of a client, cache hits included, and refuses
+// the ones above the limit with 429, in the error shape of the endpoint. Probes
+// are not counted: they must not compete with clients behind one address.
+func (g *Gateway) limitRate(limit RateLimit) func(http.Handler) http.Handler {
+	if limit.Requests == 0 {
+		return func(next http.Handler) http.Handler { return next }
+	}
+	limiter := httprate.NewRateLimiter(limit.Requests, limit.Per)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !isProbe(r.URL.Path) && limiter.OnLimit(w, r, clientKey(exchangeOf(r).client)) {
+				g.refuse(w, r, errRateLimited)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// clientKey is what a limit counts by: an IPv4 address, or the /64 of an IPv6
+// one, because a single subscriber commonly holds all of it (RFC 6177).
+func clientKey(addr netip.Addr) string {
+	if addr.Is6() {
+		if prefix, err := addr.Prefix(64); err == nil {
+			return prefix.String()
+		}
+	}
+	return addr.String()
+}

@@ -1,0 +1,61 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	// idleTimeout is above the 90 s for which Heroku's router keeps a
+	// connection: the side that closes first must not be the server, or the
+	// router sends a request into a closing connection.
+	idleTimeout    = 120 * time.Second
+	maxHeaderBytes = 16 << 10
+	// writeTimeout bounds one answer; streams extend it with every write.
+	writeTimeout = 45 * time.Second
+	// drainTimeout is below the 30 s that Heroku gives between SIGTERM and
+	// SIGKILL, with room for what is stopped after the server.
+	drainTimeout = 20 * time.Second
+)
+
+// Serve answers requests on l until ctx ends, then drains: readiness turns to
+// 503, streams and waits are told to end, running requests finish. It returns
+// nil after a clean drain.
+func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          serverLog(g.log),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	g.setReady()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve http: %w", err)
+	case <-ctx.Done():
+	}
+
+	g.drain()
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	err := server.Shutdown(deadline)
+	if err != nil {
+		_ = server.Close()
+		err = fmt.Errorf("drain http: %w", err)
+	}
+	if serveErr := <-failed; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
+	}
+	return err
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"geogate/cache"
+	"geogate/dispatch"
+	"geogate/gateway"
+	"geogate/upstream"
+)
+
+type serveCmd struct{}
+
+// Run serves until the process is told to stop.
+func (serveCmd) Run(p *process) error {
+	cfg, err := loadConfig(p.getenv)
+	if err != nil {
+		return err
+	}
+	a, err := newApp(cfg, newLogger(cfg, p.stderr))
+	if err != nil {
+		return err
+	}
+	l, err := (&net.ListenConfig{}).Listen(p.ctx, "tcp", net.JoinHostPort("", strconv.Itoa(cfg.Port)))
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen: %w", err), a.redis.Close())
+	}
+	writeBanner(p.ctx, p.stderr, a, l.Addr())
+	return a.serve(p.ctx, l)
+}
+
+// app is every part of a running geogate.
+type app struct {
+	cfg     Config
+	log     zerolog.Logger
+	redis   *redisServer
+	chain   *upstream.Chain
+	cache   *cache.Cache
+	engine  *dispatch.Engine
+	gateway *gateway.Gateway
+}
+
+// newApp builds the parts and starts none of them.
+func newApp(cfg Config, log zerolog.Logger) (*app, error) {
+	redis.SetLogger(redisLog{log})
+	rdb, err := openRedis(cfg)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := upstream.New(cfg.Upstreams, upstreamConfig(cfg, log))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open upstreams: %w", err), rdb.Close())
+	}
+	a := &app{cfg: cfg, log: log, redis: rdb, chain: chain}
+	a.cache = cache.New(rdb, cache.Config{Log: log, Memory: int64(cfg.CacheMemory)})
+	a.engine = dispatch.New(rdb, dispatch.Config{
+		Log:         log,
+		Timeout:     time.Duration(cfg.DispatchTimeout),
+		Interval:    time.Duration(cfg.DispatchInterval),
+		RadiiM:      cfg.DispatchRadii.metres(),
+		OfferTTL:    time.Duration(cfg.DispatchOfferTTL),
+		MaxPerRider: cfg.DispatchMaxPerRider,
+		MaxRides:    cfg.DispatchMaxRides,
+		Retention:   time.Duration(cfg.DispatchRetention),
+		RideTTL:     time.Duration(cfg.DispatchRideTTL),
+		DriverTTL:   time.Duration(cfg.DriverTTL),
+	})
+	geocoder := gateway.NewGeocoder(chain, a.cache, gateway.Lifetimes{
+		Fresh: time.Duration(cfg.CacheTTL),
+		Empty: time.Duration(cfg.CacheEmptyTTL),
+		Stale: time.Duration(cfg.CacheStaleTTL),
+	})
+	a.gateway = gateway.New(geocoder, a.engine, rdb.ping, gateway.Config{
+		Log:            log,
+		Version:        buildVersion(),
+		RateLimit:      gateway.RateLimit{Requests: cfg.RateLimit.requests, Per: cfg.RateLimit.per},
+		TrustedProxies: cfg.TrustedProxies.hops,
+		AdminToken:     string(cfg.AdminToken),
+		CORSOrigins:    cfg.CORSOrigins,
+	})
+	return a, nil
+}
+
+func upstreamConfig(cfg Config, log zerolog.Logger) upstream.Config {
+	return upstream.Config{
+		Log:     log,
+		Contact: cfg.UpstreamContact,
+		Version: buildVersion(),
+		Wait:    time.Duration(cfg.UpstreamWait),
+	}
+}
+
+// serve runs every part until ctx ends. The order of the end matters: HTTP
+// drains while everything it needs still runs, then the engine and the cache
+// give back what they hold, and Redis goes last.
+func (a *app) serve(ctx context.Context, l net.Listener) error {
+	support, stopSupport := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSupport()
+	var parts errgroup.Group
+	parts.Go(func() error { return a.engine.Run(support) })
+	parts.Go(func() error { return a.cache.Run(support) })
+
+	clock, stopClock := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopClock()
+	var redisClock errgroup.Group
+	if a.redis.builtIn != nil {
+		redisClock.Go(func() error { return a.redis.builtIn.Run(clock) })
+	}
+
+	err := a.gateway.Serve(ctx, l)
+	stopSupport()
+	err = errors.Join(err, parts.Wait())
+	stopClock()
+	err = errors.Join(err, redisClock.Wait(), a.redis.Close())
+	a.log.Info().Msg("stopped")
+	return err
+}
+
+// newLogger writes to w: text for people at a terminal, JSON for machines.
+func newLogger(cfg Config, w io.Writer) zerolog.Logger {
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+	f, isFile := w.(*os.File)
+	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && isFile && isatty.IsTerminal(f.Fd()) {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
+	}
+	return zerolog.New(w).Level(zerolog.Level(cfg.LogLevel)).With().Timestamp().Logger()
+}
+
+type healthcheckCmd struct{}
+
+// healthcheckTimeout is below what container runtimes commonly allow.
+const healthcheckTimeout = 3 * time.Second
+
+// Run asks /healthz on this machine.
+func (healthcheckCmd) Run(p *process) error {
+	cfg, err := loadConfig(p.getenv)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, healthcheckTimeout)
+	defer cancel()
+	url := fmt.Sprintf("http://%s/healthz", net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("ask healthz: %w", err)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy: it is this machine
+	res, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask healthz: %w", err)
+	}
+	if err := res.Body.Close(); err != nil {
+		return fmt.Errorf("ask healthz: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask healthz: status %d", res.StatusCode)
+	}
+	return nil
+}
