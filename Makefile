@@ -1,0 +1,87 @@
+# geogate: `make` lists what can be made.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+IMAGE   ?= geogate
+
+# The linter is built from source at this version into .tools, once for each
+# version of Go, so that neither go.mod nor the machine has to know of it.
+GOLANGCI_VERSION := 2.15.0
+GOLANGCI = .tools/bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell go env GOVERSION)
+
+# checks is a module of its own: the parsers that it needs stay out of go.mod.
+MODULES := . checks
+
+GO_FILES = $(shell find . -name '*.go' -not -path './.tools/*' -not -path '*/node_modules/*')
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/geogate.
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/geogate .
+
+.PHONY: run
+run: ## Run geogate on port 8080, or $PORT.
+	go run .
+
+.PHONY: test
+test: ## Vet and run every test with the race detector; installs redis-server and node on Debian as root.
+	scripts/ensure cc redis-server node
+	go vet ./...
+	go test -race -shuffle=on -timeout 10m $(TESTFLAGS) ./...
+	cd checks && go vet ./... && go test -shuffle=on -timeout 5m ./deploy/... ./docs/...
+
+.PHONY: bench
+bench: ## Run the Go benchmarks, without the tests.
+	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
+
+.PHONY: cover
+cover: ## Run the tests for coverage and print the total by function.
+	go test -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -func=coverage.out
+
+.PHONY: lint
+lint: lint-format lint-modules $(GOLANGCI) ## Check format, go.mod, the import rules and golangci-lint.
+	$(GOLANGCI) run ./...
+	cd checks && ../$(GOLANGCI) run ./...
+	cd checks && go test -count=1 ./lint -golangci-lint '$(CURDIR)/$(GOLANGCI)'
+
+.PHONY: lint-format
+lint-format:
+	@unformatted=$$(gofmt -s -l $(GO_FILES)); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: lint-modules
+lint-modules:
+	for module in $(MODULES); do (cd $$module && go mod tidy -diff && go mod verify); done
+
+$(GOLANGCI):
+	mkdir -p $(@D)
+	GOBIN='$(CURDIR)/.tools/install' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)
+	mv .tools/install/golangci-lint $@
+
+.PHONY: fmt
+fmt: ## Format the Go files.
+	gofmt -s -w $(GO_FILES)
+
+.PHONY: image
+image: ## Build the container image with docker, podman or buildah.
+	scripts/image build $(IMAGE):$(VERSION) $(VERSION)
+
+.PHONY: image-check
+image-check: ## Build both images offline and run them read-only, as nobody (Debian, as root).
+	scripts/image check
+
+.PHONY: ci
+ci: ## Do what CI does.
+	.ci/run
+
+.PHONY: clean
+clean: ## Remove what was built, the linter included.
+	rm -rf bin .tools coverage.out
