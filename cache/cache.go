@@ -82,6 +82,7 @@ type Cache struct {
 	redis     *redisLayer
 
 	gens         atomic.Pointer[generations] // replaced under mu
+	listening    atomic.Bool                 // the subscription is confirmed
 	resync       chan struct{}               // asks watch to look at the record now
 	refreshQueue chan refreshJob
 

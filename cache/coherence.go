@@ -143,6 +143,7 @@ func (c *Cache) listenOnce(ctx context.Context) error {
 		}
 		<-closed
 	}()
+	defer c.listening.Store(false)
 	pinged := false
 	for {
 		message, err := sub.ReceiveTimeout(ctx, silence)
@@ -160,6 +161,7 @@ func (c *Cache) listenOnce(ctx context.Context) error {
 		pinged = false
 		switch m := message.(type) {
 		case *redis.Subscription:
+			c.listening.Store(true)
 			// What was announced before is lost: look at the record.
 			c.resyncSoon()
 		case *redis.Message:

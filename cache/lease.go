@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	mathrand "math/rand/v2"
 	"time"
 )
@@ -40,6 +41,11 @@ func (c *Cache) contend(ctx context.Context, a *allowance, f *flight, g *generat
 			g = c.gens.Load()
 		}
 		got, err := c.redis.acquire(ctx, a, f.key, l.name, token, c.cfg.LeaseTTL)
+		if err != nil && waited && !errors.Is(err, errRedisSkipped) {
+			// Somebody is filling, and Redis only missed one look at it. It
+			// is not waited for once the breaker calls it down.
+			got, err = claim{}, nil
+		}
 		if err != nil {
 			return lease{}, nil, ctx.Err() // without Redis, fill here
 		}

@@ -34,6 +34,8 @@ type Stats struct {
 	MemoryEntries int    // present number of entries in the memory layer
 	MemoryBytes   uint64 // their keys and bodies
 
+	Listening bool // the subscription to what other processes do is alive
+
 	Providers map[string]ProviderStats // by the provider of the answer
 }
 
@@ -83,6 +85,7 @@ func (c *Cache) Stats() Stats {
 		n := p.(*providerCounters)
 		s.Providers[name.(string)] = ProviderStats{Fills: n.fills.Load(), Hits: n.hits.Load()}
 	}
+	s.Listening = c.listening.Load()
 	s.MemoryEntries, s.MemoryBytes = c.memory.size()
 	return s
 }
