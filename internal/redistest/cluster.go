@@ -119,14 +119,15 @@ func (c *Cluster) join(ctx context.Context, tb testing.TB) error {
 		if err := client.ClusterAddSlotsRange(ctx, first, last).Err(); err != nil {
 			return fmt.Errorf("add slots %d to %d: %w", first, last, err)
 		}
-		// Distinct from the start, so that the nodes need not settle it.
+		// Distinct from the start, so that the nodes need not settle it. Each
+		// takes its number only as long as it knows no other node.
 		if err := client.Do(ctx, "cluster", "set-config-epoch", i+1).Err(); err != nil {
 			return fmt.Errorf("set config epoch: %w", err)
 		}
-		for _, other := range c.Nodes {
-			if other == n {
-				continue
-			}
+	}
+	for i, n := range c.Nodes {
+		client := n.Client(tb)
+		for _, other := range c.Nodes[i+1:] {
 			host, port, err := net.SplitHostPort(other.Addr)
 			if err != nil {
 				return err
