@@ -1,19 +1,24 @@
 // Package cache is a read-through cache for answers that are slow or costly to
 // get: an in-process layer in front of Redis, in front of a function that
-// obtains the answer.
+// obtains the answer. Any number of processes share the Redis layer.
 //
 // It promises that
 //
-//   - one key is filled once at a time in a process, however many callers
-//     want it; a caller that goes away takes nothing from the others, and a
-//     fill that panics is an error for all of them;
+//   - one key is filled once at a time, however many callers in however many
+//     processes want it; a caller that goes away takes nothing from the
+//     others, and a fill that panics is an error for all of them;
 //   - an answer is never served for another key than its own, nor beyond the
 //     life its maker gave it;
+//   - a purge reaches every process within a second, and within some three
+//     where its announcement was lost; an answer whose fill began before the
+//     purge is not served after it;
 //   - Redis is never needed: when it is down, slow, full, emptied or holds
 //     rubbish, calls take at most Config.RedisBudget longer and are answered
-//     from memory or by a fill.
+//     from memory or by a fill. Only then a key may be filled once in each
+//     process.
 //
-// All methods of Cache may be called from any number of goroutines.
+// DESIGN.md has the states, keys and interleavings. All methods of Cache may
+// be called from any number of goroutines.
 package cache
 
 import (
@@ -21,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -37,12 +43,27 @@ type Config struct {
 	Namespace string
 	// FillTimeout bounds one fill; 0: 30 s.
 	FillTimeout time.Duration
-	// RedisBudget is the time one Get may spend on Redis; 0: 150 ms.
+	// RedisBudget is the time one Get may spend on Redis, apart from waiting
+	// for the fill of another process; 0: 150 ms.
 	RedisBudget time.Duration
+	// LeaseTTL is how long a process that died in the middle of a fill keeps
+	// the others waiting; 0: 3 s.
+	LeaseTTL time.Duration
+	// PollInterval is the pause between looks for purges whose announcement
+	// was missed; 0: 1 s.
+	PollInterval time.Duration
+	// NoRefreshAhead leaves entries in use alone until they are stale.
+	// Otherwise they are refreshed in the last fifth of their fresh life.
+	NoRefreshAhead bool
+	// RefreshWorkers is how many refreshes run at once; 0: 4.
+	RefreshWorkers int
+	// RefreshQueue is how many more may wait; 0: 256. Beyond that they are
+	// refused, and the next hit tries again.
+	RefreshQueue int
 	// Now is the clock that answers age by; nil: time.Now.
 	Now func() time.Time
 	// Log takes what no caller is told; zero: nothing is logged. Keys are
-	// logged by their Hash only.
+	// logged by their Hash only, errors of refreshes as the fill made them.
 	Log zerolog.Logger
 	// ObserveRedis is called after each round trip to Redis; nil: nobody is
 	// told. It must be quick and safe for concurrent use.
@@ -52,17 +73,24 @@ type Config struct {
 // Cache is described in the package comment. Make one with New and run its
 // Run for as long as it is used.
 type Cache struct {
-	cfg    Config
-	now    func() time.Time
-	log    zerolog.Logger
-	stats  counters
-	memory *memoryLayer
-	redis  *redisLayer
+	cfg       Config
+	now       func() time.Time
+	log       zerolog.Logger
+	stats     counters
+	providers sync.Map // name → *providerCounters
+	memory    *memoryLayer
+	redis     *redisLayer
+
+	gens         atomic.Pointer[generations] // replaced under mu
+	listening    atomic.Bool                 // the subscription is confirmed
+	resync       chan struct{}               // asks watch to look at the record now
+	refreshQueue chan refreshJob
 
 	mu         sync.Mutex
 	flights    map[flightKey]*flight
-	stopping   bool           // Run is ending: background takes no more
-	background sync.WaitGroup // flights
+	refreshing map[string]time.Time // key → not to be tried before; zero: queued or under way
+	stopping   bool                 // Run is ending: background takes no more
+	background sync.WaitGroup       // flights
 }
 
 // New returns a cache over rdb and starts nothing. For the time limits to
@@ -71,16 +99,24 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 	cfg.Namespace = cmp.Or(cfg.Namespace, "geogate")
 	cfg.FillTimeout = cmp.Or(cfg.FillTimeout, 30*time.Second)
 	cfg.RedisBudget = cmp.Or(cfg.RedisBudget, 150*time.Millisecond)
+	cfg.LeaseTTL = cmp.Or(cfg.LeaseTTL, 3*time.Second)
+	cfg.PollInterval = cmp.Or(cfg.PollInterval, time.Second)
+	cfg.RefreshWorkers = cmp.Or(cfg.RefreshWorkers, 4)
+	cfg.RefreshQueue = cmp.Or(cfg.RefreshQueue, 256)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	c := &Cache{
-		cfg:     cfg,
-		now:     cfg.Now,
-		log:     cfg.Log,
-		memory:  newMemoryLayer(cfg.Memory, cfg.Now),
-		flights: map[flightKey]*flight{},
+		cfg:          cfg,
+		now:          cfg.Now,
+		log:          cfg.Log,
+		memory:       newMemoryLayer(cfg.Memory, cfg.Now),
+		resync:       make(chan struct{}, 1),
+		refreshQueue: make(chan refreshJob, cfg.RefreshQueue),
+		flights:      map[flightKey]*flight{},
+		refreshing:   map[string]time.Time{},
 	}
+	c.gens.Store(&generations{})
 	c.redis = &redisLayer{
 		rdb:     rdb,
 		prefix:  cfg.Namespace + ":cache:",
@@ -91,28 +127,43 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 	return c
 }
 
-// Run keeps the cache tidy until ctx ends, then waits for the fills under way
-// (each ends by its FillTimeout) and returns nil. Fills that begin after that
-// are waited for by nobody.
+// Run listens for what other processes do, refreshes, and keeps the cache
+// tidy until ctx ends. Then it gives up the refreshes, waits for the fills
+// under way (each ends by its FillTimeout) and returns nil. Fills that begin
+// after that are waited for by nobody.
 func (c *Cache) Run(ctx context.Context) error {
+	var parts sync.WaitGroup
+	parts.Go(func() { c.listen(ctx) })
+	parts.Go(func() { c.watch(ctx) })
+	parts.Go(func() { c.tidy(ctx) })
+	for range c.cfg.RefreshWorkers {
+		parts.Go(func() { c.work(ctx) })
+	}
+	parts.Wait()
+	c.mu.Lock()
+	c.stopping = true
+	c.mu.Unlock()
+	c.background.Wait()
+	return nil
+}
+
+func (c *Cache) tidy(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 			c.memory.tidy()
+			c.tidyRefreshing()
 		case <-ctx.Done():
-			c.mu.Lock()
-			c.stopping = true
-			c.mu.Unlock()
-			c.background.Wait()
-			return nil
+			return
 		}
 	}
 }
 
 // Get returns the answer for key: from a layer of the cache if there is one
-// that d accepts, else from fill.
+// that d accepts, else from fill. A stale one is returned at once and
+// refreshed in the background by a later call of fill.
 //
 // An error is ctx's own when the caller gave up, ErrNotCached when d forbids
 // a fill, and otherwise what fill returned, or ErrFillPanicked.
@@ -129,29 +180,60 @@ func (c *Cache) Get(ctx context.Context, key string, d Directives, fill Fill) (R
 	return r, err
 }
 
+// Peek is Get for the case that memory holds an answer which can be handed
+// over with nothing else to do; false: call Get. It does not allocate.
+func (c *Cache) Peek(key string, d Directives) (Result, bool) {
+	if d.NoStore {
+		return Result{}, false
+	}
+	it, v := c.held(key, c.gens.Load())
+	if it == nil || v != valid {
+		return Result{}, false
+	}
+	r := it.found(c.now(), LayerMemory)
+	if !d.accept(r.Age, r.Fresh) || !d.OnlyIfCached && it.due(c.now()) {
+		return Result{}, false
+	}
+	c.stats.count(&r)
+	return r, true
+}
+
 func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (Result, error) {
 	if d.NoStore {
-		return c.bypass(ctx, d, fill)
+		return c.bypass(ctx, key, d, fill)
 	}
-	now := c.now()
-	held := c.memory.get(key, now)
-	if held != nil && held.fresh(now) && d.accept(held.age(now), held.Fresh) {
-		return held.result(now, LayerMemory), nil
+	held, v := c.held(key, c.gens.Load())
+	if held != nil && v == valid {
+		if r := held.found(c.now(), LayerMemory); d.accept(r.Age, r.Fresh) {
+			c.renew(ctx, &r, d, fill)
+			return r, nil
+		}
 	}
 	if d.OnlyIfCached {
 		return c.onlyCached(ctx, key, d)
 	}
-	if held == nil && !d.NoCache {
+	if !d.NoCache && (held == nil || v == doubted) {
 		r, err := c.join(ctx, key, shared, nil, fill)
-		if err != nil || r.Class != Stale && (r.Class != Hit || d.accept(r.Age, r.Fresh)) {
+		if err != nil || r.Class == Miss || r.Class == Bypass {
 			return r, err
+		}
+		if d.accept(r.Age, r.Fresh) {
+			c.renew(ctx, &r, d, fill)
+			return r, nil
 		}
 	}
 	return c.join(ctx, key, forced, held, fill)
 }
 
+// renew has what is about to be served refreshed if it is time.
+func (c *Cache) renew(ctx context.Context, r *Result, d Directives, fill Fill) {
+	if !d.OnlyIfCached && r.item.due(c.now()) {
+		c.refreshSoon(ctx, r.item, fill)
+	}
+}
+
 // bypass serves a request that must leave no trace in the cache.
-func (c *Cache) bypass(ctx context.Context, d Directives, fill Fill) (Result, error) {
+func (c *Cache) bypass(ctx context.Context, key string, d Directives, fill Fill) (Result, error) {
 	if d.OnlyIfCached {
 		return Result{}, ErrNotCached
 	}
@@ -159,13 +241,27 @@ func (c *Cache) bypass(ctx context.Context, d Directives, fill Fill) (Result, er
 	if err != nil {
 		return Result{}, err
 	}
-	return newItem(e).filled(Bypass, c.now()), nil
+	g := c.gens.Load()
+	it := c.newItem(key, e, g.seq(), g)
+	it.provider.fills.Add(1)
+	return it.filled(Bypass, c.now()), nil
 }
 
 func (c *Cache) onlyCached(ctx context.Context, key string, d Directives) (Result, error) {
-	r, ok := c.lookup(ctx, &allowance{c.cfg.RedisBudget}, key)
+	a := &allowance{c.cfg.RedisBudget}
+	r, ok := c.lookupKey(ctx, a, key, c.current(ctx, a), func(*item) {})
 	if !ok || !d.accept(r.Age, r.Fresh) {
 		return Result{}, ErrNotCached
 	}
 	return r, nil
+}
+
+// current returns what is known of purges, asking Redis if nothing is yet.
+func (c *Cache) current(ctx context.Context, a *allowance) *generations {
+	if g := c.gens.Load(); g.known {
+		return g
+	}
+	// Whatever the error, the cache goes on without what Redis holds.
+	_ = c.sync(ctx, a)
+	return c.gens.Load()
 }

@@ -60,6 +60,21 @@ func noRedis(tb testing.TB) redis.UniversalClient {
 	return c
 }
 
+// running runs c until the test ends.
+func running(tb testing.TB, c *Cache) *Cache {
+	tb.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	tb.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			tb.Errorf("Run() = %v", err)
+		}
+	})
+	return c
+}
+
 func get(tb testing.TB, c *Cache, key string, d Directives, fill Fill) Result {
 	tb.Helper()
 	r, err := c.Get(context.Background(), key, d, fill)
@@ -133,8 +148,8 @@ func TestEntriesThatAreNotStored(t *testing.T) {
 					t.Error("Stored = true")
 				}
 			}
-			if n := rdb.DBSize(context.Background()).Val(); n != 0 {
-				t.Errorf("%d keys in Redis, want none", n)
+			if keys := rdb.Keys(context.Background(), "geogate:cache:entry:*").Val(); len(keys) != 0 {
+				t.Errorf("in Redis: %q, want nothing", keys)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"time"
+	"unique"
 
 	"github.com/klauspost/compress/s2"
 )
@@ -40,14 +41,14 @@ var (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// record is what is stored in Redis under one key.
-type record struct {
+// envelope is what is stored in Redis under one key.
+type envelope struct {
 	key        string
 	generation uint64
 	entry      Entry
 }
 
-func (r *record) encode() []byte {
+func (r *envelope) encode() []byte {
 	e := &r.entry
 	size := 2 + 5*binary.MaxVarintLen64 + 5*binary.MaxVarintLen64 +
 		len(r.key) + len(e.ContentType) + len(e.Provider) + len(e.Outcome) + len(e.ETag) +
@@ -80,39 +81,39 @@ func sealed(b []byte) []byte {
 }
 
 // decode reads what encode wrote. The result shares no memory with b.
-func decode(b []byte) (record, error) {
+func decode(b []byte) (envelope, error) {
 	if len(b) == 0 {
-		return record{}, errCorrupt
+		return envelope{}, errCorrupt
 	}
 	if b[0] != codecVersion {
-		return record{}, errForeign
+		return envelope{}, errForeign
 	}
 	if len(b) < 2+checksumSize {
-		return record{}, errCorrupt
+		return envelope{}, errCorrupt
 	}
 	b, sum := b[:len(b)-checksumSize], binary.LittleEndian.Uint32(b[len(b)-checksumSize:])
 	if crc32.Checksum(b, castagnoli) != sum {
-		return record{}, errCorrupt
+		return envelope{}, errCorrupt
 	}
 	flags := b[1]
 	d := decoder{rest: b[2:]}
-	var r record
+	var r envelope
 	r.entry.Status = int(d.varint())
 	r.entry.StoredAt = time.Unix(0, d.varint()).UTC()
 	r.entry.Fresh = time.Duration(d.varint())
 	r.entry.Stale = time.Duration(d.varint())
 	r.generation = d.uvarint()
 	r.key = d.text()
-	r.entry.ContentType = d.text()
-	r.entry.Provider = d.text()
-	r.entry.Outcome = d.text()
+	r.entry.ContentType = d.common()
+	r.entry.Provider = d.common()
+	r.entry.Outcome = d.common()
 	r.entry.ETag = d.text()
 	if d.failed || flags&^flagCompressed != 0 {
-		return record{}, errCorrupt
+		return envelope{}, errCorrupt
 	}
 	body, err := decodeBody(d.rest, flags)
 	if err != nil {
-		return record{}, err
+		return envelope{}, err
 	}
 	r.entry.Body = body
 	return r, nil
@@ -162,6 +163,9 @@ func (d *decoder) text() string {
 	d.rest = d.rest[n:]
 	return s
 }
+
+// common is text that many entries have in common; one copy serves them all.
+func (d *decoder) common() string { return unique.Make(d.text()).Value() }
 
 func (d *decoder) skip(n int) {
 	if n <= 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func sample() *record {
-	return &record{key: "search?q=vaduz", generation: 7, entry: Entry{
+func sample() *envelope {
+	return &envelope{key: "search?q=vaduz", generation: 7, entry: Entry{
 		Status: 200, ContentType: "application/json; charset=utf-8",
 		Body: []byte(strings.Repeat(`{"lat":"47.14","lon":"9.52"},`, 50)), Provider: "own", Outcome: "found",
 		StoredAt: time.Unix(1700000000, 123).UTC(), Fresh: time.Hour, Stale: 24 * time.Hour, ETag: `"abc"`,
@@ -24,14 +24,14 @@ func TestRecordRoundTrip(t *testing.T) {
 	small.entry.Body = []byte("[]")
 	empty := sample()
 	empty.entry.Body = []byte{}
-	for name, rec := range map[string]*record{"compressed": big, "as it is": small, "no body": empty} {
+	for name, rec := range map[string]*envelope{"compressed": big, "as it is": small, "no body": empty} {
 		t.Run(name, func(t *testing.T) {
 			b := rec.encode()
 			got, err := decode(b)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(rec, &got, cmp.AllowUnexported(record{})); diff != "" {
+			if diff := cmp.Diff(rec, &got, cmp.AllowUnexported(envelope{})); diff != "" {
 				t.Errorf("(-encoded +decoded):\n%s", diff)
 			}
 		})
@@ -76,7 +76,7 @@ func FuzzDecode(f *testing.F) {
 			if err != nil {
 				t.Fatalf("decoded, encoded, and then: %v", err)
 			}
-			if diff := cmp.Diff(rec, again, cmp.AllowUnexported(record{})); diff != "" {
+			if diff := cmp.Diff(rec, again, cmp.AllowUnexported(envelope{})); diff != "" {
 				t.Fatalf("changed by encoding (-first +second):\n%s", diff)
 			}
 		}

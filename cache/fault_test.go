@@ -39,7 +39,7 @@ func TestRedisFaultsNeverFailAGet(t *testing.T) {
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			s := redistest.Start(t)
-			c := New(s.Client(t), Config{Memory: 1 << 20})
+			c := running(t, New(s.Client(t), Config{Memory: 1 << 20}))
 			var calls atomic.Int64
 			fill := counted(&calls)
 			want(t, get(t, c, "known", Directives{}, fill), Miss, "", "call 1")
@@ -59,7 +59,7 @@ func TestRedisFaultsNeverFailAGet(t *testing.T) {
 			}
 
 			f.end(t, s)
-			other := New(s.Client(t), Config{})
+			other := running(t, New(s.Client(t), Config{}))
 			n := 0
 			eventually(t, "answers reach Redis again", func() bool {
 				n++
@@ -90,7 +90,7 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 		"rubbish":         "rubbish",
 		"empty":           "",
 		"another version": "\xff" + value[1:],
-		"another key's":   string((&record{key: "other", entry: answer("wrong")}).encode()),
+		"another key's":   string((&envelope{key: "other", entry: answer("wrong")}).encode()),
 	} {
 		if err := rdb.Set(ctx, c.redis.names("k").entry, damage, 0).Err(); err != nil {
 			t.Fatal(err)
@@ -99,8 +99,8 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 			t.Errorf("%s: %s %q, want a MISS", name, r.Class, r.Body)
 		}
 	}
-	if n := c.Stats().CorruptReads; n != 2 {
-		t.Errorf("CorruptReads = %d, want 2: the one cut and the empty one", n)
+	if n := c.Stats().CorruptReads; n != 4 {
+		t.Errorf("CorruptReads = %d, want 4: the one cut and the empty one, twice each", n)
 	}
 
 	for !redis.IsOOMError(rdb.Append(ctx, "ballast", strings.Repeat("x", 1<<16)).Err()) {

@@ -20,7 +20,12 @@ const (
 	// forced flights fill in any case: for requests that do not accept what
 	// is there.
 	forced
+	// renewing flights refresh what is still being served. Nobody waits for
+	// them: they fill with a low priority, and a caller must not.
+	renewing
 )
+
+var flightKinds = [...]flightKind{shared, forced, renewing}
 
 type flightKey struct {
 	key  string
@@ -34,18 +39,27 @@ type flight struct {
 	done   chan struct{}
 	result Result
 	err    error
+
+	woken chan struct{} // another process has stored the entry or given up
+
+	// Guarded by Cache.mu, set by events while the flight is under way:
+	purged     bool  // what it brings is from before a purge
+	superseded int64 // an entry stored at this time (unix nanoseconds) is in Redis now
+}
+
+func newFlight(key string, kind flightKind) *flight {
+	return &flight{flightKey: flightKey{key, kind}, done: make(chan struct{}), woken: make(chan struct{}, 1)}
 }
 
 // join waits for the flight of key and kind, and begins it if there is none.
 // The flight runs apart from ctx: a caller that goes away leaves it going for
 // the others, and its answer is stored even if nobody is left.
 func (c *Cache) join(ctx context.Context, key string, kind flightKind, held *item, fill Fill) (Result, error) {
-	fk := flightKey{key, kind}
 	c.mu.Lock()
-	f, joined := c.flights[fk]
+	f, joined := c.flights[flightKey{key, kind}]
 	if !joined {
-		f = &flight{flightKey: fk, done: make(chan struct{})}
-		c.flights[fk] = f
+		f = newFlight(key, kind)
+		c.flights[f.flightKey] = f
 		c.detach(func() { c.fly(context.WithoutCancel(ctx), f, held, fill) })
 	}
 	c.mu.Unlock()
@@ -73,24 +87,27 @@ func (c *Cache) detach(f func()) {
 }
 
 func (c *Cache) fly(ctx context.Context, f *flight, held *item, fill Fill) {
-	defer func() {
-		// The layers hold the answer by now, so a caller that looks from here
-		// on finds it there or begins a flight that does.
-		c.mu.Lock()
-		delete(c.flights, f.flightKey)
-		c.mu.Unlock()
-		close(f.done)
-	}()
+	defer c.land(f)
 	// What holds if the fill ends this goroutine and resolve never returns.
 	f.err = ErrFillPanicked
 	f.result, f.err = c.resolve(ctx, f, held, fill)
 }
 
-// resolve does the work of a flight. held is what the memory layer had when
-// the flight began, to fall back on.
+// land ends the flight. The layers hold the answer by now, so a caller that
+// looks from here on finds it there, or begins a flight that does.
+func (c *Cache) land(f *flight) {
+	c.mu.Lock()
+	delete(c.flights, f.flightKey)
+	c.mu.Unlock()
+	close(f.done)
+}
+
+// resolve does the work of a shared or forced flight. held is what the memory
+// layer had when the flight began, to fall back on.
 func (c *Cache) resolve(ctx context.Context, f *flight, held *item, fill Fill) (Result, error) {
 	a := &allowance{c.cfg.RedisBudget}
-	found := func() (Result, bool) { return c.lookup(ctx, a, f.key) }
+	g := c.current(ctx, a)
+	var l lease
 	if f.kind == shared {
 		// Look again, in memory too: this flight may have begun after another
 		// one that the caller did not see.
@@ -99,42 +116,109 @@ func (c *Cache) resolve(ctx context.Context, f *flight, held *item, fill Fill) (
 		//	caller 2: memory has nothing
 		//	caller 1: begins the flight, fills, stores; the flight ends
 		//	caller 2: finds no flight and begins this one
-		if r, ok := found(); ok {
+		if r, ok := c.lookup(ctx, a, f, g); ok {
 			return r, nil
 		}
+		won, r, err := c.contend(ctx, a, f, g)
+		if r != nil || err != nil {
+			return deref(r), err
+		}
+		l = won
+	} else {
+		l = c.tryLease(ctx, a, f.key, g)
 	}
-	r, err := c.fillAndStore(ctx, a, f.key, fill, Foreground)
+	r, err := c.fillAndStore(ctx, a, f, l, fill, Foreground)
 	if err == nil {
+		if f.kind == forced && (held != nil || l.claim.envelope != nil) {
+			c.announceReplaced(ctx, r.item)
+		}
 		return r, nil
 	}
-	if stale, ok := c.fallback(held, found); ok {
+	if stale, ok := c.fallback(ctx, a, f, held); ok {
 		stale.Cause = err
 		return stale, nil
 	}
 	return Result{}, err
 }
 
-// lookup looks through the layers for a live answer.
-func (c *Cache) lookup(ctx context.Context, a *allowance, key string) (Result, bool) {
-	now := c.now()
-	if it := c.memory.get(key, now); it != nil {
-		return it.result(now, LayerMemory), true
+func deref(r *Result) Result {
+	if r == nil {
+		return Result{}
+	}
+	return *r
+}
+
+// lookup looks through the layers for a live answer; what it finds in Redis
+// goes into memory if f says for which flight.
+func (c *Cache) lookup(ctx context.Context, a *allowance, f *flight, g *generations) (Result, bool) {
+	return c.lookupKey(ctx, a, f.key, g, func(it *item) { c.adopt(f, it) })
+}
+
+func (c *Cache) lookupKey(ctx context.Context, a *allowance, key string, g *generations, adopt func(*item)) (Result, bool) {
+	held, v := c.held(key, g)
+	if v == valid && held != nil {
+		return held.found(c.now(), LayerMemory), true
 	}
 	// Whatever the error, there is nothing to do but to go on without Redis.
-	rec, err := c.redis.read(ctx, a, key)
-	if err != nil || rec == nil || !rec.entry.alive(now) {
-		return Result{}, false
+	var env *envelope
+	err := errRedisSkipped
+	if g.known {
+		env, err = c.redis.read(ctx, a, key)
 	}
-	it := newItem(rec.entry)
-	c.memory.adopt(key, it)
-	return it.result(now, LayerRedis), true
+	switch {
+	case err != nil && held != nil:
+		return held.found(c.now(), LayerMemory), true
+	case err == nil && c.usable(env, g):
+		it := c.newItem(key, env.entry, env.generation, g)
+		adopt(it)
+		return it.found(c.now(), LayerRedis), true
+	case err == nil && held != nil:
+		// In doubt, and Redis does not have it any more.
+		c.memory.drop(key)
+	}
+	return Result{}, false
+}
+
+// held returns the item in memory, nil if there is none that may be served.
+func (c *Cache) held(key string, g *generations) (*item, verdict) {
+	it := c.memory.get(key, c.now())
+	if it == nil {
+		return nil, purged
+	}
+	v := it.judge(g)
+	if v == purged {
+		c.memory.drop(key)
+		return nil, purged
+	}
+	return it, v
+}
+
+// usable reports whether what Redis had may be served.
+func (c *Cache) usable(env *envelope, g *generations) bool {
+	return env != nil && env.entry.alive(c.now()) && g.covers(env.generation, &env.entry)
+}
+
+// adopt puts into memory what the flight found in Redis, unless an event has
+// overtaken it.
+func (c *Cache) adopt(f *flight, it *item) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.purged {
+		return
+	}
+	if f.superseded != 0 && f.superseded != it.StoredAt.UnixNano() {
+		it.doubt()
+	}
+	c.memory.adopt(it.key, it)
 }
 
 // fallback finds an answer to serve in place of an error.
-func (c *Cache) fallback(held *item, found func() (Result, bool)) (Result, bool) {
-	r, ok := found()
-	if now := c.now(); !ok && held != nil && held.alive(now) {
-		r, ok = held.result(now, LayerMemory), true
+func (c *Cache) fallback(ctx context.Context, a *allowance, f *flight, held *item) (Result, bool) {
+	g := c.gens.Load()
+	r, ok := c.lookup(ctx, a, f, g)
+	if !ok && held != nil && held.alive(c.now()) && held.judge(g) != purged {
+		// Evicted while the fill was under way.
+		r, ok = held.found(c.now(), LayerMemory), true
 	}
 	// It may be fresh, for a request that wanted a newer one: it is still
 	// not what was asked for.
@@ -142,26 +226,51 @@ func (c *Cache) fallback(held *item, found func() (Result, bool)) (Result, bool)
 	return r, ok
 }
 
-// fillAndStore obtains the answer and puts it into the layers.
-func (c *Cache) fillAndStore(ctx context.Context, a *allowance, key string, fill Fill, p Purpose) (Result, error) {
+// fillAndStore obtains the answer, puts it into the layers and gives the
+// lease back.
+func (c *Cache) fillAndStore(ctx context.Context, a *allowance, f *flight, l lease, fill Fill, p Purpose) (Result, error) {
+	// From here on: whatever is purged later is newer than the answer.
+	g := c.gens.Load()
+	stop := c.keepLease(ctx, f.key, l)
+	returned := false
+	// Deferred, because a fill may end the goroutine.
+	defer func() {
+		stop()
+		if !returned {
+			c.giveBack(ctx, f.key, l)
+		}
+	}()
 	e, err := c.call(ctx, fill, p)
 	if err != nil {
 		return Result{}, err
 	}
-	it := newItem(e)
+	it := c.newItem(f.key, e, g.seq(), g)
+	it.provider.fills.Add(1)
 	if !e.storable() {
 		return it.filled(Bypass, c.now()), nil
 	}
+	stop()
+	returned = true // by the store, or it lapses
 	r := it.filled(Miss, c.now())
-	r.Stored = c.keep(ctx, a, key, it)
+	r.Stored = c.keep(ctx, a, f, it, l, g)
 	return r, nil
 }
 
-// keep stores the item and reports whether a layer took it.
-func (c *Cache) keep(ctx context.Context, a *allowance, key string, it *item) bool {
-	c.memory.put(key, it)
-	err := c.redis.store(ctx, a, &record{key: key, entry: it.Entry}, c.now())
-	return err == nil || c.memory != nil
+// keep stores the item in both layers, Redis first, because Redis knows
+// whether the key was purged meanwhile. It reports whether a layer took it.
+func (c *Cache) keep(ctx context.Context, a *allowance, f *flight, it *item, l lease, g *generations) bool {
+	inRedis, err := false, errRedisSkipped
+	if g.known && l.asked {
+		env := &envelope{key: f.key, generation: it.generation, entry: it.Entry}
+		inRedis, err = c.redis.store(ctx, a, env, l.name, l.claim, c.now())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.purged || err == nil && !inRedis {
+		return false
+	}
+	c.memory.put(f.key, it)
+	return inRedis || c.memory != nil
 }
 
 // call runs the fill under its own deadline and turns a panic into an error.

@@ -18,15 +18,40 @@ func Hash(key string) string {
 // names are the Redis keys that belong to one cache key. Their common hash
 // tag puts them into one slot of a cluster, so that one script may use all.
 type names struct {
-	hash  string
-	entry string // the encoded entry
+	entry   string // the encoded entry
+	lease   string // token of the process that fills for a waiting caller
+	renewal string // token of the process that refreshes
+	mark    string // left by a purge for the fills that began before it
+	channel string // where stores, releases and purges are announced
 }
 
 func (r *redisLayer) names(key string) names {
-	h := Hash(key)
-	tag := "{" + h + "}"
+	tag := "{" + Hash(key) + "}"
 	return names{
-		hash:  h,
-		entry: r.prefix + "entry:" + tag,
+		entry:   r.prefix + "entry:" + tag,
+		lease:   r.prefix + "lease:" + tag,
+		renewal: r.prefix + "renewal:" + tag,
+		mark:    r.prefix + "purged:" + tag,
+		channel: r.prefix + "event:" + tag,
 	}
+}
+
+// record is the key of the fleet's record of purges.
+func (r *redisLayer) record() string { return r.prefix + "generation" }
+
+// entryPattern and eventPattern match the entries and the channels of all keys.
+func (r *redisLayer) entryPattern() string { return globQuoted(r.prefix) + "entry:*" }
+func (r *redisLayer) eventPattern() string { return globQuoted(r.prefix) + "event:*" }
+
+// globQuoted makes a namespace that holds special characters match itself.
+func globQuoted(s string) string {
+	var b []byte
+	for i := range len(s) {
+		switch s[i] {
+		case '*', '?', '[', ']', '\\', '^', '-':
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
 }

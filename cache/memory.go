@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"iter"
 	"math"
 	"time"
 
@@ -28,7 +29,11 @@ func newMemoryLayer(maxBytes int64, now func() time.Time) *memoryLayer {
 }
 
 func weigh(key string, it *item) uint32 {
-	return uint32(min(len(key)+len(it.Body), math.MaxUint32))
+	n := len(key) + len(it.Body)
+	if z := it.gzipped.Load(); z != nil {
+		n += len(z.Body)
+	}
+	return uint32(min(n, math.MaxUint32))
 }
 
 // get returns a live item.
@@ -41,6 +46,18 @@ func (m *memoryLayer) get(key string, now time.Time) *item {
 		return nil
 	}
 	return it
+}
+
+// peek returns the item without counting as a use of it.
+func (m *memoryLayer) peek(key string) *item {
+	if m == nil {
+		return nil
+	}
+	e, ok := m.cache.GetEntryQuietly(key)
+	if !ok {
+		return nil
+	}
+	return e.Value
 }
 
 // put makes it the item of its key.
@@ -57,7 +74,20 @@ func (m *memoryLayer) adopt(key string, it *item) {
 		return
 	}
 	m.cache.Compute(key, func(old *item, found bool) (*item, otter.ComputeOp) {
-		if found && old.StoredAt.After(it.StoredAt) {
+		if found && !old.doubted() && old.StoredAt.After(it.StoredAt) {
+			return old, otter.CancelOp
+		}
+		return it, otter.WriteOp
+	})
+}
+
+// reweigh takes in that the item of key has grown.
+func (m *memoryLayer) reweigh(key string, it *item) {
+	if m == nil {
+		return
+	}
+	m.cache.ComputeIfPresent(key, func(old *item) (*item, otter.ComputeOp) {
+		if old != it {
 			return old, otter.CancelOp
 		}
 		return it, otter.WriteOp
@@ -90,3 +120,11 @@ type memoryClock struct{ now func() time.Time }
 
 func (c memoryClock) NowNano() int64                    { return c.now().UnixNano() }
 func (memoryClock) Tick(time.Duration) <-chan time.Time { return nil }
+
+// all ranges over the items in no order.
+func (m *memoryLayer) all() iter.Seq2[string, *item] {
+	if m == nil {
+		return func(func(string, *item) bool) {}
+	}
+	return m.cache.All()
+}

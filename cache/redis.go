@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,7 +33,8 @@ type redisLayer struct {
 	observe func(op string, d time.Duration, err error)
 	stats   *counters
 
-	breakers sync.Map // address of the node (empty outside a cluster) → *gobreaker.CircuitBreaker[struct{}]
+	refusing atomic.Bool // the last store was refused
+	breakers sync.Map    // address of the node (empty outside a cluster) → *gobreaker.CircuitBreaker[struct{}]
 }
 
 // allowance is what is left of the time that one request may spend on Redis.
@@ -119,46 +121,4 @@ func answered(err error) bool {
 	}
 	return !redis.IsLoadingError(err) && !redis.IsClusterDownError(err) && !redis.IsMasterDownError(err) &&
 		!redis.IsMaxClientsError(err) && !redis.IsAuthError(err)
-}
-
-// read returns the record of key, nil if there is none that can be used, and
-// an error only if Redis could not be asked.
-func (r *redisLayer) read(ctx context.Context, a *allowance, key string) (*record, error) {
-	n := r.names(key)
-	var value []byte
-	err := r.do(ctx, a, "get", n.entry, func(ctx context.Context) (err error) {
-		value, err = r.rdb.Get(ctx, n.entry).Bytes()
-		return err
-	})
-	switch {
-	case errors.Is(err, redis.Nil):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	return r.open(key, value), nil
-}
-
-// open decodes the value found in the place of key, nil if it is of no use.
-func (r *redisLayer) open(key string, value []byte) *record {
-	rec, err := decode(value)
-	switch {
-	case errors.Is(err, errCorrupt):
-		r.stats.corrupt.Add(1)
-		r.log.Warn().Str("hash", Hash(key)).Msg("corrupt cache entry ignored")
-		return nil
-	case err != nil, rec.key != key:
-		return nil
-	}
-	return &rec
-}
-
-// store writes the record for what is left of its life.
-func (r *redisLayer) store(ctx context.Context, a *allowance, rec *record, now time.Time) error {
-	n := r.names(rec.key)
-	value := rec.encode()
-	left := rec.entry.life() - rec.entry.age(now)
-	return r.do(ctx, a, "set", n.entry, func(ctx context.Context) error {
-		return r.rdb.Set(ctx, n.entry, value, max(left, time.Millisecond)).Err()
-	})
 }

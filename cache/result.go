@@ -1,9 +1,6 @@
 package cache
 
-import (
-	"strconv"
-	"time"
-)
+import "time"
 
 // Class says how an answer was come by; the values go on the wire as X-Cache.
 type Class string
@@ -47,37 +44,18 @@ type Result struct {
 	item *item
 }
 
-// ContentTypeHeader, ETagHeader and ContentLengthHeader are ready-made values
-// for an http.Header, so that writing a hit costs no allocation. They are
-// shared: read only.
+// ContentTypeHeader is the content type as a ready-made value for an
+// http.Header, so that writing a hit costs no allocation. It is shared: read
+// only.
 func (r *Result) ContentTypeHeader() []string { return r.item.header[0:1:1] }
 
-// ETagHeader: see ContentTypeHeader.
+// ETagHeader is the ETag in the form of ContentTypeHeader.
 func (r *Result) ETagHeader() []string { return r.item.header[1:2:2] }
 
-// ContentLengthHeader: see ContentTypeHeader.
+// ContentLengthHeader is the length of the body in the form of
+// ContentTypeHeader.
 func (r *Result) ContentLengthHeader() []string { return r.item.header[2:3:3] }
 
-// item is an entry as the memory layer holds it, with what is worked out once.
-type item struct {
-	Entry
-	header [3]string // content type, ETag, content length
-}
-
-func newItem(e Entry) *item {
-	return &item{Entry: e, header: [3]string{e.ContentType, e.ETag, strconv.Itoa(len(e.Body))}}
-}
-
-// result describes a fresh or stale item found in layer.
-func (it *item) result(now time.Time, layer string) Result {
-	r := Result{Entry: &it.Entry, Class: Hit, Layer: layer, Stored: true, Age: it.age(now), item: it}
-	if !it.fresh(now) {
-		r.Class = Stale
-	}
-	return r
-}
-
-// filled describes an item that a fill has just made.
-func (it *item) filled(class Class, now time.Time) Result {
-	return Result{Entry: &it.Entry, Class: class, Age: it.age(now), item: it}
-}
+// Gzip returns the answer in gzip, or nil if that would gain little. It is
+// made when first asked for and kept in memory with the answer.
+func (r *Result) Gzip() *Gzipped { return r.item.gzip() }

@@ -21,19 +21,47 @@ type Stats struct {
 	FillPanics   uint64 // … of them, with a panic
 	CorruptReads uint64 // values in Redis that were damaged
 
-	RedisCalls  uint64        // round trips tried
-	RedisErrors uint64        // … of them, without a usable answer
-	RedisTime   time.Duration // time spent in them
+	Refreshes        uint64 // refreshes that called a fill
+	RefreshErrors    uint64 // refreshes that failed
+	RefreshesRefused uint64 // refreshes for which there was no room in the queue
+	MissedEvents     uint64 // times that a lost announcement of a purge was made up for
+
+	RedisCalls   uint64        // round trips tried
+	RedisErrors  uint64        // … of them, without a usable answer
+	RedisRefused uint64        // entries that Redis refused to store, out of memory
+	RedisTime    time.Duration // time spent in them
 
 	MemoryEntries int    // present number of entries in the memory layer
 	MemoryBytes   uint64 // their keys and bodies
+
+	Listening bool // the subscription to what other processes do is alive
+
+	Providers map[string]ProviderStats // by the provider of the answer
+}
+
+// ProviderStats is what a provider was asked for and what it was spared.
+type ProviderStats struct {
+	Fills uint64 // fills that it answered
+	Hits  uint64 // Hit and Stale answers of its making
+}
+
+type providerCounters struct{ fills, hits atomic.Uint64 }
+
+func (c *Cache) provider(name string) *providerCounters {
+	if p, ok := c.providers.Load(name); ok {
+		return p.(*providerCounters)
+	}
+	p, _ := c.providers.LoadOrStore(name, new(providerCounters))
+	return p.(*providerCounters)
 }
 
 type counters struct {
 	hitsMemory, hitsRedis, staleMemory, staleRedis atomic.Uint64
 	misses, bypasses, notCached, errors            atomic.Uint64
 	collapsed, fills, fillErrors, fillPanics       atomic.Uint64
-	corrupt, redisCalls, redisErrors               atomic.Uint64
+	corrupt, redisCalls, redisErrors, redisRefused atomic.Uint64
+	refreshes, refreshErrors, refreshesRefused     atomic.Uint64
+	missedEvents                                   atomic.Uint64
 	redisNanos                                     atomic.Int64
 }
 
@@ -49,7 +77,15 @@ func (c *Cache) Stats() Stats {
 		FillErrors: n.fillErrors.Load(), FillPanics: n.fillPanics.Load(),
 		CorruptReads: n.corrupt.Load(), RedisCalls: n.redisCalls.Load(),
 		RedisErrors: n.redisErrors.Load(), RedisTime: time.Duration(n.redisNanos.Load()),
+		RedisRefused: n.redisRefused.Load(), Refreshes: n.refreshes.Load(),
+		RefreshErrors: n.refreshErrors.Load(), RefreshesRefused: n.refreshesRefused.Load(),
+		MissedEvents: n.missedEvents.Load(), Providers: map[string]ProviderStats{},
 	}
+	for name, p := range c.providers.Range {
+		n := p.(*providerCounters)
+		s.Providers[name.(string)] = ProviderStats{Fills: n.fills.Load(), Hits: n.hits.Load()}
+	}
+	s.Listening = c.listening.Load()
 	s.MemoryEntries, s.MemoryBytes = c.memory.size()
 	return s
 }
@@ -70,6 +106,8 @@ func (n *counters) count(r *Result) {
 }
 
 func (n *counters) countCached(r *Result) {
+	r.item.hits.Add(1)
+	r.item.provider.hits.Add(1)
 	switch {
 	case r.Class == Hit && r.Layer == LayerMemory:
 		n.hitsMemory.Add(1)

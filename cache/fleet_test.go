@@ -1,0 +1,368 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"geogate/internal/redistest"
+)
+
+// overRedis runs a test against one Redis server and against a cluster.
+func overRedis(t *testing.T, test func(t *testing.T, client func(tb testing.TB) redis.UniversalClient)) {
+	t.Helper()
+	t.Run("server", func(t *testing.T) {
+		s := redistest.Start(t)
+		test(t, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) })
+	})
+	t.Run("cluster", func(t *testing.T) {
+		s := redistest.StartCluster(t)
+		test(t, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) })
+	})
+}
+
+// fleet is n running caches, each with a client of its own, as in n processes.
+func fleet(tb testing.TB, n int, client func(tb testing.TB) redis.UniversalClient, cfg Config) []*Cache {
+	tb.Helper()
+	caches := make([]*Cache, n)
+	for i := range caches {
+		caches[i] = running(tb, New(client(tb), cfg))
+	}
+	for _, c := range caches {
+		eventually(tb, "subscription", func() bool { return c.Stats().Listening && c.gens.Load().known })
+	}
+	return caches
+}
+
+// slowly is counted, but takes its time.
+func slowly(calls *atomic.Int64, d time.Duration) Fill {
+	return func(ctx context.Context, _ Purpose) (Entry, error) {
+		n := calls.Add(1)
+		select {
+		case <-time.After(d):
+			return answer(fmt.Sprintf("call %d", n)), nil
+		case <-ctx.Done():
+			return Entry{}, ctx.Err()
+		}
+	}
+}
+
+func TestThousandCallersInThreeProcessesOneFill(t *testing.T) {
+	overRedis(t, func(t *testing.T, client func(testing.TB) redis.UniversalClient) {
+		for _, memory := range []int64{1 << 20, 0} {
+			t.Run(fmt.Sprintf("memory %d", memory), func(t *testing.T) {
+				// Redis has all the time it wants: that a slow one costs fills
+				// is tested elsewhere, and the machine may be slow.
+				cfg := Config{Memory: memory, Namespace: fmt.Sprint("ns", memory), RedisBudget: 10 * time.Second}
+				caches := fleet(t, 3, client, cfg)
+				var calls atomic.Int64
+				var callers sync.WaitGroup
+				callers.Add(1000)
+				slow := slowly(&calls, 500*time.Millisecond)
+				fill := func(ctx context.Context, p Purpose) (Entry, error) {
+					e, err := slow(ctx, p)
+					callers.Wait()
+					return e, err
+				}
+
+				impatient, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+				defer cancel()
+				left := make(chan error, 1)
+				go func() {
+					_, err := caches[0].Get(impatient, "k", Directives{}, fill)
+					left <- err
+				}()
+				eventually(t, "first fill", func() bool { return calls.Load() == 1 })
+
+				var wg sync.WaitGroup
+				for i := range 1000 {
+					wg.Go(func() {
+						callers.Done()
+						r, err := caches[i%3].Get(context.Background(), "k", Directives{}, fill)
+						if err != nil || r.Class != Miss || !r.Collapsed || string(r.Body) != "call 1" {
+							t.Errorf("got %s, collapsed %v, %v", r.Class, r.Collapsed, err)
+						}
+					})
+				}
+				wg.Wait()
+				if err := <-left; !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("the caller that left got %v", err)
+				}
+				if n := calls.Load(); n != 1 {
+					t.Errorf("%d fills, want 1", n)
+				}
+				var total Stats
+				for _, c := range caches {
+					total.Collapsed += c.Stats().Collapsed
+				}
+				if total.Collapsed != 1000 {
+					t.Errorf("%d collapsed, want 1000", total.Collapsed)
+				}
+			})
+		}
+	})
+}
+
+func TestWaitersLearnOfAFillAtOnce(t *testing.T) {
+	s := redistest.Start(t)
+	caches := fleet(t, 2, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) }, Config{})
+	var worst time.Duration
+	for i := range 20 {
+		key := fmt.Sprint("k", i)
+		var calls atomic.Int64
+		var ended time.Time
+		// Long enough for the pauses between looks to have grown.
+		fill := slowly(&calls, 300*time.Millisecond)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, _ = caches[0].Get(context.Background(), key, Directives{}, fill)
+			ended = time.Now()
+		})
+		eventually(t, "first fill", func() bool { return calls.Load() == 1 })
+		get(t, caches[1], key, Directives{}, fill)
+		woke := time.Now()
+		wg.Wait()
+		worst = max(worst, woke.Sub(ended))
+	}
+	t.Logf("worst delay of a waiter in another process: %v", worst)
+	if worst > lastLook/4 {
+		t.Errorf("a waiter learnt of the fill after %v: by looking, not by the event", worst)
+	}
+}
+
+func TestLeaseIsTakenOver(t *testing.T) {
+	ctx := context.Background()
+	rdb := redistest.Start(t).Client(t)
+	t.Run("from a process that died", func(t *testing.T) {
+		c := running(t, New(rdb, Config{}))
+		lease := c.redis.names("dead").lease
+		if err := rdb.Set(ctx, lease, "of the dead", 400*time.Millisecond).Err(); err != nil {
+			t.Fatal(err)
+		}
+		var calls atomic.Int64
+		start := time.Now()
+		want(t, get(t, c, "dead", Directives{}, counted(&calls)), Miss, "", "call 1")
+		if took := time.Since(start); took < 300*time.Millisecond || took > 2*time.Second {
+			t.Errorf("took %v, want the rest of the lease", took)
+		}
+	})
+	t.Run("from a fill that failed", func(t *testing.T) {
+		caches := fleet(t, 2, func(testing.TB) redis.UniversalClient { return rdb }, Config{LeaseTTL: time.Hour})
+		fail := make(chan struct{})
+		begun := make(chan struct{})
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		boom := errors.New("boom")
+		wg.Go(func() {
+			_, err := caches[0].Get(ctx, "failed", Directives{}, func(context.Context, Purpose) (Entry, error) {
+				close(begun)
+				<-fail
+				return Entry{}, boom
+			})
+			if !errors.Is(err, boom) {
+				t.Errorf("err = %v, want %v", err, boom)
+			}
+		})
+		<-begun
+		var calls atomic.Int64
+		time.AfterFunc(50*time.Millisecond, func() { close(fail) })
+		want(t, get(t, caches[1], "failed", Directives{}, counted(&calls)), Miss, "", "call 1")
+	})
+	t.Run("not from one that is slow", func(t *testing.T) {
+		caches := fleet(t, 2, func(testing.TB) redis.UniversalClient { return rdb }, Config{LeaseTTL: 150 * time.Millisecond})
+		var calls atomic.Int64
+		fill := slowly(&calls, time.Second) // some renewals long
+		var wg sync.WaitGroup
+		for _, c := range caches {
+			wg.Go(func() { get(t, c, "slow", Directives{}, fill) })
+		}
+		wg.Wait()
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d fills, want 1", n)
+		}
+	})
+}
+
+func TestPurgesReachEveryProcess(t *testing.T) {
+	overRedis(t, func(t *testing.T, client func(testing.TB) redis.UniversalClient) {
+		ctx := context.Background()
+		for name, purge := range map[string]func(c *Cache) error{
+			"key":      func(c *Cache) error { _, err := c.Purge(ctx, "k"); return err },
+			"all":      func(c *Cache) error { return c.PurgeAll(ctx) },
+			"provider": func(c *Cache) error { return c.PurgeProvider(ctx, "own") },
+			"outcome":  func(c *Cache) error { return c.PurgeOutcome(ctx, "found") },
+		} {
+			t.Run(name, func(t *testing.T) {
+				caches := fleet(t, 3, client, Config{Memory: 1 << 20, Namespace: name})
+				fill := func(context.Context, Purpose) (Entry, error) { return answer("old"), nil }
+				spared := func(context.Context, Purpose) (Entry, error) {
+					e := answer("spared")
+					e.Provider, e.Outcome = "other", "empty"
+					return e, nil
+				}
+				for _, c := range caches {
+					get(t, c, "k", Directives{}, fill)
+					get(t, c, "spared", Directives{}, spared)
+				}
+				if err := purge(caches[0]); err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				for i, c := range caches {
+					eventually(t, fmt.Sprint("purge reaches process ", i), func() bool {
+						_, err := c.Get(ctx, "k", Directives{OnlyIfCached: true}, nil)
+						return errors.Is(err, ErrNotCached)
+					})
+				}
+				if took := time.Since(start); took > time.Second {
+					t.Errorf("purge took %v, want less than a second", took)
+				}
+				if name != "all" {
+					for _, c := range caches {
+						want(t, get(t, c, "spared", Directives{}, neverFill(t)), Hit, LayerMemory, "spared")
+					}
+				}
+				// What comes after the purge is kept again.
+				var calls atomic.Int64
+				want(t, get(t, caches[0], "k", Directives{}, counted(&calls)), Miss, "", "call 1")
+				want(t, get(t, caches[1], "k", Directives{}, neverFill(t)), Hit, LayerRedis, "call 1")
+			})
+		}
+	})
+}
+
+// A process whose subscription is dead, but which still looks at the record.
+func TestLostAnnouncementsAreMadeUpFor(t *testing.T) {
+	ctx := context.Background()
+	s := redistest.Start(t)
+	caches := fleet(t, 1, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) }, Config{Memory: 1 << 20})
+	for name, change := range map[string]func() error{
+		"purge of a key":      func() error { _, err := caches[0].Purge(ctx, "k"); return err },
+		"purge of everything": func() error { return caches[0].PurgeAll(ctx) },
+		"forced refresh": func() error {
+			_, err := caches[0].Get(ctx, "k", Directives{NoCache: true}, func(context.Context, Purpose) (Entry, error) {
+				return answer("new"), nil
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			deaf := New(s.Client(t), Config{Memory: 1 << 20, PollInterval: 50 * time.Millisecond})
+			watching, stop := context.WithCancel(ctx)
+			ended := make(chan struct{})
+			go func() { defer close(ended); deaf.watch(watching) }()
+			defer func() { stop(); <-ended }()
+
+			fill := func(context.Context, Purpose) (Entry, error) { return answer("old"), nil }
+			get(t, caches[0], "k", Directives{NoCache: true}, fill)
+			eventually(t, "the process holds the entry in memory", func() bool {
+				r := get(t, deaf, "k", Directives{}, fill)
+				return r.Layer == LayerMemory && string(r.Body) == "old"
+			})
+			if err := change(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the process notices", func() bool {
+				r, err := deaf.Get(ctx, "k", Directives{OnlyIfCached: true}, nil)
+				return errors.Is(err, ErrNotCached) || string(r.Body) == "new"
+			})
+		})
+	}
+}
+
+func TestPurgeDuringAFill(t *testing.T) {
+	ctx := context.Background()
+	s := redistest.Start(t)
+	for name, purge := range map[string]func(c *Cache) error{
+		"key":      func(c *Cache) error { _, err := c.Purge(ctx, "k"); return err },
+		"provider": func(c *Cache) error { return c.PurgeProvider(ctx, "own") },
+	} {
+		for _, purger := range []int{0, 1} {
+			t.Run(fmt.Sprintf("%s, by process %d", name, purger), func(t *testing.T) {
+				caches := fleet(t, 2, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) },
+					Config{Memory: 1 << 20, Namespace: fmt.Sprint(name, purger)})
+				begun, goOn := make(chan struct{}), make(chan struct{})
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					r := get(t, caches[0], "k", Directives{}, func(context.Context, Purpose) (Entry, error) {
+						close(begun)
+						<-goOn
+						return answer("from before the purge"), nil
+					})
+					want(t, r, Miss, "", "from before the purge")
+				})
+				<-begun
+				if err := purge(caches[purger]); err != nil {
+					t.Fatal(err)
+				}
+				// The purge has ended the lease: nobody waits for the old fill.
+				if name == "key" {
+					var calls atomic.Int64
+					want(t, get(t, caches[1], "k", Directives{}, counted(&calls)), Miss, "", "call 1")
+				}
+				close(goOn)
+				wg.Wait()
+				for i, c := range caches {
+					eventually(t, fmt.Sprint("process ", i, " lets go of the old answer"), func() bool {
+						r, err := c.Get(ctx, "k", Directives{OnlyIfCached: true}, nil)
+						return err != nil || string(r.Body) == "call 1"
+					})
+				}
+			})
+		}
+	}
+}
+
+func TestForcedRefreshReachesEveryProcess(t *testing.T) {
+	s := redistest.Start(t)
+	caches := fleet(t, 2, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) }, Config{Memory: 1 << 20})
+	var calls atomic.Int64
+	fill := counted(&calls)
+	for _, c := range caches {
+		get(t, c, "k", Directives{}, fill)
+	}
+	want(t, get(t, caches[0], "k", Directives{NoCache: true}, fill), Miss, "", "call 2")
+	eventually(t, "the other process serves the new answer", func() bool {
+		return string(get(t, caches[1], "k", Directives{}, fill).Body) == "call 2"
+	})
+	if n := calls.Load(); n != 2 {
+		t.Errorf("%d fills, want 2", n)
+	}
+}
+
+// Redis loses everything, the record of purges included: memory goes on, and
+// a purge still works.
+func TestRedisEmptiedKeepsMemoryCoherent(t *testing.T) {
+	ctx := context.Background()
+	s := redistest.Start(t)
+	caches := fleet(t, 2, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) }, Config{Memory: 1 << 20})
+	var calls atomic.Int64
+	for _, c := range caches {
+		get(t, c, "k", Directives{}, counted(&calls))
+	}
+	known := caches[0].gens.Load().seq()
+	rdb := s.Client(t)
+	if err := rdb.FlushAll(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a process restores the record", func() bool {
+		n, _ := rdb.HGet(ctx, caches[0].redis.record(), scopeSeq).Uint64()
+		return n == known
+	})
+	for _, c := range caches {
+		want(t, get(t, c, "k", Directives{}, neverFill(t)), Hit, LayerMemory, "call 1")
+	}
+	if err := caches[1].PurgeAll(ctx); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "purge", func() bool {
+		_, err := caches[0].Get(ctx, "k", Directives{OnlyIfCached: true}, nil)
+		return errors.Is(err, ErrNotCached)
+	})
+}

@@ -1,0 +1,102 @@
+package cache
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// Refresh-ahead begins at a random point of this part of the fresh life,
+	// so that what was stored together is not refreshed together.
+	aheadFrom, aheadTo = 0.80, 0.95
+	// An item that was hit so often since it was stored is in use.
+	inUse = 2
+)
+
+// item is an entry in this process, with what is worked out once for all
+// callers. Only the atomic fields change after newItem.
+type item struct {
+	Entry
+	key        string
+	header     [3]string // content type, ETag, content length
+	memory     *memoryLayer
+	provider   *providerCounters
+	generation uint64 // number of the last purge known when the fill began
+	checked    uint64 // … and of the last one heard of when the entry was read or filled
+	refreshAt  int64  // unix nanoseconds; math.MaxInt64: never
+
+	hits atomic.Uint64
+	// seen is what was known of purges when the item was last found valid, so
+	// that a hit compares two pointers; inDoubt if Redis has to be asked.
+	seen    atomic.Pointer[generations]
+	gzOnce  sync.Once
+	gzipped atomic.Pointer[Gzipped]
+}
+
+// inDoubt marks an item that Redis may hold a newer version of.
+var inDoubt = new(generations)
+
+func (c *Cache) newItem(key string, e Entry, generation uint64, g *generations) *item {
+	it := &item{
+		Entry: e, key: key, memory: c.memory, provider: c.provider(e.Provider),
+		header:     [3]string{e.ContentType, e.ETag, strconv.Itoa(len(e.Body))},
+		generation: generation, checked: g.heard,
+	}
+	it.refreshAt = e.StoredAt.Add(e.Fresh).UnixNano()
+	if !c.cfg.NoRefreshAhead {
+		part := aheadFrom + (aheadTo-aheadFrom)*rand.Float64()
+		it.refreshAt = e.StoredAt.Add(time.Duration(part * float64(e.Fresh))).UnixNano()
+	}
+	return it
+}
+
+// verdict says what may be done with an item in memory.
+type verdict int
+
+const (
+	valid   verdict = iota
+	doubted         // Redis has to be asked; usable if it cannot be
+	purged
+)
+
+// judge checks the item against what is known of purges.
+func (it *item) judge(g *generations) verdict {
+	seen := it.seen.Load()
+	switch {
+	case seen == g:
+		return valid
+	case !g.covers(it.generation, &it.Entry):
+		return purged
+	case seen == inDoubt, it.checked < g.trusted:
+		return doubted
+	}
+	// Not a plain store: that could undo a doubt cast meanwhile.
+	it.seen.CompareAndSwap(seen, g)
+	return valid
+}
+
+func (it *item) doubt()        { it.seen.Store(inDoubt) }
+func (it *item) doubted() bool { return it.seen.Load() == inDoubt }
+
+// due reports whether the item should be refreshed: when it is stale, and
+// before that when it is in use.
+func (it *item) due(now time.Time) bool {
+	return now.UnixNano() >= it.refreshAt && (it.hits.Load() >= inUse || !it.fresh(now) || it.memory == nil)
+}
+
+// found describes a fresh or stale item of a layer.
+func (it *item) found(now time.Time, layer string) Result {
+	r := Result{Entry: &it.Entry, Class: Hit, Layer: layer, Stored: true, Age: it.age(now), item: it}
+	if !it.fresh(now) {
+		r.Class = Stale
+	}
+	return r
+}
+
+// filled describes an item that a fill has just made.
+func (it *item) filled(class Class, now time.Time) Result {
+	return Result{Entry: &it.Entry, Class: class, Age: it.age(now), item: it}
+}

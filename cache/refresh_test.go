@@ -1,0 +1,183 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"geogate/internal/redistest"
+)
+
+// withPurpose is counted, and tells the last purpose it was called with.
+func withPurpose(calls *atomic.Int64, last *atomic.Int64) Fill {
+	return func(_ context.Context, p Purpose) (Entry, error) {
+		last.Store(int64(p))
+		return answer(fmt.Sprintf("call %d", calls.Add(1))), nil
+	}
+}
+
+func TestStaleIsServedAtOnceAndRefreshed(t *testing.T) {
+	for name, memory := range map[string]int64{LayerMemory: 1 << 20, LayerRedis: 0} {
+		t.Run(name, func(t *testing.T) {
+			rdb := redistest.Start(t).Client(t)
+			var clk clock
+			c := running(t, New(rdb, Config{Memory: memory, Now: clk.now}))
+			var calls, last atomic.Int64
+			fill := withPurpose(&calls, &last)
+			get(t, c, "k", Directives{}, fill)
+			clk.advance(2 * time.Hour)
+			r := get(t, c, "k", Directives{}, fill)
+			want(t, r, Stale, name, "call 1")
+			if r.Cause != nil || r.Age < 2*time.Hour {
+				t.Errorf("Cause, Age = %v, %v, want none, 2h", r.Cause, r.Age)
+			}
+			eventually(t, "refresh", func() bool {
+				return get(t, c, "k", Directives{}, fill).Class == Hit
+			})
+			want(t, get(t, c, "k", Directives{}, fill), Hit, name, "call 2")
+			if n, p := calls.Load(), Purpose(last.Load()); n != 2 || p != Refresh {
+				t.Errorf("%d fills, the last one a %s, want 2, refresh", n, p)
+			}
+		})
+	}
+}
+
+func TestRefreshAheadOfKeysInUse(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	for _, tt := range []struct {
+		name string
+		hits int
+		age  time.Duration
+		cfg  Config
+		want bool
+	}{
+		{"in use, soon stale", inUse, 58 * time.Minute, Config{}, true},
+		{"hardly used", inUse - 2, 58 * time.Minute, Config{}, false},
+		{"in use, far from stale", inUse, 45 * time.Minute, Config{}, false},
+		{"turned off", inUse, 58 * time.Minute, Config{NoRefreshAhead: true}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var clk clock
+			cfg := tt.cfg
+			cfg.Memory, cfg.Now = 1<<20, clk.now
+			c := New(rdb, cfg) // no workers: what is queued stays queued
+			var calls atomic.Int64
+			get(t, c, tt.name, Directives{}, counted(&calls))
+			for range tt.hits {
+				get(t, c, tt.name, Directives{}, neverFill(t))
+			}
+			clk.advance(tt.age)
+			// A use as well, if it succeeds.
+			if _, ok := c.Peek(tt.name, Directives{}); ok == tt.want {
+				t.Errorf("Peek() = %v, want %v: with a refresh due Get has to see to it", ok, !tt.want)
+			}
+			want(t, get(t, c, tt.name, Directives{}, neverFill(t)), Hit, LayerMemory, "call 1")
+			get(t, c, tt.name, Directives{OnlyIfCached: true}, nil)
+			if got := len(c.refreshQueue) == 1; got != tt.want {
+				t.Errorf("refresh queued: %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRefreshQueueRefuses(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	var clk clock
+	c := New(rdb, Config{Memory: 1 << 20, Now: clk.now, RefreshQueue: 2})
+	var calls atomic.Int64
+	for i := range 5 {
+		get(t, c, fmt.Sprint(i), Directives{}, counted(&calls))
+	}
+	clk.advance(2 * time.Hour)
+	for range 3 {
+		for i := range 5 {
+			if r := get(t, c, fmt.Sprint(i), Directives{}, neverFill(t)); r.Class != Stale {
+				t.Errorf("%s, want STALE", r.Class)
+			}
+		}
+	}
+	if n, refused := len(c.refreshQueue), c.Stats().RefreshesRefused; n != 2 || refused != 9 {
+		t.Errorf("%d queued, %d refused, want 2, 9", n, refused)
+	}
+}
+
+func TestFailedRefreshIsNotRepeatedAtOnce(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	var clk clock
+	c := running(t, New(rdb, Config{Memory: 1 << 20, Now: clk.now}))
+	for name, fail := range map[string]Fill{
+		"error": func(context.Context, Purpose) (Entry, error) { return Entry{}, errors.New("down") },
+		"panic": func(context.Context, Purpose) (Entry, error) { panic("boom") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int64
+			get(t, c, name, Directives{}, counted(&calls))
+			clk.advance(2 * time.Hour)
+			before := c.Stats()
+			for range 3 {
+				want(t, get(t, c, name, Directives{}, fail), Stale, LayerMemory, "call 1")
+				eventually(t, "refresh fails", func() bool { return c.Stats().RefreshErrors == before.RefreshErrors+1 })
+			}
+			if n := c.Stats().Refreshes - before.Refreshes; n != 1 {
+				t.Errorf("%d refreshes, want 1", n)
+			}
+			clk.advance(2 * refreshRetry)
+			eventually(t, "refresh after the pause", func() bool {
+				return get(t, c, name, Directives{}, counted(&calls)).Class == Hit
+			})
+		})
+	}
+}
+
+func TestFleetRefreshesOnce(t *testing.T) {
+	s := redistest.Start(t)
+	var clk clock
+	caches := fleet(t, 3, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) },
+		Config{Memory: 1 << 20, Now: clk.now})
+	var calls atomic.Int64
+	for _, c := range caches {
+		get(t, c, "k", Directives{}, counted(&calls))
+	}
+	clk.advance(2 * time.Hour)
+	fill := slowly(&calls, 200*time.Millisecond)
+	for _, c := range caches {
+		want(t, get(t, c, "k", Directives{}, fill), Stale, LayerMemory, "call 1")
+	}
+	for i, c := range caches {
+		eventually(t, fmt.Sprint("process ", i, " has the new answer"), func() bool {
+			r := get(t, c, "k", Directives{}, fill)
+			return r.Class == Hit && string(r.Body) == "call 2"
+		})
+	}
+	if n := calls.Load(); n != 2 {
+		t.Errorf("%d fills, want 2", n)
+	}
+}
+
+// A foreground call must not wait behind a refresh, which has a low priority.
+func TestCallersDoNotWaitForRefreshes(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	var clk clock
+	c := running(t, New(rdb, Config{Memory: 1 << 20, Now: clk.now}))
+	var calls atomic.Int64
+	get(t, c, "k", Directives{}, counted(&calls))
+	clk.advance(2 * time.Hour)
+	stuck := make(chan struct{})
+	began := make(chan struct{})
+	get(t, c, "k", Directives{}, func(context.Context, Purpose) (Entry, error) {
+		close(began)
+		<-stuck
+		return Entry{}, errors.New("too late")
+	})
+	<-began
+	clk.advance(48 * time.Hour) // now the entry is dead
+	want(t, get(t, c, "k", Directives{}, counted(&calls)), Miss, "", "call 2")
+	close(stuck)
+	eventually(t, "refresh ends", func() bool { return c.Stats().RefreshErrors == 1 })
+	want(t, get(t, c, "k", Directives{}, neverFill(t)), Hit, LayerMemory, "call 2")
+}

@@ -1,0 +1,32 @@
+-- Brings the fleet's record of purges up to what the caller knows of it, and
+-- counts one more purge if there is one.
+--
+-- KEYS: the record, a hash of scope → number of the last purge of that scope;
+--       the scope "seq" is the number of the last purge of any kind
+-- ARGV: channel (empty: no purge, merge only), scope of the purge (empty: a
+--       single key), kind and rest of the message, then pairs of scope and
+--       number
+-- Returns the record as HGETALL does.
+--
+-- Numbers only grow, so the greater one is the newer one. That repairs a
+-- record that Redis lost, and one that came back from an old dump.
+
+-- Redis refuses a script's first write when it is out of memory, unless that
+-- frees some. A purge must not be refused: it is the way out.
+redis.call('HDEL', KEYS[1], '')
+for i = 5, #ARGV, 2 do
+  local have = redis.call('HGET', KEYS[1], ARGV[i])
+  if not have or tonumber(have) < tonumber(ARGV[i + 1]) then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  end
+end
+if ARGV[1] ~= '' then
+  redis.call('HINCRBY', KEYS[1], 'seq', 1)
+  -- Read back as text: a Lua number may be written in another form.
+  local seq = redis.call('HGET', KEYS[1], 'seq')
+  if ARGV[2] ~= '' then
+    redis.call('HSET', KEYS[1], ARGV[2], seq)
+  end
+  redis.call('PUBLISH', ARGV[1], ARGV[3] .. ' ' .. seq .. ' ' .. ARGV[4])
+end
+return redis.call('HGETALL', KEYS[1])

@@ -1,0 +1,11 @@
+-- Removes an entry and leaves a mark, so that a fill which began before the
+-- purge does not store its answer after it. The lease goes too: whoever asks
+-- now need not wait for that fill.
+--
+-- KEYS: entry, lease, purge mark
+-- ARGV: new mark, life of the mark in ms
+-- Returns the number of entries removed.
+local removed = redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[2])
+redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
+return removed
