@@ -15,7 +15,7 @@ import (
 
 func TestScriptsReload(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
-		e := dispatch.New(rdb, dispatch.Config{Interval: 20 * time.Millisecond, Timeout: 300 * time.Millisecond})
+		e := dispatch.New(rdb, dispatch.Config{Interval: 20 * time.Millisecond, Timeout: 80 * time.Millisecond})
 		run(t, e)
 		for range 5 {
 			rdb.ScriptFlush(t.Context())

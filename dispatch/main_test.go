@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"sync"
 	"testing"
@@ -16,6 +17,9 @@ import (
 	"geogate/internal/geo"
 	"geogate/internal/redistest"
 )
+
+// soak runs the proofs at full length: go test -run … -soak -timeout 60m.
+var soak = flag.Bool("soak", false, "run the long versions of the proofs")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
