@@ -11,7 +11,7 @@ import (
 )
 
 func TestDeleteDriver(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{})
 		p := at("1", santiago)
@@ -45,7 +45,7 @@ func TestDeleteDriver(t *testing.T) {
 }
 
 func TestDriverGoesStaleAndComesBack(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{DriverTTL: 60 * time.Millisecond})
 		run(t, e)
 		p := at("1", santiago)
@@ -72,7 +72,7 @@ func TestDriverGoesStaleAndComesBack(t *testing.T) {
 
 // A driver whose positions stopped is no candidate, whether or not a sweep has been by.
 func TestStaleDriverIsNotMatched(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{DriverTTL: 30 * time.Millisecond})
 		track(t, e, at("1", santiago))
 		stale := time.Now().Add(60 * time.Millisecond)
@@ -87,7 +87,7 @@ func TestStaleDriverIsNotMatched(t *testing.T) {
 }
 
 func TestRegions(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{Timeout: 100 * time.Millisecond})
 		other := dispatch.New(rdb, dispatch.Config{})

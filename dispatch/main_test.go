@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -49,15 +50,58 @@ func north(metres float64) geo.Point {
 	return geo.Point{Lat: santiago.Lat + metres/geo.Distance(geo.Point{}, geo.Point{Lat: 1}), Lon: santiago.Lon}
 }
 
-// onEachStore runs a test against a real redis-server and the built-in one.
-func onEachStore(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
+// onEachStore runs a test against a real redis-server and the built-in one, or, on
+// behalf of TestSuiteOnCluster, against its cluster.
+func onEachStore(t *testing.T, test func(t *testing.T, rdb redis.UniversalClient)) {
 	t.Helper()
+	if cluster != nil {
+		rdb := cluster.Client(t)
+		flush(t, rdb)
+		test(t, rdb)
+		return
+	}
 	t.Run("redis", func(t *testing.T) { test(t, redistest.Start(t).Client(t)) })
 	t.Run("miniredis", func(t *testing.T) {
 		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), ContextTimeoutEnabled: true, DisableIdentity: true})
 		t.Cleanup(func() { _ = client.Close() })
 		test(t, client)
 	})
+}
+
+// onEveryNode calls do for each server behind a client.
+func onEveryNode(t testing.TB, rdb redis.UniversalClient, do func(node *redis.Client) error) {
+	t.Helper()
+	var err error
+	switch rdb := rdb.(type) {
+	case *redis.ClusterClient:
+		err = rdb.ForEachMaster(t.Context(), func(_ context.Context, node *redis.Client) error { return do(node) })
+	case *redis.Client:
+		err = do(rdb)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func flush(t testing.TB, rdb redis.UniversalClient) {
+	t.Helper()
+	onEveryNode(t, rdb, func(node *redis.Client) error { return node.FlushAll(t.Context()).Err() })
+}
+
+// keys returns all keys there are, sorted.
+func keys(t testing.TB, rdb redis.UniversalClient) []string {
+	t.Helper()
+	var mu sync.Mutex
+	var all []string
+	onEveryNode(t, rdb, func(node *redis.Client) error {
+		found, err := node.Keys(t.Context(), "*").Result()
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, found...)
+		return err
+	})
+	slices.Sort(all)
+	return all
 }
 
 // run starts engines and stops them when the test ends.

@@ -37,7 +37,7 @@ func noOffer(t testing.TB, e *dispatch.Engine, driver string) {
 }
 
 func TestOfferAccepted(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
 		track(t, e, at("near", north(100)), at("far", north(300)))
@@ -89,7 +89,7 @@ func TestOfferAccepted(t *testing.T) {
 }
 
 func TestOfferDeclinedGoesToTheNextAndNeverBack(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute, Interval: 20 * time.Millisecond})
 		run(t, e)
@@ -144,7 +144,7 @@ func TestOfferDeclinedGoesToTheNextAndNeverBack(t *testing.T) {
 }
 
 func TestOfferLapses(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{OfferTTL: 100 * time.Millisecond})
 		run(t, e)
@@ -165,7 +165,7 @@ func TestOfferLapses(t *testing.T) {
 }
 
 func TestLapsedOfferCannotBeAcceptedBeforeAWorkerCame(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{OfferTTL: 20 * time.Millisecond})
 		track(t, e, at("a", north(100)))
 		request(t, e, santiago)
@@ -178,7 +178,7 @@ func TestLapsedOfferCannotBeAcceptedBeforeAWorkerCame(t *testing.T) {
 }
 
 func TestOfferNeverOutlivesTheDeadline(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute, Timeout: 150 * time.Millisecond})
 		run(t, e)
 		track(t, e, at("a", north(100)))
@@ -197,7 +197,7 @@ func TestOfferNeverOutlivesTheDeadline(t *testing.T) {
 }
 
 func TestCancelEndsTheOffer(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
 		track(t, e, at("a", north(100)))
@@ -220,7 +220,7 @@ func TestCancelEndsTheOffer(t *testing.T) {
 }
 
 func TestOffersWaitForOne(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		asked, other := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute}), dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
 		run(t, asked, other)
 		noOffer(t, asked, "never seen")
@@ -236,7 +236,7 @@ func TestOffersWaitForOne(t *testing.T) {
 
 // A driver who was asked and went silent must not come back as a candidate.
 func TestReservedDriverWhoWentSilentGoesOffline(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{OfferTTL: 150 * time.Millisecond, DriverTTL: 50 * time.Millisecond})
 		run(t, e)
 		track(t, e, at("a", north(100)))
@@ -252,7 +252,7 @@ func TestReservedDriverWhoWentSilentGoesOffline(t *testing.T) {
 }
 
 func TestManyOffersNobodyTwice(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
 		// More than a page of the search, all of whom have declined in the end.

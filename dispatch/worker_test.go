@@ -92,7 +92,7 @@ func TestDeadEngineIsTakenOver(t *testing.T) {
 }
 
 func TestHundredRidersTenDriversThreeEngines(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		cfg := dispatch.Config{Timeout: 800 * time.Millisecond, Interval: 50 * time.Millisecond}
 		engines := []*dispatch.Engine{dispatch.New(rdb, cfg), dispatch.New(rdb, cfg), dispatch.New(rdb, cfg)}
 		run(t, engines...)
@@ -129,7 +129,7 @@ func TestHundredRidersTenDriversThreeEngines(t *testing.T) {
 }
 
 func TestCancelAgainstMatch(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		rounds := 300
 		if *soak {
 			rounds = 10_000
@@ -174,7 +174,7 @@ func TestCancelAgainstMatch(t *testing.T) {
 }
 
 func TestArrivalWakesWaitingRides(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		// Nobody runs, no tick will come: the arrival itself has to do it.
 		e := dispatch.New(rdb, dispatch.Config{})
 		var rides []string
@@ -191,7 +191,7 @@ func TestArrivalWakesWaitingRides(t *testing.T) {
 }
 
 func TestArrivalPassesOverRidesItDoesNotFit(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{})
 		if _, err := e.Request(t.Context(), dispatch.RideRequest{Pickup: santiago, Vehicle: "van"}); err != nil {
 			t.Fatal(err)
@@ -205,7 +205,7 @@ func TestArrivalPassesOverRidesItDoesNotFit(t *testing.T) {
 }
 
 func TestReconcileRepairsLeaks(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{})
 		track(t, e, at("1", santiago), at("2", north(3000)))
@@ -231,7 +231,7 @@ func TestReconcileRepairsLeaks(t *testing.T) {
 }
 
 func TestVanishedRideLeavesTheDueSet(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{Interval: 20 * time.Millisecond})
 		ride := request(t, e, santiago)
 		rdb.Del(t.Context(), "geogate:{default}:ride:"+ride.ID)
@@ -246,7 +246,7 @@ func TestVanishedRideLeavesTheDueSet(t *testing.T) {
 }
 
 func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		var mu sync.Mutex
 		var got []dispatch.Event
 		calls := 0
@@ -296,7 +296,7 @@ func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{})
 		track(t, e, at("1", santiago), at("2", north(9000)))
 		request(t, e, santiago)

@@ -173,7 +173,7 @@ func (r *round) anyRide(rng *rand.Rand) string {
 }
 
 // play runs the clients, waits until no ride searches any more, and checks.
-func (r *round) play(rdb *redis.Client, seed uint64, operations int) {
+func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
 	r.t.Helper()
 	r.started = time.Now()
 	var group sync.WaitGroup
@@ -223,7 +223,7 @@ func TestHistoriesHold(t *testing.T) {
 	}
 	for _, offers := range []bool{false, true} {
 		t.Run(fmt.Sprintf("offers=%t", offers), func(t *testing.T) {
-			onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+			onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 				cfg := workloadConfig(offers)
 				engines := []*dispatch.Engine{dispatch.New(rdb, cfg), dispatch.New(rdb, cfg), dispatch.New(rdb, cfg)}
 				run(t, engines...)
@@ -231,7 +231,7 @@ func TestHistoriesHold(t *testing.T) {
 					t.Logf("seed %d", seed+uint64(n))
 					r := &round{t: t, engines: engines, offers: offers}
 					r.play(rdb, seed+uint64(n), operations)
-					rdb.FlushAll(t.Context())
+					flush(t, rdb)
 				}
 			})
 		})
@@ -293,7 +293,7 @@ func TestSoak(t *testing.T) {
 				r := &round{t: t, engines: engines, offers: offers}
 				r.play(direct, seed+n, 1000)
 				done += len(r.history)
-				direct.FlushAll(t.Context())
+				flush(t, direct)
 				if n%100 == 99 {
 					t.Logf("seed %d: %d operations, %d processes killed, %d replies lost", seed+n, done, kills(), proxy.Lost())
 				}
