@@ -12,3 +12,12 @@ func (e *Engine) Reconcile(ctx context.Context, age time.Duration) error {
 
 // Sweep takes drivers that were not heard of off the map.
 func (e *Engine) Sweep(ctx context.Context) (int, error) { return e.sweep(ctx, DefaultRegion) }
+
+// ClaimAndDie leases due rides as a worker that is never heard of again.
+func (e *Engine) ClaimAndDie(ctx context.Context) ([]string, error) {
+	answer, err := e.run(ctx, claimScript, DefaultRegion, "dead", lease.Milliseconds(), claimMost)
+	return answer.strings(0), err
+}
+
+// Lease is how long a dead worker holds up its rides.
+const Lease = lease

@@ -14,17 +14,22 @@ import (
 )
 
 func TestScriptsReload(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
-		e := dispatch.New(rdb, dispatch.Config{Interval: 20 * time.Millisecond, Timeout: 300 * time.Millisecond})
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		e := dispatch.New(rdb, dispatch.Config{Interval: 20 * time.Millisecond, Timeout: 80 * time.Millisecond})
 		run(t, e)
 		for range 5 {
-			rdb.ScriptFlush(t.Context())
+			forgetScripts(t, rdb)
 			track(t, e, at("1", north(20_000)))
 			ride := request(t, e, santiago)
-			rdb.ScriptFlush(t.Context())
+			forgetScripts(t, rdb)
 			reach(t, e, ride.ID, dispatch.Expired)
 		}
 	})
+}
+
+func forgetScripts(t *testing.T, rdb redis.UniversalClient) {
+	t.Helper()
+	onEveryNode(t, rdb, func(node *redis.Client) error { return node.ScriptFlush(t.Context()).Err() })
 }
 
 func TestRedisAwayAndBack(t *testing.T) {

@@ -3,7 +3,10 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +20,27 @@ import (
 	"geogate/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// soak runs the proofs at full length: go test -run … -soak -timeout 60m.
+var soak = flag.Bool("soak", false, "run the long versions of the proofs")
+
+// engineAddr makes the test binary a process that only works the due set of the Redis
+// at that address, to be killed by the tests of that.
+var (
+	engineAddr   = flag.String("engine", "", "run an engine on this Redis instead of tests")
+	engineOffers = flag.Bool("engine-offers", false, "with offers")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *engineAddr != "" {
+		rdb := redis.NewClient(&redis.Options{Addr: *engineAddr, ContextTimeoutEnabled: true, DisableIdentity: true})
+		if err := dispatch.New(rdb, workloadConfig(*engineOffers)).Run(context.Background()); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // santiago is where most of these tests take place.
 var santiago = geo.Point{Lat: -33.44262, Lon: -70.63054}
@@ -27,15 +50,58 @@ func north(metres float64) geo.Point {
 	return geo.Point{Lat: santiago.Lat + metres/geo.Distance(geo.Point{}, geo.Point{Lat: 1}), Lon: santiago.Lon}
 }
 
-// onEachStore runs a test against a real redis-server and the built-in one.
-func onEachStore(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
+// onEachStore runs a test against a real redis-server and the built-in one, or, on
+// behalf of TestSuiteOnCluster, against its cluster.
+func onEachStore(t *testing.T, test func(t *testing.T, rdb redis.UniversalClient)) {
 	t.Helper()
+	if cluster != nil {
+		rdb := cluster.Client(t)
+		flush(t, rdb)
+		test(t, rdb)
+		return
+	}
 	t.Run("redis", func(t *testing.T) { test(t, redistest.Start(t).Client(t)) })
 	t.Run("miniredis", func(t *testing.T) {
 		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), ContextTimeoutEnabled: true, DisableIdentity: true})
 		t.Cleanup(func() { _ = client.Close() })
 		test(t, client)
 	})
+}
+
+// onEveryNode calls do for each server behind a client.
+func onEveryNode(t testing.TB, rdb redis.UniversalClient, do func(node *redis.Client) error) {
+	t.Helper()
+	var err error
+	switch rdb := rdb.(type) {
+	case *redis.ClusterClient:
+		err = rdb.ForEachMaster(t.Context(), func(_ context.Context, node *redis.Client) error { return do(node) })
+	case *redis.Client:
+		err = do(rdb)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func flush(t testing.TB, rdb redis.UniversalClient) {
+	t.Helper()
+	onEveryNode(t, rdb, func(node *redis.Client) error { return node.FlushAll(t.Context()).Err() })
+}
+
+// keys returns all keys there are, sorted.
+func keys(t testing.TB, rdb redis.UniversalClient) []string {
+	t.Helper()
+	var mu sync.Mutex
+	var all []string
+	onEveryNode(t, rdb, func(node *redis.Client) error {
+		found, err := node.Keys(t.Context(), "*").Result()
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, found...)
+		return err
+	})
+	slices.Sort(all)
+	return all
 }
 
 // run starts engines and stops them when the test ends.

@@ -20,7 +20,7 @@ import (
 func TestNearestAgreesWithMeasuringAll(t *testing.T) {
 	const seed = 7
 	t.Logf("seed %d", seed)
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		e := dispatch.New(rdb, dispatch.Config{})
 		where := make(map[string]geo.Point)
@@ -84,7 +84,7 @@ func TestNearestAgreesWithMeasuringAll(t *testing.T) {
 }
 
 func TestNearestAcrossTheDateLine(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{})
 		track(t, e, at("west", geo.Point{Lat: -17, Lon: 179.995}), at("east", geo.Point{Lat: -17, Lon: -179.995}))
 		got, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: geo.Point{Lat: -17, Lon: 179.999}, RadiusM: 5000, Limit: 5})
@@ -95,7 +95,7 @@ func TestNearestAcrossTheDateLine(t *testing.T) {
 }
 
 func TestNearestShowsOnlyFreshAvailableDrivers(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{DriverTTL: 300 * time.Millisecond})
 		// More stale ones nearby than a page of the search holds.
 		var stale []dispatch.Position

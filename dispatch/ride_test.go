@@ -16,7 +16,7 @@ import (
 )
 
 func TestRideFromRequestToCompletion(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{})
 		track(t, e, at("far", north(900)), at("near", north(200)), at("beyond", north(6000)))
@@ -74,7 +74,7 @@ func TestRideFromRequestToCompletion(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{})
 		ride := request(t, e, santiago)
@@ -98,7 +98,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestUnknownRides(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{})
 		ids := map[string]string{
 			"empty":              "",
@@ -129,14 +129,14 @@ func TestUnknownRides(t *testing.T) {
 				}
 			})
 		}
-		if n := rdb.DBSize(t.Context()).Val(); n != 0 {
-			t.Errorf("%d keys in Redis, want none", n)
+		if all := keys(t, rdb); len(all) != 0 {
+			t.Errorf("keys in Redis: %q, want none", all)
 		}
 	})
 }
 
 func TestExpiry(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		// The next attempt is never due: the deadline has to bring itself about.
 		e := dispatch.New(rdb, dispatch.Config{Timeout: 150 * time.Millisecond, Interval: 100 * time.Second})
 		run(t, e)
@@ -155,7 +155,7 @@ func TestExpiry(t *testing.T) {
 }
 
 func TestDeadlineHoldsWithoutWorker(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{Timeout: 20 * time.Millisecond})
 		ride := request(t, e, santiago)
 		eventually(t, "ride reads as expired", func() bool {
@@ -175,7 +175,7 @@ func TestDeadlineHoldsWithoutWorker(t *testing.T) {
 }
 
 func TestRideTTLCompletesForgottenRides(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{RideTTL: 100 * time.Millisecond, Interval: 20 * time.Millisecond})
 		run(t, e)
 		track(t, e, at("1", santiago))
@@ -191,7 +191,7 @@ func TestRideTTLCompletesForgottenRides(t *testing.T) {
 }
 
 func TestAttemptsFindDriversWhoMoveIntoReach(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{Interval: 40 * time.Millisecond, RadiiM: []float64{1000}})
 		run(t, e)
 		track(t, e, at("1", north(3000)))
@@ -204,7 +204,7 @@ func TestAttemptsFindDriversWhoMoveIntoReach(t *testing.T) {
 }
 
 func TestRequestRefusals(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{})
 		tests := []struct {
 			name string
@@ -229,14 +229,14 @@ func TestRequestRefusals(t *testing.T) {
 				}
 			})
 		}
-		if n := rdb.DBSize(t.Context()).Val(); n != 0 {
-			t.Errorf("%d keys in Redis, want none", n)
+		if all := keys(t, rdb); len(all) != 0 {
+			t.Errorf("keys in Redis: %q, want none", all)
 		}
 	})
 }
 
 func TestCaps(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{MaxPerRider: 2, MaxRides: 4})
 		ask := func(rider string) (dispatch.Ride, error) {
@@ -270,7 +270,7 @@ func TestCaps(t *testing.T) {
 }
 
 func TestRiderIsNotLockedOutByLostRides(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{MaxPerRider: 1})
 		ask := dispatch.RideRequest{Pickup: santiago, RiderID: "r"}
 		ride, err := e.Request(t.Context(), ask)

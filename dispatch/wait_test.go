@@ -11,7 +11,7 @@ import (
 )
 
 func TestWait(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{})
 		run(t, e)
 		ride := request(t, e, santiago)
@@ -46,7 +46,7 @@ func TestWait(t *testing.T) {
 }
 
 func TestChangesMissNoVersion(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{})
 		ride := request(t, e, santiago)
@@ -72,7 +72,7 @@ func TestChangesMissNoVersion(t *testing.T) {
 }
 
 func TestChangesArriveByWakeUp(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb *redis.Client) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		// Two processes: one is asked, the other one listens.
 		rider, other := dispatch.New(rdb, dispatch.Config{}), dispatch.New(rdb, dispatch.Config{})
 		run(t, rider, other)

@@ -1,0 +1,140 @@
+package dispatchtest
+
+import (
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+)
+
+// Proxy stands between a client and Redis and loses replies: it passes a request on,
+// waits until the server has answered, and then cuts the connection instead of
+// passing the answer back. What was asked is done and the client cannot know.
+type Proxy struct {
+	Addr string // host:port to connect to
+
+	target   string
+	listener net.Listener
+	group    sync.WaitGroup
+
+	mu    sync.Mutex
+	rate  float64
+	rng   *rand.Rand
+	conns map[net.Conn]struct{}
+	lost  int
+}
+
+// NewProxy starts a proxy to addr that loses the given share of replies, drawn from
+// the seed, and stops it when the test ends.
+func NewProxy(tb testing.TB, addr string, share float64, seed uint64) *Proxy {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p := &Proxy{
+		Addr: listener.Addr().String(), target: addr, listener: listener,
+		rate: share, rng: rand.New(rand.NewPCG(seed, 1)), conns: make(map[net.Conn]struct{}),
+	}
+	p.group.Go(p.serve)
+	tb.Cleanup(func() {
+		_ = listener.Close()
+		p.mu.Lock()
+		for c := range p.conns {
+			_ = c.Close()
+		}
+		p.conns = nil
+		p.mu.Unlock()
+		p.group.Wait()
+	})
+	return p
+}
+
+// Lost returns how many replies were lost.
+func (p *Proxy) Lost() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost
+}
+
+// Lose sets the share of replies that are lost from now on.
+func (p *Proxy) Lose(share float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rate = share
+}
+
+func (p *Proxy) serve() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		if !p.keep(client, server) {
+			return
+		}
+		p.group.Go(func() {
+			_, _ = io.Copy(server, client)
+			p.drop(client, server)
+		})
+		p.group.Go(func() {
+			p.answer(client, server)
+			p.drop(client, server)
+		})
+	}
+}
+
+// answer passes replies back until one is to be lost.
+func (p *Proxy) answer(client, server net.Conn) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(buffer)
+		if err != nil || p.loses() {
+			return
+		}
+		if _, err := client.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (p *Proxy) loses() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rng.Float64() >= p.rate {
+		return false
+	}
+	p.lost++
+	return true
+}
+
+// keep remembers connections to close at the end; after the end it closes them.
+func (p *Proxy) keep(conns ...net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns == nil {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+		return false
+	}
+	for _, c := range conns {
+		p.conns[c] = struct{}{}
+	}
+	return true
+}
+
+func (p *Proxy) drop(conns ...net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close()
+		delete(p.conns, c)
+	}
+}

@@ -1,0 +1,122 @@
+package dispatch_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"geogate/dispatch"
+)
+
+func TestDeleteDriver(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		e := dispatch.New(rdb, dispatch.Config{})
+		p := at("1", santiago)
+		p.Vehicle, p.Tags, p.Time = new("van"), &[]string{"xl"}, time.Now()
+		track(t, e, p)
+		ride := request(t, e, santiago)
+		if err := e.DeleteDriver(ctx, "", "1"); !errors.Is(err, dispatch.ErrDriverEngaged) {
+			t.Errorf("DeleteDriver of a busy driver: %v, want engaged", err)
+		}
+		if _, err := e.Complete(ctx, ride.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.DeleteDriver(ctx, "", "1"); err != nil {
+			t.Errorf("DeleteDriver: %v", err)
+		}
+		if _, err := e.Driver(ctx, "", "1"); !errors.Is(err, dispatch.ErrNotFound) {
+			t.Errorf("Driver after deletion: %v, want not found", err)
+		}
+		if err := e.DeleteDriver(ctx, "", "1"); !errors.Is(err, dispatch.ErrNotFound) {
+			t.Errorf("DeleteDriver again: %v, want not found", err)
+		}
+		for _, key := range []string{"avail", "avail:v:van", "avail:t:xl", "watch", "engaged", "driver:1"} {
+			if rdb.Exists(ctx, "geogate:{default}:"+key).Val() != 0 {
+				t.Errorf("%s is left", key)
+			}
+		}
+		// Nothing is remembered, his clock neither.
+		p.Time = p.Time.Add(-time.Hour)
+		track(t, e, p)
+	})
+}
+
+func TestDriverGoesStaleAndComesBack(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		e := dispatch.New(rdb, dispatch.Config{DriverTTL: 60 * time.Millisecond})
+		run(t, e)
+		p := at("1", santiago)
+		p.Tags = &[]string{"xl"}
+		track(t, e, p)
+		eventually(t, "driver leaves the map", func() bool {
+			return rdb.ZCard(t.Context(), "geogate:{default}:avail").Val() == 0
+		})
+		if d := driver(t, e, "1"); d.State != dispatch.Offline || d.Point != santiago {
+			t.Errorf("driver = %+v, want him offline where he was", d)
+		}
+		if ttl := rdb.TTL(t.Context(), "geogate:{default}:driver:1").Val(); ttl <= 0 {
+			t.Errorf("an offline driver stays for %s", ttl)
+		}
+		track(t, e, at("1", north(10)))
+		if d := driver(t, e, "1"); d.State != dispatch.Available || len(d.Tags) != 1 {
+			t.Errorf("driver = %+v, want him available with his tags", d)
+		}
+		if ttl := rdb.TTL(t.Context(), "geogate:{default}:driver:1").Val(); ttl > 0 {
+			t.Errorf("a driver who is back stays for %s only", ttl)
+		}
+	})
+}
+
+// A driver whose positions stopped is no candidate, whether or not a sweep has been by.
+func TestStaleDriverIsNotMatched(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		e := dispatch.New(rdb, dispatch.Config{DriverTTL: 30 * time.Millisecond})
+		track(t, e, at("1", santiago))
+		stale := time.Now().Add(60 * time.Millisecond)
+		eventually(t, "driver goes stale", func() bool { return time.Now().After(stale) })
+		if rdb.ZCard(t.Context(), "geogate:{default}:avail").Val() != 1 {
+			t.Fatal("somebody has swept")
+		}
+		if ride := request(t, e, santiago); ride.State != dispatch.Searching {
+			t.Errorf("ride = %+v, want it searching", ride)
+		}
+	})
+}
+
+func TestRegions(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		e := dispatch.New(rdb, dispatch.Config{Timeout: 100 * time.Millisecond})
+		other := dispatch.New(rdb, dispatch.Config{})
+		run(t, other)
+		p := at("1", santiago)
+		p.Region = "north"
+		track(t, e, p)
+		ride, err := e.Request(ctx, dispatch.RideRequest{Pickup: santiago})
+		if err != nil || ride.State != dispatch.Searching {
+			t.Errorf("ride in the default region = %+v, %v, want it searching: the driver is elsewhere", ride, err)
+		}
+		there, err := e.Request(ctx, dispatch.RideRequest{Pickup: santiago, Region: "north"})
+		if err != nil || there.State != dispatch.Matched || there.Region != "north" {
+			t.Errorf("ride in the driver's region = %+v, %v, want it matched", there, err)
+		}
+		if d := driver(t, e, "1"); d.Region != "north" || d.RideID != there.ID {
+			t.Errorf("Driver without a region = %+v, want him found in his", d)
+		}
+		// Another process works a region that it has never been told of.
+		late, err := e.Request(ctx, dispatch.RideRequest{Pickup: santiago, Region: "north"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reach(t, other, late.ID, dispatch.Expired)
+		if _, err := e.Complete(ctx, there.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.DeleteDriver(ctx, "", "1"); err != nil {
+			t.Errorf("DeleteDriver without a region: %v", err)
+		}
+	})
+}

@@ -1,0 +1,313 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"geogate/dispatch"
+	"geogate/internal/redistest"
+)
+
+// manyWaiting leaves rides searching whose drivers have moved into reach since their
+// last attempt, so that only the due set brings them together.
+func manyWaiting(t *testing.T, e *dispatch.Engine, n int) (ids []string, comeIntoReach func()) {
+	t.Helper()
+	var away, near []dispatch.Position
+	for i := range n {
+		away = append(away, at(fmt.Sprint(i), north(50_000)))
+		near = append(near, at(fmt.Sprint(i), north(float64(i)/10)))
+	}
+	track(t, e, away...)
+	for range n {
+		ids = append(ids, request(t, e, santiago).ID)
+	}
+	return ids, func() { track(t, e, near...) }
+}
+
+func allMatched(t *testing.T, e *dispatch.Engine, ids []string) {
+	t.Helper()
+	drivers := make(map[string]bool)
+	for _, id := range ids {
+		ride := reach(t, e, id, dispatch.Matched)
+		if drivers[ride.Driver.DriverID] {
+			t.Errorf("driver %s was given away twice", ride.Driver.DriverID)
+		}
+		drivers[ride.Driver.DriverID] = true
+	}
+}
+
+func TestStoppedEngineGivesItsLeasesBack(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	cfg := dispatch.Config{Interval: 100 * time.Millisecond}
+	first, second := dispatch.New(rdb, cfg), dispatch.New(rdb, cfg)
+	stop := run(t, first)
+	ids, comeIntoReach := manyWaiting(t, second, 1000)
+	stop()
+	leased := 0
+	for _, id := range ids {
+		if rdb.HExists(t.Context(), "geogate:{default}:ride:"+id, "worker").Val() {
+			leased++
+		}
+	}
+	if leased > 0 {
+		t.Errorf("%d rides are still leased to an engine that has stopped", leased)
+	}
+	comeIntoReach()
+	started := time.Now()
+	run(t, second)
+	allMatched(t, second, ids)
+	if took := time.Since(started); took > 5*time.Second {
+		t.Errorf("taken over within %s, want 5 s", took)
+	}
+}
+
+func TestDeadEngineIsTakenOver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a lease of 5 s to lapse")
+	}
+	rdb := redistest.Start(t).Client(t)
+	e := dispatch.New(rdb, dispatch.Config{Interval: 50 * time.Millisecond})
+	ids, comeIntoReach := manyWaiting(t, e, 500)
+	comeIntoReach()
+	died := time.Now()
+	for leased := 0; leased < len(ids); {
+		got, err := e.ClaimAndDie(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		leased += len(got)
+	}
+	run(t, e)
+	allMatched(t, e, ids)
+	took := time.Since(died)
+	if took < dispatch.Lease || took > dispatch.Lease+5*time.Second {
+		t.Errorf("taken over after %s, want the lease of %s and at most 5 s more", took, dispatch.Lease)
+	}
+}
+
+func TestHundredRidersTenDriversThreeEngines(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		cfg := dispatch.Config{Timeout: 800 * time.Millisecond, Interval: 50 * time.Millisecond}
+		engines := []*dispatch.Engine{dispatch.New(rdb, cfg), dispatch.New(rdb, cfg), dispatch.New(rdb, cfg)}
+		run(t, engines...)
+		var group sync.WaitGroup
+		for i := range 10 {
+			group.Go(func() { track(t, engines[i%3], at(fmt.Sprint(i), north(float64(100*i)))) })
+		}
+		ends := make([]dispatch.Ride, 100)
+		for i := range ends {
+			group.Go(func() {
+				e := engines[i%3]
+				ride, err := e.Request(t.Context(), dispatch.RideRequest{Pickup: north(float64(5 * i))})
+				for err == nil && ride.State != dispatch.Matched && !ride.State.Ended() {
+					ride, err = e.Wait(t.Context(), ride.ID, ride.Version)
+				}
+				if err != nil {
+					t.Errorf("rider %d: %v", i, err)
+				}
+				ends[i] = ride
+			})
+		}
+		group.Wait()
+		drivers, states := make(map[string]bool), make(map[dispatch.State]int)
+		for _, ride := range ends {
+			states[ride.State]++
+			if ride.Driver != nil {
+				drivers[ride.Driver.DriverID] = true
+			}
+		}
+		if states[dispatch.Matched] != 10 || len(drivers) != 10 || states[dispatch.Expired] != 90 {
+			t.Errorf("ends = %v with %d drivers, want 10 matched with 10 drivers and 90 expired", states, len(drivers))
+		}
+	})
+}
+
+func TestCancelAgainstMatch(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		rounds := 300
+		if *soak {
+			rounds = 10_000
+		}
+		e, other := dispatch.New(rdb, dispatch.Config{}), dispatch.New(rdb, dispatch.Config{})
+		won := make(map[dispatch.State]int)
+		for i := range rounds {
+			ride := request(t, e, santiago)
+			id := fmt.Sprint(i)
+			var group sync.WaitGroup
+			var cancelErr error
+			group.Go(func() { track(t, other, at(id, santiago)) })
+			group.Go(func() { _, cancelErr = e.Cancel(t.Context(), ride.ID) })
+			group.Wait()
+			got, err := e.Ride(t.Context(), ride.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			won[got.State]++
+			d := driver(t, e, id)
+			switch got.State {
+			case dispatch.Cancelled:
+				if cancelErr != nil || d.State != dispatch.Available || got.Driver != nil {
+					t.Fatalf("round %d: cancelled, but Cancel said %v and the driver is %+v", i, cancelErr, d)
+				}
+			case dispatch.Matched:
+				if stateOf(cancelErr) != "matched" || d.State != dispatch.Busy || d.RideID != ride.ID {
+					t.Fatalf("round %d: matched, but Cancel said %v and the driver is %+v", i, cancelErr, d)
+				}
+				if _, err := e.Complete(t.Context(), ride.ID); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				t.Fatalf("round %d: ride is %s", i, got.State)
+			}
+			if err := e.DeleteDriver(t.Context(), "", id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Logf("ends: %v", won)
+	})
+}
+
+func TestArrivalWakesWaitingRides(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		// Nobody runs, no tick will come: the arrival itself has to do it.
+		e := dispatch.New(rdb, dispatch.Config{})
+		var rides []string
+		for i := range 300 {
+			rides = append(rides, request(t, e, north(float64(i))).ID)
+		}
+		var all []dispatch.Position
+		for i := range 300 {
+			all = append(all, at(fmt.Sprint(i), north(float64(i))))
+		}
+		track(t, e, all...)
+		allMatched(t, e, rides)
+	})
+}
+
+func TestArrivalPassesOverRidesItDoesNotFit(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		e := dispatch.New(rdb, dispatch.Config{})
+		if _, err := e.Request(t.Context(), dispatch.RideRequest{Pickup: santiago, Vehicle: "van"}); err != nil {
+			t.Fatal(err)
+		}
+		ride := request(t, e, north(500))
+		track(t, e, at("1", santiago))
+		if got := driver(t, e, "1"); got.RideID != ride.ID {
+			t.Errorf("driver = %+v, want him with the ride that takes any vehicle", got)
+		}
+	})
+}
+
+func TestReconcileRepairsLeaks(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		e := dispatch.New(rdb, dispatch.Config{})
+		track(t, e, at("1", santiago), at("2", north(3000)))
+		lost, kept := request(t, e, santiago), request(t, e, north(3000))
+		waiting := request(t, e, santiago)
+		rdb.Del(ctx, "geogate:{default}:ride:"+lost.ID)
+		rdb.Del(ctx, "geogate:{default}:due")
+		if err := e.Reconcile(ctx, 0); err != nil {
+			t.Fatal(err)
+		}
+		if d := driver(t, e, "1"); d.RideID != waiting.ID {
+			t.Errorf("driver of the lost ride = %+v, want him freed and with the ride that waits", d)
+		}
+		if d := driver(t, e, "2"); d.State != dispatch.Busy || d.RideID != kept.ID {
+			t.Errorf("driver of the other ride = %+v, want him left alone", d)
+		}
+		for _, ride := range []dispatch.Ride{kept, waiting} {
+			if rdb.ZScore(ctx, "geogate:{default}:due", ride.ID).Err() != nil {
+				t.Errorf("ride %s is not in the due set", ride.State)
+			}
+		}
+	})
+}
+
+func TestVanishedRideLeavesTheDueSet(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		e := dispatch.New(rdb, dispatch.Config{Interval: 20 * time.Millisecond})
+		ride := request(t, e, santiago)
+		rdb.Del(t.Context(), "geogate:{default}:ride:"+ride.ID)
+		run(t, e)
+		eventually(t, "due set is empty", func() bool {
+			return rdb.Exists(t.Context(), "geogate:{default}:due", "geogate:{default}:waiting").Val() == 0
+		})
+		if _, err := e.Ride(t.Context(), ride.ID); !errors.Is(err, dispatch.ErrNotFound) {
+			t.Errorf("vanished ride: %v, want not found", err)
+		}
+	})
+}
+
+func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		var mu sync.Mutex
+		var got []dispatch.Event
+		calls := 0
+		emit := func(_ context.Context, ev dispatch.Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if calls++; calls%3 == 0 {
+				return errors.New("try again")
+			}
+			got = append(got, ev)
+			return nil
+		}
+		e := dispatch.New(rdb, dispatch.Config{Emit: emit})
+		second := dispatch.New(rdb, dispatch.Config{Emit: emit})
+		stop := run(t, e, second)
+		track(t, e, at("1", north(100)))
+		ride := request(t, e, santiago)
+		if _, err := e.Complete(t.Context(), ride.ID); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"driver.available", "ride.searching", "ride.matched", "ride.completed"}
+		eventually(t, "events handed on", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(got) >= len(want)
+		})
+		stop()
+		for i, ev := range got {
+			if i >= len(want) || ev.Type != want[i] {
+				t.Fatalf("event %d is %+v, want %v in order", i, ev, want)
+			}
+		}
+		matched := got[2]
+		if matched.RideID != ride.ID || matched.Version != 2 || matched.DriverID != "1" || matched.DistanceM < 98 || matched.SeenAt.IsZero() {
+			t.Errorf("event = %+v", matched)
+		}
+
+		// A process that starts later goes on where the others stopped.
+		track(t, e, at("2", north(100)))
+		run(t, dispatch.New(rdb, dispatch.Config{Emit: emit}))
+		eventually(t, "next event handed on", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(got) == len(want)+1 && got[len(want)].DriverID == "2"
+		})
+	})
+}
+
+func TestStats(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		e := dispatch.New(rdb, dispatch.Config{})
+		track(t, e, at("1", santiago), at("2", north(9000)))
+		request(t, e, santiago)
+		request(t, e, santiago)
+		all, err := e.Stats(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatalf("Stats = %+v, %v, want those of the default region", all, err)
+		}
+		s := all[0]
+		if s.Waiting != 1 || s.Live != 2 || s.Available != 1 || s.Engaged != 1 || s.Events["ride.matched"] != 1 || s.Events["ride.searching"] != 2 {
+			t.Errorf("Stats = %+v", s)
+		}
+	})
+}

@@ -1,0 +1,363 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/redis/go-redis/v9"
+
+	"geogate/dispatch"
+	"geogate/dispatch/dispatchtest"
+	"geogate/internal/geo"
+	"geogate/internal/redistest"
+)
+
+// workloadConfig makes everything that the clock does happen within a round.
+func workloadConfig(offers bool) dispatch.Config {
+	cfg := dispatch.Config{
+		Timeout: 250 * time.Millisecond, Interval: 20 * time.Millisecond, DriverTTL: time.Hour, StreamLen: 1_000_000,
+	}
+	if offers {
+		cfg.OfferTTL = 30 * time.Millisecond
+	}
+	return cfg
+}
+
+const (
+	clients = 8
+	drivers = 6
+)
+
+// round is one seeded workload on one empty Redis and the history of it.
+type round struct {
+	t       *testing.T
+	engines []*dispatch.Engine // what the clients call
+	offers  bool
+	started time.Time
+
+	mu      sync.Mutex
+	rides   []string
+	history []porcupine.Operation
+}
+
+// position is where a driver stands; he never moves.
+func position(driver int) geo.Point { return north(float64(driver) * 137) }
+
+// do calls an engine until it has an answer, and notes the operation from the first
+// call to that answer.
+func (r *round) do(client int, op operation, call func(e *dispatch.Engine) (outcome, error)) outcome {
+	called := time.Since(r.started).Nanoseconds()
+	retried := false
+	for attempt := 0; ; attempt++ {
+		out, err := call(r.engines[(client+attempt)%len(r.engines)])
+		var state *dispatch.StateError
+		switch {
+		case errors.Is(err, dispatch.ErrUnavailable):
+			retried = true
+			if r.t.Context().Err() != nil {
+				return outcome{}
+			}
+			continue
+		case errors.As(err, &state):
+			out = outcome{ride: &state.Ride, tooLate: true}
+		case err != nil:
+			r.t.Errorf("%s %s: %v", op.kind, op.id, err)
+			return outcome{}
+		}
+		out.retried = retried
+		if op.kind == "request" {
+			op.id = out.ride.ID
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.history = append(r.history, porcupine.Operation{
+			ClientId: client, Input: op, Call: called, Output: out, Return: time.Since(r.started).Nanoseconds(),
+		})
+		if op.kind == "request" {
+			r.rides = append(r.rides, out.ride.ID)
+		}
+		return out
+	}
+}
+
+func rideOutcome(ride dispatch.Ride, err error) (outcome, error) {
+	return outcome{ride: &ride}, err
+}
+
+// client carries out operations drawn from its own source.
+func (r *round) client(n, operations int, rng *rand.Rand) {
+	ctx := r.t.Context()
+	for i := range operations {
+		id := r.anyRide(rng)
+		driver := fmt.Sprint(rng.IntN(drivers))
+		switch k := rng.IntN(100); {
+		case k < 25 || id == "":
+			req := dispatch.RideRequest{
+				Pickup: north(rng.Float64() * 1000), IdempotencyKey: fmt.Sprint(n, "/", i), Fingerprint: "f",
+			}
+			r.do(n, operation{kind: "request"}, func(e *dispatch.Engine) (outcome, error) {
+				return rideOutcome(e.Request(ctx, req))
+			})
+		case k < 40:
+			r.do(n, operation{kind: "cancel", id: id}, func(e *dispatch.Engine) (outcome, error) {
+				return rideOutcome(e.Cancel(ctx, id))
+			})
+		case k < 60:
+			r.do(n, operation{kind: "complete", id: id}, func(e *dispatch.Engine) (outcome, error) {
+				return rideOutcome(e.Complete(ctx, id))
+			})
+		case k < 65:
+			r.do(n, operation{kind: "ride", id: id}, func(e *dispatch.Engine) (outcome, error) {
+				return rideOutcome(e.Ride(ctx, id))
+			})
+		case k < 75:
+			p := rng.IntN(drivers)
+			r.do(n, operation{kind: "track", id: fmt.Sprint(p)}, func(e *dispatch.Engine) (outcome, error) {
+				_, err := e.Track(ctx, []dispatch.Position{at(fmt.Sprint(p), position(p))})
+				return outcome{}, err
+			})
+		case k < 80 || !r.offers:
+			r.readDriver(n, driver)
+		default:
+			r.answerOffer(n, driver, rng)
+		}
+	}
+}
+
+func (r *round) readDriver(n int, id string) {
+	r.do(n, operation{kind: "driver", id: id}, func(e *dispatch.Engine) (outcome, error) {
+		d, err := e.Driver(r.t.Context(), dispatch.DefaultRegion, id)
+		if errors.Is(err, dispatch.ErrNotFound) {
+			return outcome{}, nil
+		}
+		return outcome{driver: &d}, err
+	})
+}
+
+func (r *round) answerOffer(n int, driver string, rng *rand.Rand) {
+	now, cancel := context.WithTimeout(r.t.Context(), 5*time.Millisecond)
+	defer cancel()
+	offers, err := r.engines[n%len(r.engines)].Offers(now, "", driver)
+	if err != nil || len(offers) == 0 {
+		return // a lost reply: the offer lapses or is read again
+	}
+	op := operation{kind: "accept", id: offers[0].RideID, driver: driver}
+	answer := (*dispatch.Engine).Accept
+	if rng.IntN(3) == 0 {
+		op.kind, answer = "decline", (*dispatch.Engine).Decline
+	}
+	r.do(n, op, func(e *dispatch.Engine) (outcome, error) {
+		return rideOutcome(answer(e, r.t.Context(), offers[0].ID, driver))
+	})
+}
+
+func (r *round) anyRide(rng *rand.Rand) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.rides) == 0 {
+		return ""
+	}
+	// Mostly a recent one: those are alive.
+	recent := min(len(r.rides), 20)
+	return r.rides[len(r.rides)-1-rng.IntN(recent)]
+}
+
+// play runs the clients, waits until no ride searches any more, and checks.
+func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
+	r.t.Helper()
+	r.started = time.Now()
+	var group sync.WaitGroup
+	for n := range clients {
+		group.Go(func() { r.client(n, operations/clients, rand.New(rand.NewPCG(seed, uint64(n)))) })
+	}
+	group.Wait()
+	for _, id := range append([]string(nil), r.rides...) {
+		eventually(r.t, "ride "+id+" matches or ends", func() bool {
+			out := r.do(clients, operation{kind: "ride", id: id}, func(e *dispatch.Engine) (outcome, error) {
+				return rideOutcome(e.Ride(r.t.Context(), id))
+			})
+			return out.ride != nil && (out.ride.State.Ended() || out.ride.State == dispatch.Matched)
+		})
+	}
+	for d := range drivers {
+		r.readDriver(clients, fmt.Sprint(d))
+	}
+	if result := porcupine.CheckOperationsTimeout(model(r.offers), r.history, time.Minute); result != porcupine.Ok {
+		r.t.Errorf("seed %d: the history of %d operations is not linearizable: %s", seed, len(r.history), result)
+	}
+	h, err := dispatchtest.Read(r.t.Context(), rdb, dispatch.DefaultRegion)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	positions := make(map[string]geo.Point)
+	for d := range drivers {
+		positions[fmt.Sprint(d)] = position(d)
+	}
+	for _, err := range dispatchtest.Check(h, dispatchtest.Rules{
+		DriverTTL: time.Hour, Slack: dispatch.Lease + 5*time.Second, Positions: positions,
+	}) {
+		r.t.Errorf("seed %d: %v", seed, err)
+	}
+	if len(h.Rides) != len(r.rides) {
+		r.t.Errorf("seed %d: %d rides exist, %d were acknowledged", seed, len(h.Rides), len(r.rides))
+	}
+}
+
+// TestHistoriesHold plays random workloads of several clients on three engines, with
+// and without offers, and checks each with porcupine and from the event stream.
+func TestHistoriesHold(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rounds, operations := 3, 400
+	if testing.Short() {
+		rounds = 1
+	}
+	for _, offers := range []bool{false, true} {
+		t.Run(fmt.Sprintf("offers=%t", offers), func(t *testing.T) {
+			onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+				cfg := workloadConfig(offers)
+				engines := []*dispatch.Engine{dispatch.New(rdb, cfg), dispatch.New(rdb, cfg), dispatch.New(rdb, cfg)}
+				run(t, engines...)
+				for n := range rounds {
+					t.Logf("seed %d", seed+uint64(n))
+					r := &round{t: t, engines: engines, offers: offers}
+					r.play(rdb, seed+uint64(n), operations)
+					flush(t, rdb)
+				}
+			})
+		})
+	}
+}
+
+// TestHistoriesHoldWithLostReplies does the same through a proxy that cuts a share of
+// the connections after the server has done what it was asked.
+func TestHistoriesHoldWithLostReplies(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	for _, offers := range []bool{false, true} {
+		t.Run(fmt.Sprintf("offers=%t", offers), func(t *testing.T) {
+			t.Logf("seed %d", seed)
+			server := redistest.Start(t)
+			proxy := dispatchtest.NewProxy(t, server.Addr, 0.03, seed)
+			var engines []*dispatch.Engine
+			for range 3 {
+				rdb := redis.NewClient(&redis.Options{
+					Addr: proxy.Addr, ContextTimeoutEnabled: true, DisableIdentity: true, MaxRetries: 1, ReadTimeout: 250 * time.Millisecond,
+				})
+				t.Cleanup(func() { _ = rdb.Close() })
+				engines = append(engines, dispatch.New(rdb, workloadConfig(offers)))
+			}
+			run(t, engines...)
+			r := &round{t: t, engines: engines, offers: offers}
+			r.play(server.Client(t), seed, 400)
+			if proxy.Lost() == 0 {
+				t.Error("no reply was lost: nothing was tested")
+			}
+		})
+	}
+}
+
+var soakOps = flag.Int("soak-ops", 1_000_000, "operations of the soak")
+
+// TestSoak plays rounds until the operations are done, while a process that works the
+// due set is killed every other second, replies are lost and Redis stops for a moment.
+func TestSoak(t *testing.T) {
+	if !*soak {
+		t.Skip("takes many minutes: run with -soak")
+	}
+	seed := uint64(time.Now().UnixNano())
+	for _, offers := range []bool{false, true} {
+		t.Run(fmt.Sprintf("offers=%t", offers), func(t *testing.T) {
+			server := redistest.Start(t)
+			proxy := dispatchtest.NewProxy(t, server.Addr, 0.002, seed)
+			var engines []*dispatch.Engine
+			for range 3 {
+				rdb := redis.NewClient(&redis.Options{
+					Addr: proxy.Addr, ContextTimeoutEnabled: true, DisableIdentity: true, MaxRetries: 1, ReadTimeout: 250 * time.Millisecond,
+				})
+				t.Cleanup(func() { _ = rdb.Close() })
+				engines = append(engines, dispatch.New(rdb, workloadConfig(offers)))
+			}
+			kills := killWorkers(t, server, offers)
+			direct := server.Client(t)
+			done := 0
+			for n := uint64(0); done < *soakOps/2 && !t.Failed(); n++ {
+				r := &round{t: t, engines: engines, offers: offers}
+				r.play(direct, seed+n, 1000)
+				done += len(r.history)
+				flush(t, direct)
+				if n%100 == 99 {
+					t.Logf("seed %d: %d operations, %d processes killed, %d replies lost", seed+n, done, kills(), proxy.Lost())
+				}
+			}
+			t.Logf("first seed %d: %d operations, %d processes killed, %d replies lost", seed, done, kills(), proxy.Lost())
+		})
+	}
+}
+
+// killWorkers keeps three processes working, kills one of them every other second,
+// and pauses Redis now and then.
+func killWorkers(t *testing.T, server *redistest.Server, offers bool) (kills func() int) {
+	t.Helper()
+	start := func() *exec.Cmd {
+		cmd := exec.Command(os.Args[0], "-engine", server.Addr, fmt.Sprintf("-engine-offers=%t", offers))
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			t.Errorf("start engine: %v", err)
+		}
+		return cmd
+	}
+	kill := func(cmd *exec.Cmd) {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	var mu sync.Mutex
+	killed := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() {
+		workers := []*exec.Cmd{start(), start(), start()}
+		defer func() {
+			for _, w := range workers {
+				kill(w)
+			}
+		}()
+		tick := time.NewTicker(2 * time.Second)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			kill(workers[n%3])
+			workers[n%3] = start()
+			mu.Lock()
+			killed++
+			mu.Unlock()
+			if n%5 == 4 {
+				server.Pause(t)
+				pause := time.NewTimer(400 * time.Millisecond)
+				<-pause.C
+				server.Resume(t)
+			}
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		group.Wait()
+	})
+	return func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return killed
+	}
+}
