@@ -323,9 +323,9 @@ func (s *search) best() []Match {
 			break
 		}
 		m := s.gazetteer.match(ref)
-		if label := string(m.Kind) + m.Place(nil).DisplayName; !s.query.KeepDuplicates {
+		if label := m.Place(nil).DisplayName; !s.query.KeepDuplicates {
 			if seen[label] {
-				continue
+				continue // such as the state of São Paulo after the city
 			}
 			seen[label] = true
 		}
