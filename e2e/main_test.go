@@ -1,0 +1,67 @@
+// Package e2e tests geogate from outside: the program that users run, as a
+// process, between real HTTP clients, a real redis-server and a stand-in
+// geocoder. What is promised to users and operators is proved here; what a
+// package promises to another one is proved beside it.
+//
+// Nothing here sleeps: conditions are polled, and every poll has a deadline.
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// linkedVersion is the version that the tested program was linked with.
+const linkedVersion = "v0.0.0-e2e"
+
+// binary is the program under test, built once for all tests.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "geogate-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binary = filepath.Join(dir, "geogate")
+	if err := build(binary, raceEnabled); err != nil {
+		_ = os.RemoveAll(dir)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
+
+// build compiles geogate into path.
+func build(path string, race bool) error {
+	args := []string{"build", "-buildvcs=false", "-ldflags", "-X main.version=" + linkedVersion, "-o", path}
+	if race {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, ".")...)
+	cmd.Dir = moduleRoot
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build geogate: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// moduleRoot is where go.mod and the README are, seen from this package, in
+// whose directory tests run.
+const moduleRoot = ".."
+
+// closeDefaultClient ends the connections that client libraries leave open in
+// http.DefaultClient, when the test ends.
+func closeDefaultClient(tb testing.TB) {
+	tb.Helper()
+	tb.Cleanup(http.DefaultClient.CloseIdleConnections) //nolint:forbidigo // theirs
+}

@@ -1,0 +1,155 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"geogate/internal/redistest"
+	"geogate/upstream/upstreamtest"
+)
+
+const (
+	cachedQuery = "/search?q=Vaduz&format=jsonv2"
+	otherQuery  = "/search?q=Monaco&format=jsonv2&limit=%d" // recorded with 1, 2, 40, 41 and 50
+)
+
+// wantPlaces checks that a geocode was answered, and whence.
+func wantPlaces(tb testing.TB, a answer, xCache string) {
+	tb.Helper()
+	if a.Status != http.StatusOK || a.Header.Get("X-Cache") != xCache || len(a.Body) < 10 {
+		tb.Errorf("geocode: X-Cache %q, %s, want places and X-Cache %s", a.Header.Get("X-Cache"), a, xCache)
+	}
+}
+
+// TestRedisOutage takes Redis away while geogate runs, in both ways in which
+// that happens: nobody listens any more, or nobody answers any more.
+func TestRedisOutage(t *testing.T) {
+	tests := []struct {
+		name        string
+		begin, end  func(t *testing.T, redis *redistest.Server)
+		memoryBound time.Duration // for an answer from memory
+		forgets     bool          // Redis comes back empty
+	}{
+		{
+			name:        "stopped",
+			begin:       func(_ *testing.T, redis *redistest.Server) { redis.Stop() },
+			end:         func(t *testing.T, redis *redistest.Server) { redis.Restart(t) },
+			memoryBound: 50 * time.Millisecond,
+			forgets:     true,
+		},
+		{
+			name:        "hanging",
+			begin:       func(t *testing.T, redis *redistest.Server) { redis.Pause(t) },
+			end:         func(t *testing.T, redis *redistest.Server) { redis.Resume(t) },
+			memoryBound: 50 * time.Millisecond,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			redis, upstream := redistest.Start(t), upstreamtest.New(t)
+			g := start(t, settings("REDIS_URL", "redis://"+redis.Addr, "UPSTREAMS", "nominatim+"+upstream.URL))
+			wantPlaces(t, g.get(t, cachedQuery), "MISS")
+			before := g.requestRide(t)
+
+			tt.begin(t, redis)
+			took, err := bestOf(20, tt.memoryBound, func() (time.Duration, error) {
+				a := g.get(t, cachedQuery)
+				wantPlaces(t, a, "HIT")
+				return a.Took, nil
+			})
+			if err != nil || took > tt.memoryBound {
+				t.Errorf("a cached answer took %s, %v, want at most %s", took, err, tt.memoryBound)
+			}
+			wantPlaces(t, g.get(t, fmt.Sprintf(otherQuery, 1)), "MISS")
+			wantPlaces(t, g.get(t, fmt.Sprintf(otherQuery, 1)), "HIT") // from memory
+			g.wantUnavailable(t, before.RequestID)
+			g.awaitRedis(t, "down")
+			wantPlaces(t, g.get(t, fmt.Sprintf(otherQuery, 2)), "MISS")
+			if got := upstream.Calls(); got != 3 {
+				t.Errorf("%d calls upstream, want one for each of 3 questions", got)
+			}
+			tt.end(t, redis)
+
+			g.awaitRedis(t, "up")
+			g.awaitDispatch(t)
+			wantPlaces(t, g.get(t, cachedQuery), "HIT")
+			wantPlaces(t, g.get(t, fmt.Sprintf(otherQuery, 40)), "MISS")
+			if tt.forgets {
+				wantProblem(t, g.get(t, "/v2/requests/"+before.RequestID), http.StatusNotFound)
+				return
+			}
+			g.track(t, "1", driverLat, driverLng)
+			if r := g.awaitState(t, before.RequestID, "matched"); r.driverID() != "1" {
+				t.Errorf("the ride from before the outage is %+v, want it matched with driver 1", r)
+			}
+		})
+	}
+}
+
+// TestRedisEmptied flushes everything, the scripts too, between two requests.
+func TestRedisEmptied(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	client := redis.Client(t)
+	upstream := upstreamtest.New(t)
+	g := start(t, settings("REDIS_URL", "redis://"+redis.Addr, "UPSTREAMS", "nominatim+"+upstream.URL,
+		"CACHE_MEMORY", "0", "DISPATCH_INTERVAL", "100ms"))
+	wantPlaces(t, g.get(t, cachedQuery), "MISS")
+	wantPlaces(t, g.get(t, cachedQuery), "HIT")
+	waiting := g.requestRide(t)
+	g.track(t, "1", driverLat, driverLng)
+	matched := g.awaitState(t, waiting.RequestID, "matched")
+	searching := g.requestRide(t)
+
+	if err := client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.ScriptFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, id := range []string{matched.RequestID, searching.RequestID} {
+		for _, c := range []call{
+			{http.MethodGet, "/v2/requests/" + id, ""},
+			{http.MethodPost, "/v2/cancel", requestID(id)},
+			{http.MethodPost, "/v2/complete", requestID(id)},
+		} {
+			if _, err := checkProblem(g.send(t, c.method, c.path, c.body), http.StatusNotFound); err != nil {
+				t.Errorf("%s of a ride that vanished: %v", c, err)
+			}
+		}
+	}
+	wantPlaces(t, g.get(t, cachedQuery), "MISS")
+	wantPlaces(t, g.get(t, cachedQuery), "HIT")
+	if got := decode[found](t, g.post(t, "/search", riderPosition), http.StatusOK); len(got.Drivers) != 0 {
+		t.Errorf("drivers after the flush: %+v, want none", got.Drivers)
+	}
+	again := g.requestRide(t)
+	g.track(t, "1", driverLat, driverLng)
+	if r := g.awaitState(t, again.RequestID, "matched"); r.driverID() != "1" {
+		t.Errorf("ride after the flush: %+v, want it matched with driver 1", r)
+	}
+}
+
+// TestStartWithoutRedis starts geogate before its Redis.
+func TestStartWithoutRedis(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	redis.Stop()
+	begin := time.Now()
+	g := start(t, settings("REDIS_URL", "redis://"+redis.Addr))
+	if took := time.Since(begin); took > 15*time.Second { // Heroku gives 60 s to bind the port
+		t.Errorf("the start without Redis took %s", took)
+	}
+	g.awaitRedis(t, "down")
+	wantPlaces(t, g.get(t, "/search?q=Vaduz"), "MISS")
+	g.wantUnavailable(t, "default.aaaaaaaaaaaaaaaaaaaaaaaaaa")
+
+	redis.Restart(t)
+	g.awaitRedis(t, "up")
+	g.awaitDispatch(t)
+	wantPlaces(t, g.get(t, "/search?q=Vaduz"), "HIT")
+}
