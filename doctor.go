@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"geogate/upstream"
 )
 
 type doctorCmd struct {
@@ -184,7 +182,7 @@ func examineClock(ctx context.Context, rdb *redisServer) finding {
 // examineUpstreams asks each geocoder for its status, outside the chain: a
 // doctor wants to hear from every one of them.
 func examineUpstreams(ctx context.Context, cfg Config) []finding {
-	chain, err := upstream.New(cfg.Upstreams, upstreamConfig(cfg, zerolog.Nop()))
+	chain, err := openUpstreams(cfg, zerolog.Nop())
 	if err != nil {
 		return []finding{{"upstreams", failed, err.Error(), ""}}
 	}

@@ -19,6 +19,7 @@ import (
 	"geogate/cache"
 	"geogate/dispatch"
 	"geogate/gateway"
+	"geogate/internal/gazetteer"
 	"geogate/upstream"
 )
 
@@ -60,9 +61,9 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := upstream.New(cfg.Upstreams, upstreamConfig(cfg, log))
+	chain, err := openUpstreams(cfg, log)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open upstreams: %w", err), rdb.Close())
+		return nil, errors.Join(err, rdb.Close())
 	}
 	a := &app{cfg: cfg, log: log, redis: rdb, chain: chain}
 	a.cache = cache.New(rdb, cache.Config{Log: log, Memory: int64(cfg.CacheMemory)})
@@ -94,13 +95,23 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 	return a, nil
 }
 
-func upstreamConfig(cfg Config, log zerolog.Logger) upstream.Config {
-	return upstream.Config{
-		Log:     log,
-		Contact: cfg.UpstreamContact,
-		Version: buildVersion(),
-		Wait:    time.Duration(cfg.UpstreamWait),
+// openUpstreams returns the geocoders in their order. It sends nothing.
+func openUpstreams(cfg Config, log zerolog.Logger) (*upstream.Chain, error) {
+	places, err := gazetteer.Load()
+	if err != nil {
+		return nil, fmt.Errorf("open upstreams: %w", err)
 	}
+	chain, err := upstream.New(cfg.Upstreams, upstream.Config{
+		Log:       log,
+		Contact:   cfg.UpstreamContact,
+		Version:   buildVersion(),
+		Wait:      time.Duration(cfg.UpstreamWait),
+		Gazetteer: upstream.NewGazetteer(places, buildVersion()),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open upstreams: %w", err)
+	}
+	return chain, nil
 }
 
 // serve runs every part until ctx ends. The order of the end matters: HTTP
