@@ -1,12 +1,14 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,6 +26,8 @@ type Config struct {
 	Version, Contact string
 	// Wait is UPSTREAM_WAIT, the longest wait for budget; 0: DefaultWait.
 	Wait time.Duration
+	// Redis counts the budgets of the fleet; nil: each process counts its own.
+	Redis Redis
 	// Gazetteer answers for the kind of that name. It must be set where a spec
 	// has that kind.
 	Gazetteer Provider
@@ -82,6 +86,9 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 	if observe == nil {
 		observe = func(Call) {}
 	}
+	budgets := make(map[string]*budget)
+	// Entries may share a budget: the lease of a call outlasts the slowest.
+	lease := slices.MaxFunc(specs, func(a, b Spec) int { return cmp.Compare(a.Timeout, b.Timeout) }).Timeout + leaseMargin
 	var errs []error
 	for _, s := range specs {
 		if s.NeedsContact() && cfg.Contact == "" {
@@ -100,11 +107,7 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 			errs = append(errs, fmt.Errorf("%s: no provider of kind %q", s.Name, s.Kind))
 			continue
 		}
-		var b *budget
-		if l := s.limits(); !l.unlimited() {
-			b = newBudget(l, newLocalGate(l))
-		}
-		c.members = append(c.members, newMember(s, p, b, observe, cfg.Log))
+		c.members = append(c.members, newMember(s, p, budgetOf(s, lease, budgets, cfg.Redis), observe, cfg.Log))
 	}
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("make upstream chain: %w", errors.Join(errs...))
@@ -116,13 +119,37 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 // User-Agent.
 func (s Spec) NeedsContact() bool { return s.Policy.needsContact }
 
-func (s Spec) limits() limits {
+// budgetOf returns the budget of a spec, nil where nothing limits it. Entries
+// for one server share the budget of the first of them: it is the server that
+// does not want more.
+func budgetOf(s Spec, lease time.Duration, budgets map[string]*budget, rdb Redis) *budget {
+	l := s.limits(lease)
+	if l.unlimited() {
+		return nil
+	}
+	server := s.shown
+	if s.Policy.Public {
+		server = s.host
+	}
+	if b, ok := budgets[server]; ok {
+		return b
+	}
+	var g gate = newLocalGate(l)
+	if rdb != nil {
+		g = newFleetGate(rdb, server, l, s.Policy.Public)
+	}
+	b := newBudget(l, g)
+	budgets[server] = b
+	return b
+}
+
+func (s Spec) limits(lease time.Duration) limits {
 	return limits{
 		interval:     s.Rate.interval(),
 		burst:        max(s.Burst, 1),
 		concurrency:  s.Concurrency,
 		bulkInterval: s.Policy.bulkInterval,
-		lease:        s.Timeout + time.Second,
+		lease:        lease,
 	}
 }
 

@@ -56,7 +56,7 @@ func scriptedChain(specs []Spec, providers ...*scripted) *Chain {
 	for i, s := range specs {
 		providers[i].name = s.Name
 		var b *budget
-		if l := s.limits(); !l.unlimited() {
+		if l := s.limits(time.Minute); !l.unlimited() {
 			b = newBudget(l, newLocalGate(l))
 		}
 		c.members = append(c.members, newMember(s, providers[i], b, func(Call) {}, Config{}.Log))

@@ -32,6 +32,7 @@ type Error struct {
 	Err        error         // detail, may be nil
 
 	callerGone bool // the caller left: this says nothing about the provider
+	transient  bool // may well be gone a moment later
 }
 
 func (e *Error) Error() string {
@@ -53,6 +54,12 @@ func (e *Error) Unwrap() []error {
 func isCallerGone(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.callerGone
+}
+
+// isTransient reports whether asking again at once makes sense.
+func isTransient(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.transient
 }
 
 // retryAfter returns the RetryAfter of the *Error in err.

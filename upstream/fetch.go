@@ -94,6 +94,9 @@ func (f *fetcher) refused(resp *http.Response) error {
 	case code >= 500, code == http.StatusUnauthorized, code == http.StatusRequestTimeout:
 		e := f.fail(ErrUnavailable, detail)
 		e.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+		// What stands in front of a server says so while the server restarts. A
+		// 500 is the server's own, and likely to come again.
+		e.transient = code > http.StatusInternalServerError && e.RetryAfter == 0
 		return e
 	case code >= 300 && code < 400:
 		return f.fail(ErrInvalidAnswer, fmt.Errorf("redirect (%w)", detail))
@@ -117,7 +120,9 @@ func (f *fetcher) broken(kind, err error) *Error {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		kind = ErrTimeout
 	}
-	return f.fail(kind, err)
+	e := f.fail(kind, err)
+	e.transient = kind == ErrUnavailable
+	return e
 }
 
 // parseRetryAfter reads a Retry-After header: seconds or a date. 0 means that

@@ -62,6 +62,9 @@ const (
 	// demandGrace is how much longer than his wait a waiter is reckoned with:
 	// the time he may need to come back and ask.
 	demandGrace = 250 * time.Millisecond
+	// leaseMargin is how much longer a lease lasts than the slowest call: the
+	// time from the grant to the start of the call.
+	leaseMargin = time.Second
 )
 
 // localGate counts the calls of this process.

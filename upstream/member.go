@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/rs/zerolog"
 	"github.com/sony/gobreaker/v2"
 )
@@ -26,6 +27,7 @@ type member struct {
 	budget   *budget // nil: unlimited
 	breaker  *gobreaker.CircuitBreaker[Answer]
 	observe  func(Call)
+	retries  retryBudget
 
 	openUntil   atomic.Int64 // Unix nanoseconds; when the breaker tries again
 	pausedUntil atomic.Int64 // Unix nanoseconds; the provider sent us away until then
@@ -94,9 +96,36 @@ func (m *member) blocked() error {
 	return nil
 }
 
-// geocode asks the provider, when breaker and budget let it, at most until
-// deadline for the leave to do so.
+// geocode asks the provider, and once more when it failed in a way that may be
+// gone a moment later: if somebody waits for the answer, and if that has not
+// become a habit.
 func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
+	m.retries.earn()
+	var first error
+	a, err := backoff.Retry(ctx, func() (Answer, error) {
+		a, err := m.attempt(ctx, r, lane, deadline)
+		switch {
+		case first != nil && err != nil:
+			// The second attempt may have had no budget. That is no news: the
+			// first error says what is wrong.
+			return a, backoff.Permanent(first)
+		case err != nil && (!isTransient(err) || lane == Refresh || !m.retries.spend()):
+			return a, backoff.Permanent(err)
+		}
+		first = err
+		return a, err
+	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: retryPause, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: retryPause,
+	}), backoff.WithMaxTries(2))
+	if err != nil && first != nil && ctx.Err() != nil {
+		return a, m.name(callerGone(ctx))
+	}
+	return a, err
+}
+
+// attempt asks the provider, when breaker and budget let it, at most until
+// deadline for the leave to do so.
+func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
 	if err := m.blocked(); err != nil {
 		return Answer{}, err
 	}

@@ -1,0 +1,144 @@
+package upstream
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Redis is the client that budgets are counted with.
+type Redis = redis.UniversalClient
+
+const (
+	// redisPatience bounds one question to Redis. It is a part of the wait of
+	// somebody who wants an address.
+	redisPatience = 250 * time.Millisecond
+	// redisRest is how long Redis is not asked again after it failed, so that a
+	// slow Redis costs one caller a second, and not each of them.
+	redisRest = time.Second
+)
+
+//go:embed budget.lua
+var budgetSource string
+
+//go:embed budget_pause.lua
+var pauseSource string
+
+var (
+	budgetScript = redis.NewScript(budgetSource)
+	pauseScript  = redis.NewScript(pauseSource)
+)
+
+// errResting: Redis failed a moment ago.
+var errResting = errors.New("redis failed a moment ago")
+
+// fleetGate counts the calls of all processes in Redis, by the clock of Redis.
+// See docs/adr/0010-fleet-budget.md.
+type fleetGate struct {
+	limits limits
+	redis  Redis
+	state  string // key of a hash: tat, bulk_tat, people, bulk, pause (microseconds since 1970)
+	leases string // key of a sorted set: a token for each running call, by when it lapses
+	// local takes over while Redis is down; nil: nothing is sent then.
+	local *localGate
+
+	restUntil atomic.Int64 // Unix nanoseconds
+}
+
+// newFleetGate returns the gate of the budget that has the given name in the
+// fleet. Where closed is set, nobody gets through while Redis is down:
+// somebody else's server must not pay for our trouble.
+func newFleetGate(rdb Redis, name string, l limits, closed bool) *fleetGate {
+	// The name is the hash tag: both keys live on one node of a cluster.
+	tag := "geogate:budget:{" + strings.NewReplacer("{", "", "}", "").Replace(name) + "}"
+	g := &fleetGate{limits: l, redis: rdb, state: tag, leases: tag + ":leases"}
+	if !closed {
+		g.local = newLocalGate(l)
+	}
+	return g
+}
+
+// try asks Redis. An error means that there is no telling, and that the
+// provider is one who must not be asked then.
+func (g *fleetGate) try(ctx context.Context, lane Lane) (verdict, error) {
+	v, err := g.tryRedis(ctx, lane)
+	if err != nil && g.local != nil {
+		return g.local.try(ctx, lane)
+	}
+	return v, err
+}
+
+func (g *fleetGate) tryRedis(ctx context.Context, lane Lane) (verdict, error) {
+	if g.resting() {
+		return verdict{}, errResting
+	}
+	// A caller who leaves now may leave a lease behind, which would block a
+	// provider that takes one call at a time until it lapses. So the script is
+	// seen to its end; whoever left gives the lease back.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), redisPatience)
+	defer cancel()
+	token := rand.Text()
+	l := g.limits
+	reply, err := budgetScript.Run(ctx, g.redis, []string{g.state, g.leases},
+		int(lane), token, l.interval.Microseconds(), l.burst, l.concurrency,
+		l.bulkInterval.Microseconds(), l.lease.Microseconds(),
+		concurrencyPoll.Microseconds(), demandGrace.Microseconds()).Int64Slice()
+	if err == nil && len(reply) != 2 {
+		err = fmt.Errorf("budget script gave %d numbers", len(reply))
+	}
+	if err != nil {
+		g.rest()
+		// The script may have run all the same: the lease then lapses.
+		return verdict{}, err
+	}
+	wait := time.Duration(reply[1]) * time.Microsecond
+	switch reply[0] {
+	case 0:
+		return verdict{granted: true, token: token}, nil
+	case 2:
+		return verdict{wait: wait, paused: true}, nil
+	default:
+		return verdict{wait: wait}, nil
+	}
+}
+
+// release gives a lease back. When Redis cannot be told, the lease lapses.
+func (g *fleetGate) release(token string) {
+	if token == "" {
+		g.local.release(token)
+		return
+	}
+	if g.resting() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), redisPatience)
+	defer cancel()
+	if err := g.redis.ZRem(ctx, g.leases, token).Err(); err != nil {
+		g.rest()
+	}
+}
+
+func (g *fleetGate) pause(d time.Duration) {
+	if g.local != nil {
+		g.local.pause(d)
+	}
+	if g.resting() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), redisPatience)
+	defer cancel()
+	if err := pauseScript.Run(ctx, g.redis, []string{g.state}, d.Microseconds()).Err(); err != nil {
+		g.rest()
+	}
+}
+
+func (g *fleetGate) resting() bool { return time.Now().UnixNano() < g.restUntil.Load() }
+
+func (g *fleetGate) rest() { g.restUntil.Store(time.Now().Add(redisRest).UnixNano()) }

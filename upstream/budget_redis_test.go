@@ -1,0 +1,286 @@
+package upstream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"geogate/internal/redistest"
+	"geogate/upstream"
+	"geogate/upstream/upstreamtest"
+)
+
+// fleet starts n chains that share nothing but a Redis: what processes of a
+// fleet have in common.
+func fleet(t *testing.T, n int, rs *redistest.Server, upstreams string, public bool) []*upstream.Chain {
+	t.Helper()
+	specs, err := upstream.ParseSpecs(upstreams)
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs[0].Policy.Public = public
+	chains := make([]*upstream.Chain, n)
+	for i := range chains {
+		c, err := upstream.New(specs, upstream.Config{Redis: rs.Client(t), Wait: 5 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		chains[i] = c
+	}
+	return chains
+}
+
+// press has callers of every chain ask in a lane until ctx ends, each question
+// a new one, and counts how it went.
+func press(ctx context.Context, t *testing.T, wg *sync.WaitGroup, chains []*upstream.Chain, lane upstream.Lane, callers int) *tally {
+	tally := &tally{}
+	for i, c := range chains {
+		for j := range callers {
+			wg.Go(func() {
+				for n := 0; ctx.Err() == nil; n++ {
+					begin := time.Now()
+					_, err := c.Geocode(ctx, request(t, fmt.Sprintf("search?q=x-%d-%d-%d-%d", lane, i, j, n)), lane)
+					tally.add(ctx, err, time.Since(begin))
+					if err != nil {
+						select { // as a client that was told to come back later
+						case <-time.After(20 * time.Millisecond):
+						case <-ctx.Done():
+						}
+					}
+				}
+			})
+		}
+	}
+	return tally
+}
+
+type tally struct {
+	mu                     sync.Mutex
+	answered, budget, rest int
+	longest                time.Duration
+	last                   error
+}
+
+func (y *tally) add(ctx context.Context, err error, took time.Duration) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.longest = max(y.longest, took)
+	switch {
+	case err == nil:
+		y.answered++
+	case errors.Is(err, upstream.ErrBudget):
+		y.budget++
+	case ctx.Err() == nil:
+		y.rest++
+		y.last = err
+	}
+}
+
+func TestFleetKeepsTheRate(t *testing.T) {
+	rs := redistest.Start(t)
+	server := upstreamtest.New(t)
+	chains := fleet(t, 3, rs, "nominatim+"+server.URL+"#rate=20/s", true)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	got := press(ctx, t, &wg, chains, upstream.People, 5)
+	wg.Wait()
+	if n := server.Calls(); n > 41 || n < 20 {
+		t.Errorf("%d calls in 2 s from three processes at 20/s, want 20 to 41", n)
+	}
+	if got.rest > 0 {
+		t.Errorf("%d calls failed for other reasons than the budget, the last: %v", got.rest, got.last)
+	}
+	t.Logf("%d calls, %d answered, %d without budget", server.Calls(), got.answered, got.budget)
+}
+
+func TestFleetKeepsToOneAtATime(t *testing.T) {
+	rs := redistest.Start(t)
+	server := upstreamtest.New(t)
+	server.SetDelay(30 * time.Millisecond)
+	chains := fleet(t, 3, rs, "nominatim+"+server.URL+"#concurrency=1", true)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	got := press(ctx, t, &wg, chains, upstream.People, 3)
+	wg.Wait()
+	if n := server.MostAtOnce(); n != 1 {
+		t.Errorf("%d calls at once, want 1", n)
+	}
+	if got.answered < 10 || got.rest > 0 {
+		t.Errorf("%d answered and %d failed (%v), want at least 10 and 0", got.answered, got.rest, got.last)
+	}
+}
+
+func TestFleetLanes(t *testing.T) {
+	rs := redistest.Start(t)
+	server := upstreamtest.New(t)
+	chains := fleet(t, 2, rs, "nominatim+"+server.URL+"#rate=50/s", true)
+
+	run := func(people, bulk, refresh int) [3]int {
+		if err := rs.Client(t).FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		p := press(ctx, t, &wg, chains, upstream.People, people)
+		b := press(ctx, t, &wg, chains, upstream.Bulk, bulk)
+		r := press(ctx, t, &wg, chains, upstream.Refresh, refresh)
+		wg.Wait()
+		return [3]int{p.answered, b.answered, r.answered}
+	}
+
+	if got := run(3, 3, 3); got[0] < got[1]-2 || got[1] < 1 || got[1] > 27 || got[2] > 2 {
+		t.Errorf("all lanes pressing: %v, want people to have at least half, bulk some, refresh nothing", got)
+	}
+	if got := run(0, 3, 3); got[1] < 25 || got[2] > 2 {
+		t.Errorf("nobody waiting: %v, want bulk to have it all", got)
+	}
+	if got := run(0, 0, 3); got[2] < 25 {
+		t.Errorf("refresh alone: %v, want it to have it all", got)
+	}
+}
+
+// One process is sent away: the others keep away, too.
+func TestFleetHeedsRetryAfter(t *testing.T) {
+	rs := redistest.Start(t)
+	server := upstreamtest.New(t)
+	chains := fleet(t, 2, rs, "nominatim+"+server.URL+"#rate=1000/s", true)
+	server.SetFaultFor(upstreamtest.Throttled(1), 1)
+	if _, err := chains[0].Geocode(t.Context(), request(t, "search?q=a"), upstream.People); !errors.Is(err, upstream.ErrThrottled) {
+		t.Fatalf("first process: %v, want %v", err, upstream.ErrThrottled)
+	}
+	_, err := chains[1].Geocode(t.Context(), request(t, "search?q=b"), upstream.People)
+	var e *upstream.Error
+	if !errors.Is(err, upstream.ErrUnavailable) || !errors.As(err, &e) || e.RetryAfter <= 0 || e.RetryAfter > time.Second {
+		t.Errorf("second process: %v, want %v with a RetryAfter up to 1s", err, upstream.ErrUnavailable)
+	}
+	if n := server.Calls(); n != 1 {
+		t.Errorf("%d calls, want 1", n)
+	}
+	eventually(t, func() bool {
+		_, err := chains[1].Geocode(t.Context(), request(t, "search?q=c"), upstream.People)
+		return err == nil
+	})
+}
+
+// A process that dies during a call does not block the others for good.
+func TestFleetLeaseLapses(t *testing.T) {
+	rs := redistest.Start(t)
+	server := upstreamtest.New(t)
+	chains := fleet(t, 1, rs, "nominatim+"+server.URL+"#concurrency=1&timeout=200ms", true)
+	if _, err := chains[0].Geocode(t.Context(), request(t, "search?q=a"), upstream.People); err != nil {
+		t.Fatal(err)
+	}
+	client := rs.Client(t)
+	keys, err := client.Keys(t.Context(), "geogate:budget:*").Result()
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("keys %v, %v, want the state and no lease left", keys, err)
+	}
+	now, err := client.Time(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := now.Add(400 * time.Millisecond)
+	err = client.Do(t.Context(), "ZADD", keys[0]+":leases", dead.UnixMicro(), "of-a-process-that-died").Err()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chains[0].Geocode(t.Context(), request(t, "search?q=b"), upstream.People); err != nil {
+		t.Error(err)
+	}
+	if now := time.Now(); now.Before(dead.Add(-50 * time.Millisecond)) {
+		t.Errorf("the lease was passed over %s before its end", dead.Sub(now))
+	}
+}
+
+func TestBudgetWithoutRedis(t *testing.T) {
+	rs := redistest.Start(t)
+	server, own, fallback := upstreamtest.New(t), upstreamtest.New(t), upstreamtest.New(t)
+	public := fleet(t, 1, rs, "nominatim+"+server.URL+"#rate=1000/s,nominatim+"+fallback.URL+"#name=second", true)[0]
+	closed := fleet(t, 1, rs, "nominatim+"+server.URL+"#rate=1000/s", true)[0]
+	open := fleet(t, 1, rs, "nominatim+"+own.URL+"#rate=1000/s", false)[0]
+	ask := func(c *upstream.Chain, n int) (upstream.Answer, error) {
+		return c.Geocode(t.Context(), request(t, fmt.Sprintf("search?q=%d", n)), upstream.People)
+	}
+
+	rs.Stop()
+	if _, err := ask(closed, 1); !errors.Is(err, upstream.ErrUnavailable) {
+		t.Errorf("public server without Redis: %v, want %v", err, upstream.ErrUnavailable)
+	}
+	if a, err := ask(public, 1); err != nil || !a.Fallback || a.Provider != "second" {
+		t.Errorf("public server without Redis, with a fallback: %+v, %v, want the fallback's answer", a, err)
+	}
+	if n := server.Calls(); n != 0 {
+		t.Errorf("%d calls to the public server while its budget could not be counted", n)
+	}
+	for n := range 20 {
+		if _, err := ask(open, n); err != nil {
+			t.Errorf("own server without Redis: %v", err)
+		}
+	}
+
+	rs.Restart(t)
+	eventually(t, func() bool {
+		_, err := ask(closed, 2)
+		return err == nil
+	})
+
+	// A Redis that hangs costs one caller a moment, not each of them.
+	rs.Pause(t)
+	begin := time.Now()
+	for n := range 20 {
+		if _, err := ask(open, 100+n); err != nil {
+			t.Errorf("own server with a hanging Redis: %v", err)
+		}
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("20 calls took %s with a hanging Redis, want about 250ms", took)
+	}
+	rs.Resume(t)
+	eventually(t, func() bool {
+		_, err := ask(closed, 3)
+		return err == nil
+	})
+}
+
+// Losing its data and its scripts costs Redis nothing but a memory of the last
+// call.
+func TestBudgetWithRedisEmptied(t *testing.T) {
+	rs := redistest.Start(t)
+	server := upstreamtest.New(t)
+	c := fleet(t, 1, rs, "nominatim+"+server.URL+"#rate=100/s", true)[0]
+	client := rs.Client(t)
+	for n := range 5 {
+		if _, err := c.Geocode(t.Context(), request(t, fmt.Sprintf("search?q=%d", n)), upstream.People); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(client.FlushAll(t.Context()).Err(), client.ScriptFlush(t.Context()).Err()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Two entries for one server share its budget.
+func TestBudgetOfOneServer(t *testing.T) {
+	server := upstreamtest.New(t)
+	specs, err := upstream.ParseSpecs("nominatim+" + server.URL + "#rate=1/h,nominatim+" + server.URL + "#name=again&rate=1/h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.SetFaultFor(upstreamtest.Failing(500), 1)
+	c, err := upstream.New(specs, upstream.Config{Wait: 10 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Geocode(t.Context(), request(t, "search?q=x"), upstream.People)
+	if !errors.Is(err, upstream.ErrBudget) || server.Calls() != 1 {
+		t.Errorf("Geocode: %v after %d calls, want %v after 1", err, server.Calls(), upstream.ErrBudget)
+	}
+}
