@@ -186,12 +186,13 @@ func (c *Cache) Peek(key string, d Directives) (Result, bool) {
 	if d.NoStore {
 		return Result{}, false
 	}
-	it, v := c.held(key, c.gens.Load())
+	now := c.now()
+	it, v := c.held(key, c.gens.Load(), now)
 	if it == nil || v != valid {
 		return Result{}, false
 	}
-	r := it.found(c.now(), LayerMemory)
-	if !d.accept(r.Age, r.Fresh) || !d.OnlyIfCached && it.due(c.now()) {
+	r := it.found(now, LayerMemory)
+	if !d.accept(r.Age, r.Fresh) || !d.OnlyIfCached && it.due(now) {
 		return Result{}, false
 	}
 	c.stats.count(&r)
@@ -202,10 +203,11 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 	if d.NoStore {
 		return c.bypass(ctx, key, d, fill)
 	}
-	held, v := c.held(key, c.gens.Load())
+	now := c.now()
+	held, v := c.held(key, c.gens.Load(), now)
 	if held != nil && v == valid {
-		if r := held.found(c.now(), LayerMemory); d.accept(r.Age, r.Fresh) {
-			c.renew(ctx, &r, d, fill)
+		if r := held.found(now, LayerMemory); d.accept(r.Age, r.Fresh) {
+			c.renew(ctx, &r, d, fill, now)
 			return r, nil
 		}
 	}
@@ -218,7 +220,7 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 			return r, err
 		}
 		if d.accept(r.Age, r.Fresh) {
-			c.renew(ctx, &r, d, fill)
+			c.renew(ctx, &r, d, fill, c.now())
 			return r, nil
 		}
 	}
@@ -226,8 +228,8 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 }
 
 // renew has what is about to be served refreshed if it is time.
-func (c *Cache) renew(ctx context.Context, r *Result, d Directives, fill Fill) {
-	if !d.OnlyIfCached && r.item.due(c.now()) {
+func (c *Cache) renew(ctx context.Context, r *Result, d Directives, fill Fill, now time.Time) {
+	if !d.OnlyIfCached && r.item.due(now) {
 		c.refreshSoon(ctx, r.item, fill)
 	}
 }

@@ -36,8 +36,11 @@ type Entry struct {
 	NoStore bool
 }
 
+// maxLife bounds Fresh and Stale each, so that "for ever" does not overflow.
+const maxLife = 100 * 365 * 24 * time.Hour
+
 // life is how long after StoredAt the entry may be served at all.
-func (e *Entry) life() time.Duration { return e.Fresh + max(e.Stale, 0) }
+func (e *Entry) life() time.Duration { return e.Fresh + e.Stale }
 
 // age is how old the entry is. Clocks of two processes differ: an entry from
 // the future is new.
@@ -54,6 +57,7 @@ func (e *Entry) complete(now time.Time) {
 	if e.StoredAt.IsZero() {
 		e.StoredAt = now
 	}
+	e.Fresh, e.Stale = min(e.Fresh, maxLife), min(max(e.Stale, 0), maxLife)
 	// Only wall time survives Redis; keeping the monotonic part would make
 	// the same entry age differently in two processes.
 	e.StoredAt = e.StoredAt.Round(0).UTC()

@@ -2,7 +2,9 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -105,6 +107,13 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 
 	for !redis.IsOOMError(rdb.Append(ctx, "ballast", strings.Repeat("x", 1<<16)).Err()) {
 	}
+	// Purging is the way out of it, so it must work.
+	if _, err := c.Purge(ctx, "k"); err != nil {
+		t.Errorf("purge, out of memory: %v", err)
+	}
+	if err := c.PurgeProvider(ctx, "nobody"); err != nil {
+		t.Errorf("purge of a provider, out of memory: %v", err)
+	}
 	r := get(t, c, "full", Directives{}, fill)
 	if r.Class != Miss || r.Stored {
 		t.Errorf("out of memory: %s, stored %v, want MISS, false", r.Class, r.Stored)
@@ -116,4 +125,91 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 	if r := get(t, c, "full", Directives{}, fill); r.Class != Hit {
 		t.Errorf("after memory came free: %s, want HIT", r.Class)
 	}
+	if n := c.Stats().RedisRefused; n != 1 {
+		t.Errorf("RedisRefused = %d, want 1", n)
+	}
+}
+
+func TestMemoryIsQuickWhileRedisHangs(t *testing.T) {
+	s := redistest.Start(t)
+	c := running(t, New(s.Client(t), Config{Memory: 1 << 20}))
+	fill := func(context.Context, Purpose) (Entry, error) { return answer("x"), nil }
+	const keys = 100
+	for i := range keys {
+		get(t, c, fmt.Sprint(i), Directives{}, fill)
+	}
+	s.Pause(t)
+	defer s.Resume(t)
+	// Half of the keys in doubt, as after a lost announcement.
+	for i := range keys / 2 {
+		c.memory.peek(fmt.Sprint(i)).doubt()
+	}
+	var times []time.Duration
+	for i := range 5000 {
+		start := time.Now()
+		r := get(t, c, fmt.Sprint(i%keys), Directives{}, fill)
+		times = append(times, time.Since(start))
+		if r.Class != Hit || r.Layer != LayerMemory {
+			t.Fatalf("%s from %q", r.Class, r.Layer)
+		}
+	}
+	slices.Sort(times)
+	p99 := times[len(times)*99/100]
+	t.Logf("p50 %v, p99 %v, worst %v", times[len(times)/2], p99, times[len(times)-1])
+	if p99 > 50*time.Millisecond {
+		t.Errorf("p99 = %v, want less than 50ms", p99)
+	}
+}
+
+func TestClusterGoesOnWithoutOneNode(t *testing.T) {
+	ctx := context.Background()
+	cluster := redistest.StartCluster(t)
+	client := func(tb testing.TB) redis.UniversalClient { tb.Helper(); return cluster.Client(tb) }
+	caches := fleet(t, 2, client, Config{Memory: 1 << 20})
+	// Not the one with the record of purges, without which a purge cannot be.
+	lost := cluster.Nodes[0]
+	if lost == cluster.Owner(t, caches[0].redis.record()) {
+		lost = cluster.Nodes[1]
+	}
+	var on, off []string // keys of the nodes that live, of the one that dies
+	for i := 0; len(on) < 20 || len(off) < 20; i++ {
+		key := fmt.Sprint("key", i)
+		if cluster.Owner(t, caches[0].redis.names(key).entry) == lost {
+			off = append(off, key)
+		} else {
+			on = append(on, key)
+		}
+	}
+	lost.Stop()
+
+	var calls atomic.Int64
+	fill := counted(&calls)
+	start := time.Now()
+	for _, key := range append(off[:10:10], on[:10]...) {
+		if r := get(t, caches[0], key, Directives{}, fill); r.Class != Miss || !r.Stored {
+			t.Errorf("%s, stored %v, want MISS, true", r.Class, r.Stored)
+		}
+	}
+	t.Logf("20 misses took %v", time.Since(start))
+	eventually(t, "keys of the other nodes are shared", func() bool {
+		_, err := caches[1].Get(ctx, on[10], Directives{OnlyIfCached: true}, nil)
+		get(t, caches[0], on[10], Directives{NoCache: true}, fill)
+		return err == nil
+	})
+	eventually(t, "purges go on", func() bool {
+		_, err := caches[0].Purge(ctx, on[10])
+		return err == nil
+	})
+	eventually(t, "purge arrives", func() bool {
+		_, err := caches[1].Get(ctx, on[10], Directives{OnlyIfCached: true}, nil)
+		return errors.Is(err, ErrNotCached)
+	})
+
+	lost.Restart(t)
+	cluster.AwaitWhole(t)
+	eventually(t, "keys of the node that was dead are shared again", func() bool {
+		get(t, caches[0], off[10], Directives{NoCache: true}, fill)
+		_, err := caches[1].Get(ctx, off[10], Directives{OnlyIfCached: true}, nil)
+		return err == nil
+	})
 }

@@ -11,15 +11,27 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/embedded"
 	"geogate/internal/redistest"
 )
 
-// overRedis runs a test against one Redis server and against a cluster.
+// overRedis runs a test against one Redis server, the built-in one and a
+// cluster.
 func overRedis(t *testing.T, test func(t *testing.T, client func(tb testing.TB) redis.UniversalClient)) {
 	t.Helper()
 	t.Run("server", func(t *testing.T) {
 		s := redistest.Start(t)
 		test(t, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) })
+	})
+	t.Run("built-in", func(t *testing.T) {
+		s := embedded.New()
+		t.Cleanup(s.Close)
+		test(t, func(tb testing.TB) redis.UniversalClient {
+			tb.Helper()
+			c := s.Client(redis.Options{ContextTimeoutEnabled: true, DisableIdentity: true})
+			tb.Cleanup(func() { _ = c.Close() })
+			return c
+		})
 	})
 	t.Run("cluster", func(t *testing.T) {
 		s := redistest.StartCluster(t)

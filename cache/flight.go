@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 )
 
 // ErrFillPanicked is what every caller waiting for a fill gets when the fill
@@ -155,7 +156,7 @@ func (c *Cache) lookup(ctx context.Context, a *allowance, f *flight, g *generati
 }
 
 func (c *Cache) lookupKey(ctx context.Context, a *allowance, key string, g *generations, adopt func(*item)) (Result, bool) {
-	held, v := c.held(key, g)
+	held, v := c.held(key, g, c.now())
 	if v == valid && held != nil {
 		return held.found(c.now(), LayerMemory), true
 	}
@@ -180,8 +181,8 @@ func (c *Cache) lookupKey(ctx context.Context, a *allowance, key string, g *gene
 }
 
 // held returns the item in memory, nil if there is none that may be served.
-func (c *Cache) held(key string, g *generations) (*item, verdict) {
-	it := c.memory.get(key, c.now())
+func (c *Cache) held(key string, g *generations, now time.Time) (*item, verdict) {
+	it := c.memory.get(key, now)
 	if it == nil {
 		return nil, purged
 	}

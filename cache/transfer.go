@@ -120,8 +120,9 @@ func (r *redisLayer) scanBatch(ctx context.Context, node redis.Cmdable, cursor u
 	return envelopes, cursor, nil
 }
 
-// errUnstorable: the record holds nothing that may be kept.
-var errUnstorable = errors.New("not to be stored, or its life is over")
+// ErrNotStorable is returned for a record that must not be kept: without a key
+// or a life, with its life over, or marked NoStore.
+var ErrNotStorable = errors.New("not to be stored, or its life is over")
 
 // Import stores an answer that was exported or made elsewhere. Its StoredAt
 // stays, so it ages on; zero means now. It is not stored if the cache has one
@@ -131,7 +132,7 @@ func (c *Cache) Import(ctx context.Context, r Record) (bool, error) {
 	e := r.Entry
 	e.complete(c.now())
 	if r.Key == "" || !e.storable() || !e.alive(c.now()) {
-		return false, fmt.Errorf("import entry: %w", errUnstorable)
+		return false, fmt.Errorf("import entry: %w", ErrNotStorable)
 	}
 	a := &allowance{adminBudget}
 	if err := c.sync(ctx, a); err != nil {

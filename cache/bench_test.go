@@ -1,0 +1,121 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+
+	"geogate/internal/redistest"
+)
+
+// benchBody is 1.5 kB of JSON such as a geocoder sends.
+var benchBody = strings.Repeat(`{"place_id":123456,"licence":"Data © OpenStreetMap contributors","lat":"47.1392862","lon":"9.5227962"},`, 15)[:1500]
+
+func benchFill(context.Context, Purpose) (Entry, error) { return answer(benchBody), nil }
+
+// BenchmarkHitMemory is the whole cost of a hit in memory.
+func BenchmarkHitMemory(b *testing.B) {
+	c := New(redistest.Start(b).Client(b), Config{Memory: 64 << 20})
+	keys := make([]string, 1000)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("search?accept-language=de&format=jsonv2&limit=10&q=street %d", i)
+		if _, err := c.Get(context.Background(), keys[i], Directives{}, benchFill); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("peek", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			r, ok := c.Peek(keys[i%len(keys)], Directives{})
+			if !ok || len(r.ContentLengthHeader()) != 1 {
+				b.Fatal("not there")
+			}
+		}
+	})
+	b.Run("get", func(b *testing.B) {
+		b.ReportAllocs()
+		ctx := context.Background()
+		for i := 0; b.Loop(); i++ {
+			if r, err := c.Get(ctx, keys[i%len(keys)], Directives{}, benchFill); err != nil || r.Layer != LayerMemory {
+				b.Fatal(r.Class, err)
+			}
+		}
+	})
+	b.Run("parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for i := 0; pb.Next(); i++ {
+				if _, ok := c.Peek(keys[i%len(keys)], Directives{}); !ok {
+					b.Fatal("not there")
+				}
+			}
+		})
+	})
+}
+
+// BenchmarkHitRedis is the cost of a hit in Redis, with no memory layer.
+func BenchmarkHitRedis(b *testing.B) {
+	c := New(redistest.Start(b).Client(b), Config{})
+	ctx := context.Background()
+	if _, err := c.Get(ctx, "k", Directives{}, benchFill); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if r, err := c.Get(ctx, "k", Directives{}, benchFill); err != nil || r.Layer != LayerRedis {
+			b.Fatal(r.Class, err)
+		}
+	}
+}
+
+// BenchmarkMiss is what the cache adds to a fill.
+func BenchmarkMiss(b *testing.B) {
+	c := New(redistest.Start(b).Client(b), Config{Memory: 64 << 20})
+	ctx := context.Background()
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if r, err := c.Get(ctx, fmt.Sprint("k", i), Directives{}, benchFill); err != nil || r.Class != Miss {
+			b.Fatal(r.Class, err)
+		}
+	}
+}
+
+// BenchmarkMemoryPerEntry reports the heap that one answer of 1,500 bytes
+// takes in memory, key and bookkeeping included.
+func BenchmarkMemoryPerEntry(b *testing.B) {
+	for _, n := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var per float64
+			for b.Loop() {
+				c := New(noRedis(b), Config{Memory: math.MaxInt32})
+				g := c.gens.Load()
+				before := heap()
+				for i := range n {
+					e := answer("")
+					e.Body = []byte(benchBody)
+					e.complete(c.now())
+					key := fmt.Sprintf("search?accept-language=de&format=jsonv2&limit=10&q=street %d", i)
+					c.memory.put(key, c.newItem(key, e, 0, g))
+				}
+				per = float64(heap()-before) / float64(n)
+				if got := c.Stats().MemoryEntries; got != n {
+					b.Fatalf("%d entries in memory, want %d", got, n)
+				}
+				runtime.KeepAlive(c)
+			}
+			b.ReportMetric(per, "bytes/entry")
+			b.ReportMetric(per-float64(len(benchBody)), "overhead-bytes/entry")
+		})
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -1,0 +1,64 @@
+package cache
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"geogate/internal/redistest"
+)
+
+func TestGzip(t *testing.T) {
+	c := New(redistest.Start(t).Client(t), Config{Memory: 1 << 20})
+	noise := make([]byte, 4096)
+	_, _ = rand.Read(noise)
+	for name, tt := range map[string]struct {
+		body string
+		want bool
+	}{
+		"long":           {strings.Repeat(`{"lat":"47.14","lon":"9.52"},`, 50), true},
+		"short":          {"[]", false},
+		"incompressible": {string(noise), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := c.Stats().MemoryBytes
+			r := get(t, c, name, Directives{}, func(context.Context, Purpose) (Entry, error) { return answer(tt.body), nil })
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() { r.Gzip() })
+			}
+			wg.Wait()
+			z := r.Gzip()
+			if (z != nil) != tt.want {
+				t.Fatalf("Gzip() = %v, want one: %v", z, tt.want)
+			}
+			weight := uint64(len(name) + len(tt.body))
+			if z != nil {
+				weight += uint64(len(z.Body))
+				plain, err := gzip.NewReader(bytes.NewReader(z.Body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := io.ReadAll(plain); err != nil || string(got) != tt.body {
+					t.Errorf("unpacked %q, %v", got, err)
+				}
+				if z.ETag == r.ETag || z.ETagHeader()[0] != z.ETag || !strings.HasSuffix(z.ETag, `-gzip"`) {
+					t.Errorf("ETag %s, header %s, plain %s", z.ETag, z.ETagHeader(), r.ETag)
+				}
+				if got := z.ContentLengthHeader()[0]; got != strconv.Itoa(len(z.Body)) {
+					t.Errorf("Content-Length %s, want %d", got, len(z.Body))
+				}
+			}
+			c.memory.tidy()
+			if got := c.Stats().MemoryBytes - before; got != weight {
+				t.Errorf("weighs %d, want %d", got, weight)
+			}
+		})
+	}
+}
