@@ -92,6 +92,24 @@ func TestDeadEngineIsTakenOver(t *testing.T) {
 	}
 }
 
+func TestLeasedRidesAreNotClaimedAgain(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		e := dispatch.New(rdb, dispatch.Config{Interval: time.Millisecond})
+		for range 10 {
+			request(t, e, santiago)
+		}
+		claimed := 0
+		eventually(t, "all rides are claimed", func() bool {
+			rides, err := e.ClaimAndDie(t.Context())
+			claimed += len(rides)
+			return err == nil && claimed >= 10
+		})
+		if rides, err := e.ClaimAndDie(t.Context()); err != nil || len(rides) > 0 || claimed > 10 {
+			t.Errorf("claimed %d and %d more, %v, want each of 10 once", claimed, len(rides), err)
+		}
+	})
+}
+
 func TestHundredRidersTenDriversThreeEngines(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		cfg := dispatch.Config{Timeout: 800 * time.Millisecond, Interval: 50 * time.Millisecond}
