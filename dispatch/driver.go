@@ -56,6 +56,12 @@ func (e *Engine) DeleteDriver(ctx context.Context, region, id string) error {
 	if err != nil {
 		return fmt.Errorf("delete driver: %w", err)
 	}
+	// Erasing him here and then finding him engaged there would be half a deletion.
+	for _, d := range found {
+		if d.State == Reserved || d.State == Busy {
+			return fmt.Errorf("delete driver: %w", ErrDriverEngaged)
+		}
+	}
 	for _, d := range found {
 		answer, err := e.run(ctx, forgetScript, d.Region, id)
 		if err != nil {

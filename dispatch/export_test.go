@@ -19,5 +19,16 @@ func (e *Engine) ClaimAndDie(ctx context.Context) ([]string, error) {
 	return answer.strings(0), err
 }
 
+// ClaimAndStop leases due rides as Run does and is stopped before it gets to them.
+func (e *Engine) ClaimAndStop(ctx context.Context) ([]string, error) {
+	answer, err := e.run(ctx, claimScript, DefaultRegion, e.worker, lease.Milliseconds(), claimMost)
+	if err != nil {
+		return nil, err
+	}
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	return answer.strings(0), e.workClaimed(stopped, DefaultRegion, answer.strings(0))
+}
+
 // Lease is how long a dead worker holds up its rides.
 const Lease = lease

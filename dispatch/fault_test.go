@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
+	"geogate/dispatch/dispatchtest"
 	"geogate/internal/redistest"
 )
 
@@ -145,5 +146,71 @@ func TestFullRedisChangesNothing(t *testing.T) {
 	}
 	if got, err := e.Cancel(ctx, waiting.ID); err != nil || got.State != dispatch.Cancelled {
 		t.Errorf("Cancel when there is room again = %+v, %v", got, err)
+	}
+}
+
+// The client library repeats what it had no reply to. The ride must not be made twice,
+// also without an idempotency key, and the driver's position not count as his own older one.
+func TestLostReplyIsRepeatedWithoutHarm(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := dispatchtest.NewProxy(t, server.Addr, 0, 1)
+	rdb := redis.NewClient(&redis.Options{Addr: proxy.Addr, ContextTimeoutEnabled: true, DisableIdentity: true, MaxRetries: 1})
+	t.Cleanup(func() { _ = rdb.Close() })
+	ctx := t.Context()
+	e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
+	// Scripts are known to the server before the first reply is lost.
+	warm := request(t, e, north(50_000))
+	if _, err := e.Cancel(ctx, warm.ID); err != nil {
+		t.Fatal(err)
+	}
+
+	proxy.LoseNext()
+	first, err := e.Request(ctx, dispatch.RideRequest{Pickup: santiago, RiderID: "r"})
+	if err != nil || first.State != dispatch.Searching || first.Version != 1 {
+		t.Fatalf("Request = %+v, %v", first, err)
+	}
+	if n := rdb.ZCard(ctx, "geogate:{default}:due").Val(); n != 1 {
+		t.Errorf("%d live rides, want 1", n)
+	}
+	p := at("1", north(10))
+	p.Time = time.Now()
+	track(t, e, at("far", north(20_000)))
+	proxy.LoseNext()
+	track(t, e, p)
+	offer := offerTo(t, e, "1")
+	proxy.LoseNext()
+	if _, err := e.Decline(ctx, offer.ID, "1"); err != nil {
+		t.Errorf("Decline: %v", err)
+	}
+	second, err := e.Request(ctx, dispatch.RideRequest{Pickup: santiago})
+	if err != nil {
+		t.Fatal(err)
+	}
+	offer = offerTo(t, e, "1")
+	proxy.LoseNext()
+	if ride, err := e.Accept(ctx, offer.ID, "1"); err != nil || ride.ID != second.ID || ride.State != dispatch.Matched {
+		t.Errorf("Accept = %+v, %v", ride, err)
+	}
+	proxy.LoseNext()
+	if ride, err := e.Complete(ctx, second.ID); err != nil || ride.State != dispatch.Completed {
+		t.Errorf("Complete = %+v, %v", ride, err)
+	}
+	proxy.LoseNext()
+	if ride, err := e.Cancel(ctx, first.ID); err != nil || ride.State != dispatch.Cancelled {
+		t.Errorf("Cancel = %+v, %v", ride, err)
+	}
+	proxy.LoseNext()
+	if err := e.DeleteDriver(ctx, "", "1"); err != nil {
+		t.Errorf("DeleteDriver: %v", err)
+	}
+	if proxy.Lost() != 7 {
+		t.Errorf("%d replies were lost, want 7", proxy.Lost())
+	}
+	h, err := dispatchtest.Read(ctx, rdb, dispatch.DefaultRegion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range dispatchtest.Check(h, dispatchtest.Rules{DriverTTL: time.Minute, Slack: time.Second}) {
+		t.Error(err)
 	}
 }

@@ -3,17 +3,23 @@ package dispatch
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// pollEvery is how often waiting calls look for themselves. Wake-ups make that
-// unnecessary, and it covers one that was lost.
-const pollEvery = time.Second
+// Waiting calls look for themselves every pollEvery. Once wake-ups arrive that only
+// covers a lost one, and lookEvery is enough: thousands may be waiting.
+const (
+	pollEvery = time.Second
+	lookEvery = 5 * time.Second
+)
 
 // hub passes the wake-ups of a process's one subscription to whoever listens.
 type hub struct {
+	subscribed atomic.Bool
+
 	mu        sync.Mutex
 	listeners map[string]map[chan struct{}]struct{}
 }
@@ -72,7 +78,10 @@ func driverTopic(region, id string) string { return "driver " + prefix(region) +
 // published meanwhile is lost, so everybody looks again then.
 func (e *Engine) subscribe(ctx context.Context) {
 	sub := e.rdb.Subscribe(ctx, channel)
-	defer func() { _ = sub.Close() }()
+	defer func() {
+		e.hub.subscribed.Store(false)
+		_ = sub.Close()
+	}()
 	messages := sub.ChannelWithSubscriptions(redis.WithChannelSize(4096))
 	for {
 		select {
@@ -84,6 +93,7 @@ func (e *Engine) subscribe(ctx context.Context) {
 			}
 			switch m := m.(type) {
 			case *redis.Subscription:
+				e.hub.subscribed.Store(true)
 				e.hub.wakeAll()
 			case *redis.Message:
 				e.hub.wake(m.Payload)
@@ -101,7 +111,11 @@ const anyRide = "any"
 func (e *Engine) await(ctx context.Context, topic string, look func() (done bool, err error)) error {
 	wake, stop := e.hub.listen(topic)
 	defer stop()
-	tick := time.NewTicker(pollEvery)
+	every := pollEvery
+	if e.hub.subscribed.Load() {
+		every = lookEvery
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for looks := 0; ; looks++ {
 		done, err := look()

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"geogate/dispatch"
+	"geogate/internal/embedded"
 	"geogate/internal/geo"
 	"geogate/internal/redistest"
 )
@@ -61,8 +61,10 @@ func onEachStore(t *testing.T, test func(t *testing.T, rdb redis.UniversalClient
 		return
 	}
 	t.Run("redis", func(t *testing.T) { test(t, redistest.Start(t).Client(t)) })
-	t.Run("miniredis", func(t *testing.T) {
-		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), ContextTimeoutEnabled: true, DisableIdentity: true})
+	t.Run("built-in", func(t *testing.T) {
+		server := embedded.New()
+		t.Cleanup(server.Close)
+		client := server.Client(redis.Options{ContextTimeoutEnabled: true, DisableIdentity: true})
 		t.Cleanup(func() { _ = client.Close() })
 		test(t, client)
 	})
@@ -185,8 +187,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 
 // stateOf returns the state that a StateError carries, or the error itself.
 func stateOf(err error) string {
-	var state *dispatch.StateError
-	if errors.As(err, &state) {
+	if state, ok := errors.AsType[*dispatch.StateError](err); ok {
 		return string(state.Ride.State)
 	}
 	return fmt.Sprint(err)

@@ -33,7 +33,7 @@ func (q NearestQuery) check() *InputError {
 		return err
 	}
 	// The negation also refuses NaN.
-	if !(q.RadiusM > 0 && q.RadiusM <= MaxRadiusM) { //nolint:staticcheck // see above
+	if !(q.RadiusM > 0 && q.RadiusM <= MaxRadiusM) {
 		return &InputError{CodeInvalidRadius, fmt.Sprintf("radius is above 0 and at most %d m", MaxRadiusM)}
 	}
 	if q.Limit < 1 || q.Limit > MaxLimit {

@@ -1,6 +1,7 @@
 package dispatchtest
 
 import (
+	"context"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -22,6 +23,7 @@ type Proxy struct {
 	rate  float64
 	rng   *rand.Rand
 	conns map[net.Conn]struct{}
+	next  bool // lose the next one whatever the rate
 	lost  int
 }
 
@@ -29,7 +31,8 @@ type Proxy struct {
 // the seed, and stops it when the test ends.
 func NewProxy(tb testing.TB, addr string, share float64, seed uint64) *Proxy {
 	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	listener, err := config.Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -37,7 +40,7 @@ func NewProxy(tb testing.TB, addr string, share float64, seed uint64) *Proxy {
 		Addr: listener.Addr().String(), target: addr, listener: listener,
 		rate: share, rng: rand.New(rand.NewPCG(seed, 1)), conns: make(map[net.Conn]struct{}),
 	}
-	p.group.Go(p.serve)
+	p.group.Go(func() { p.serve(tb.Context()) })
 	tb.Cleanup(func() {
 		_ = listener.Close()
 		p.mu.Lock()
@@ -58,20 +61,21 @@ func (p *Proxy) Lost() int {
 	return p.lost
 }
 
-// Lose sets the share of replies that are lost from now on.
-func (p *Proxy) Lose(share float64) {
+// LoseNext makes the next reply one of the lost.
+func (p *Proxy) LoseNext() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rate = share
+	p.next = true
 }
 
-func (p *Proxy) serve() {
+func (p *Proxy) serve(ctx context.Context) {
+	var dialer net.Dialer
 	for {
 		client, err := p.listener.Accept()
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target)
+		server, err := dialer.DialContext(ctx, "tcp", p.target)
 		if err != nil {
 			_ = client.Close()
 			continue
@@ -107,9 +111,10 @@ func (p *Proxy) answer(client, server net.Conn) {
 func (p *Proxy) loses() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.rng.Float64() >= p.rate {
+	if !p.next && p.rng.Float64() >= p.rate {
 		return false
 	}
+	p.next = false
 	p.lost++
 	return true
 }
