@@ -87,7 +87,7 @@ func examine(ctx context.Context, getenv func(string) string) []finding {
 		return append(findings, finding{"redis", failed, err.Error(), ""})
 	}
 	findings = append(findings, examineRedis(ctx, rdb, cfg)...)
-	findings = append(findings, examineUpstreams(ctx, cfg)...)
+	findings = append(findings, examineUpstreams(ctx, rdb, cfg)...)
 	if err := rdb.Close(); err != nil {
 		findings = append(findings, finding{"redis", warned, err.Error(), ""})
 	}
@@ -181,8 +181,8 @@ func examineClock(ctx context.Context, rdb *redisServer) finding {
 
 // examineUpstreams asks each geocoder for its status, outside the chain: a
 // doctor wants to hear from every one of them.
-func examineUpstreams(ctx context.Context, cfg Config) []finding {
-	chain, err := openUpstreams(cfg, zerolog.Nop())
+func examineUpstreams(ctx context.Context, rdb *redisServer, cfg Config) []finding {
+	chain, err := openUpstreams(cfg, rdb, zerolog.Nop())
 	if err != nil {
 		return []finding{{"upstreams", failed, err.Error(), ""}}
 	}

@@ -61,7 +61,7 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := openUpstreams(cfg, log)
+	chain, err := openUpstreams(cfg, rdb, log)
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
@@ -96,7 +96,7 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 }
 
 // openUpstreams returns the geocoders in their order. It sends nothing.
-func openUpstreams(cfg Config, log zerolog.Logger) (*upstream.Chain, error) {
+func openUpstreams(cfg Config, rdb redis.UniversalClient, log zerolog.Logger) (*upstream.Chain, error) {
 	places, err := gazetteer.Load()
 	if err != nil {
 		return nil, fmt.Errorf("open upstreams: %w", err)
@@ -106,6 +106,7 @@ func openUpstreams(cfg Config, log zerolog.Logger) (*upstream.Chain, error) {
 		Contact:   cfg.UpstreamContact,
 		Version:   buildVersion(),
 		Wait:      time.Duration(cfg.UpstreamWait),
+		Redis:     rdb,
 		Gazetteer: upstream.NewGazetteer(places, buildVersion()),
 	})
 	if err != nil {
