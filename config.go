@@ -15,6 +15,7 @@ import (
 	"github.com/caarlos0/env/v11"
 	"github.com/rs/zerolog"
 
+	"geogate/gateway"
 	"geogate/upstream"
 )
 
@@ -31,6 +32,7 @@ type Config struct {
 	CacheEmptyTTL      duration `env:"CACHE_EMPTY_TTL" envDefault:"10m" form:"a duration such as 10m" help:"the same for an answer that found nothing"`
 	CacheStaleTTL      duration `env:"CACHE_STALE_TTL" envDefault:"168h" form:"a duration such as 168h, 0s for never" help:"how long past its freshness an answer may still be served"`
 	CacheMemory        byteSize `env:"CACHE_MEMORY" envDefault:"64MiB" form:"a size such as 64MiB, 0 for none" help:"in-process layer of the cache"`
+	ReverseCells       cells    `env:"REVERSE_CELLS" form:"zoom=metres pairs with growing zooms, such as 10=500,18=30" help:"squares whose centre is asked by /reverse, by zoom; empty: positions stay exact"`
 	RateLimit          rate     `env:"RATE_LIMIT" envDefault:"600/1m" form:"requests/duration such as 600/1m, 0 for none" help:"requests that one client may send"`
 	TrustedProxies     proxies  `env:"TRUSTED_PROXIES" form:"a whole number from 0 to 16" help:"proxy hops that may set X-Forwarded-For; 0, on Heroku 1"`
 	AdminToken         secret   `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics and /admin; empty: closed"`
@@ -315,6 +317,30 @@ func (k kilometres) metres() []float64 {
 		m[i] = v * 1000
 	}
 	return m
+}
+
+// cells are pairs of a zoom and the side of its squares in metres.
+type cells []gateway.Cell
+
+func (c *cells) UnmarshalText(text []byte) error {
+	var all cells
+	for field := range strings.SplitSeq(string(text), ",") {
+		zoom, metres, _ := strings.Cut(strings.TrimSpace(field), "=")
+		z, err := strconv.Atoi(zoom)
+		if err != nil {
+			return err
+		}
+		m, err := strconv.ParseFloat(metres, 64)
+		if err != nil {
+			return err
+		}
+		if z < 0 || z > 18 || !(m >= 1 && m <= 10_000) || len(all) > 0 && z <= all[len(all)-1].MinZoom {
+			return errors.New("out of range or not growing")
+		}
+		all = append(all, gateway.Cell{MinZoom: z, Metres: m})
+	}
+	*c = all
+	return nil
 }
 
 // specs are the parsed UPSTREAMS.

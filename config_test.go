@@ -55,6 +55,8 @@ func TestConfigMistakes(t *testing.T) {
 		{"DISPATCH_RADII_KM=1,200", "DISPATCH_RADII_KM="},
 		{"DISPATCH_MAX_RIDES=-5", "DISPATCH_MAX_RIDES: want"},
 		{"DRIVER_TTL=0s", "DRIVER_TTL: want a duration above 0"},
+		{"REVERSE_CELLS=18", "REVERSE_CELLS="},
+		{"REVERSE_CELLS=18=30,10=500", "REVERSE_CELLS="},
 		{"LOG_LEVEL=loud", "LOG_LEVEL="},
 		{"LOG_FORMAT=xml", "LOG_FORMAT="},
 		{"REDIS_TLS_SKIP_VERIFY=perhaps", "REDIS_TLS_SKIP_VERIFY="},

@@ -91,6 +91,7 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 		TrustedProxies: cfg.TrustedProxies.hops,
 		AdminToken:     string(cfg.AdminToken),
 		CORSOrigins:    cfg.CORSOrigins,
+		ReverseCells:   cfg.ReverseCells,
 	})
 	return a, nil
 }

@@ -83,19 +83,19 @@ func TestRefusedDriverIDs(t *testing.T) {
 	g.track(t, "1", driverLat, driverLng)
 	before := snapshot(t, client)
 	for name, id := range map[string]string{
-		"empty":                `""`,
-		"too long":             `"` + strings.Repeat("x", 129) + `"`,
-		"very long":            `"` + strings.Repeat("x", 60_000) + `"`,
-		"newline":              `"a\nb"`,
-		"carriage return":      `"a\r\nDEL x"`,
-		"NUL":                  `"a\u0000b"`,
-		"escape":               `"\u001b[2J"`,
-		"half a surrogate":     `"\ud800"`,
-		"invalid UTF-8":        "\"\xff\"",
-		"fraction":             `1.5`,
-		"list":                 `["1"]`,
-		"null":                 `null`,
-		"exponent":             `1e3`,
+		"empty":            `""`,
+		"too long":         `"` + strings.Repeat("x", 129) + `"`,
+		"very long":        `"` + strings.Repeat("x", 60_000) + `"`,
+		"newline":          `"a\nb"`,
+		"carriage return":  `"a\r\nDEL x"`,
+		"NUL":              `"a\u0000b"`,
+		"escape":           `"\u001b[2J"`,
+		"half a surrogate": `"\ud800"`,
+		"invalid UTF-8":    "\"\xff\"",
+		"fraction":         `1.5`,
+		"list":             `["1"]`,
+		"null":             `null`,
+		"exponent":         `1e3`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := fmt.Sprintf(`{"id":%s,"lat":1,"lng":1}`, id)

@@ -74,10 +74,11 @@ func (g *Gateway) postAPI(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) answerAPI(w http.ResponseWriter, r *http.Request, query url.Values) error {
-	req, err := apiRequest(query, r.Header.Get("Accept-Language"))
+	req, cell, err := g.apiRequest(query, r.Header.Get("Accept-Language"))
 	if err != nil {
 		return err
 	}
+	setCell(w.Header(), cell)
 	res, err := g.lookup(r, req)
 	if err != nil {
 		return err
@@ -118,32 +119,32 @@ func ownQuery(u *url.URL) (url.Values, error) {
 }
 
 // apiRequest turns the parameters of /api into a canonical request.
-func apiRequest(query url.Values, acceptLanguage string) (upstream.Request, error) {
+func (g *Gateway) apiRequest(query url.Values, acceptLanguage string) (req upstream.Request, cell string, err error) {
 	byPoint := query.Has("lat") || query.Has("lon") || query.Has("lng")
 	switch {
 	case query.Has("q") && byPoint:
-		return upstream.Request{}, errAddressAndPoint
+		return req, "", errAddressAndPoint
 	case byPoint:
 		point, err := pointOfQuery(query)
 		if err != nil {
-			return upstream.Request{}, err
+			return req, "", err
 		}
 		query.Del("lng")
 		query.Set("lat", strconv.FormatFloat(point.Lat, 'f', -1, 64))
 		query.Set("lon", strconv.FormatFloat(point.Lon, 'f', -1, 64))
 		query.Set("format", "json")
-		return upstream.Canonical(upstream.Reverse, query, acceptLanguage)
+		return g.canonical(upstream.Reverse, query, acceptLanguage)
 	}
 	if err := checkAddress(query.Get("q")); err != nil {
-		return upstream.Request{}, err
+		return req, "", err
 	}
 	if limit := query.Get("limit"); limit != "" {
 		if n, err := strconv.Atoi(limit); err != nil || n < 1 || n > 50 {
-			return upstream.Request{}, badRequest("invalid_limit", "limit must be a whole number from 1 to 50")
+			return req, "", badRequest("invalid_limit", "limit must be a whole number from 1 to 50")
 		}
 	}
 	query.Set("format", "json")
-	return upstream.Canonical(upstream.Search, query, acceptLanguage)
+	return g.canonical(upstream.Search, query, acceptLanguage)
 }
 
 // addressRequest asks for the one best place of an address.

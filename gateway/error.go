@@ -42,6 +42,8 @@ var meanings = []meaning{
 	{upstream.ErrTimeout, http.StatusGatewayTimeout, "upstream_timeout", "the geocoder did not answer in time", ""},
 	{upstream.ErrInvalidAnswer, http.StatusBadGateway, "upstream_invalid", "the geocoder answered something that is no answer", ""},
 	{upstream.ErrUnavailable, http.StatusServiceUnavailable, "upstream_unavailable", "the geocoder cannot be reached", ""},
+	{cache.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "this needs Redis, which does not answer", ""},
+	{cache.ErrNotStorable, http.StatusBadRequest, "not_storable", "the answer must not be kept, or its life is over", ""},
 	{cache.ErrFillPanicked, http.StatusInternalServerError, "internal", "geogate failed on this request", ""},
 	{cache.ErrNotCached, http.StatusGatewayTimeout, "not_cached", "the answer is not in the cache, and only-if-cached forbids asking", ""},
 

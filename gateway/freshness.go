@@ -52,7 +52,7 @@ func deltaSeconds(value string) *time.Duration {
 func setFreshness(h http.Header, res cache.Result) {
 	h.Set("X-Cache", string(res.Class))
 	h.Set("Cache-Status", cacheStatus(res))
-	h.Set("Vary", "Accept-Language")
+	h.Set("Vary", "Accept-Language, Accept-Encoding")
 	remaining := res.Fresh - res.Age
 	if res.Class == cache.Bypass || !res.Stored && res.Class == cache.Miss {
 		h.Set("Cache-Control", "no-store")
@@ -96,6 +96,24 @@ func notModified(r *http.Request, etag string) bool {
 		candidate = strings.TrimSpace(candidate)
 		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == strings.TrimPrefix(etag, "W/") {
 			return true
+		}
+	}
+	return false
+}
+
+// acceptsGzip reports whether a client takes gzip (RFC 9110, 12.5.3).
+func acceptsGzip(h http.Header) bool {
+	for _, line := range h["Accept-Encoding"] {
+		for field := range strings.SplitSeq(line, ",") {
+			coding, params, _ := strings.Cut(field, ";")
+			if coding = strings.TrimSpace(coding); coding != "gzip" && coding != "*" {
+				continue
+			}
+			_, weight, weighted := strings.Cut(strings.ReplaceAll(params, " ", ""), "q=")
+			if q, err := strconv.ParseFloat(weight, 64); !weighted || err == nil && q > 0 {
+				return true
+			}
+			return false
 		}
 	}
 	return false

@@ -27,8 +27,9 @@ type Config struct {
 	Version        string
 	RateLimit      RateLimit
 	TrustedProxies int      // hops whose X-Forwarded-For entries are believed
-	AdminToken     string   // bearer token of /metrics; empty: closed
+	AdminToken     string   // bearer token of /admin and /metrics; empty: closed
 	CORSOrigins    []string // web pages that may use the dispatch endpoints
+	ReverseCells   []Cell   // by growing MinZoom; none: positions stay exact
 }
 
 // Gateway is the HTTP handler of geogate. It is safe for concurrent use.
@@ -42,6 +43,8 @@ type Gateway struct {
 	trustedProxies int
 	adminToken     string
 	corsOrigins    []string
+	cells          []Cell
+	typing         typing
 	queryHash      queryHasher
 	metrics        *metrics
 
@@ -60,7 +63,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, ping func(context.Context)
 	g := &Gateway{
 		geocoder: geocoder, engine: engine, ping: ping,
 		log: cfg.Log, version: cfg.Version, adminToken: cfg.AdminToken,
-		trustedProxies: cfg.TrustedProxies, corsOrigins: origins,
+		trustedProxies: cfg.TrustedProxies, corsOrigins: origins, cells: cfg.ReverseCells,
 		queryHash: newQueryHasher(),
 		draining:  make(chan struct{}),
 	}
@@ -85,6 +88,15 @@ func (g *Gateway) routes(cfg Config) http.Handler {
 	r.Get("/readyz", g.problems(g.readyz))
 	r.Get("/version", g.problems(g.getVersion))
 	r.With(g.requireAdmin).Handle("/metrics", g.metrics.handler())
+
+	r.Route("/admin", func(r chi.Router) {
+		r.Use(g.requireAdmin, noStore)
+		r.Get("/explain", g.problems(g.explain))
+		r.Get("/stats", g.problems(g.cacheStats))
+		r.Post("/purge", g.problems(g.purge))
+		r.Get("/export", g.problems(g.export))
+		r.Post("/import", g.problems(g.importCache))
+	})
 
 	for _, path := range dropInPaths { // the same with .php
 		r.Get(path, g.nominatim)

@@ -48,7 +48,7 @@ func dropInEndpoint(urlPath string) (upstream.Endpoint, bool) {
 // nominatim answers as the upstream does, byte for byte.
 func (g *Gateway) nominatim(w http.ResponseWriter, r *http.Request) {
 	endpoint, _ := dropInEndpoint(r.URL.Path)
-	req, err := upstream.Canonical(endpoint, upstream.ParseQuery(r.URL.RawQuery), r.Header.Get("Accept-Language"))
+	req, cell, err := g.canonical(endpoint, upstream.ParseQuery(r.URL.RawQuery), r.Header.Get("Accept-Language"))
 	if err != nil {
 		g.failAsNominatim(w, r, err)
 		return
@@ -58,7 +58,15 @@ func (g *Gateway) nominatim(w http.ResponseWriter, r *http.Request) {
 		g.failAsNominatim(w, r, err)
 		return
 	}
+	setCell(w.Header(), cell)
 	g.writeAnswer(w, r, req, res)
+}
+
+// setCell says that another position was asked than the client's own.
+func setCell(h http.Header, cell string) {
+	if cell != "" {
+		h.Set("X-Cache-Cell", cell)
+	}
 }
 
 // lookup geocodes for the person who waits for r.
@@ -67,7 +75,13 @@ func (g *Gateway) lookup(r *http.Request, req upstream.Request) (cache.Result, e
 	ex.queryHash = g.queryHash.hash(req.Key())
 	ctx, cancel := context.WithTimeout(r.Context(), geocodeTimeout)
 	defer cancel()
-	res, err := g.geocoder.Lookup(ctx, req, upstream.People, directives(r.Header))
+	d := directives(r.Header)
+	typed := g.isTyping(req, ex.client)
+	d.OnlyIfCached = d.OnlyIfCached || typed
+	res, err := g.geocoder.Lookup(ctx, req, upstream.People, d)
+	if typed && errors.Is(err, cache.ErrNotCached) {
+		return cache.Result{}, errTyping
+	}
 	if err != nil {
 		return cache.Result{}, err
 	}
@@ -84,12 +98,20 @@ func (g *Gateway) writeAnswer(w http.ResponseWriter, r *http.Request, req upstre
 		write(w, res.Status, "application/javascript; charset=utf-8", body)
 		return
 	}
-	h.Set("ETag", res.ETag)
-	if res.Status == http.StatusOK && notModified(r, res.ETag) {
+	etag, body := res.ETag, res.Body
+	if acceptsGzip(r.Header) {
+		if z := res.Gzip(); z != nil {
+			etag, body = z.ETag, z.Body
+			h.Set("Content-Encoding", "gzip")
+		}
+	}
+	h.Set("ETag", etag)
+	if res.Status == http.StatusOK && notModified(r, etag) {
+		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	write(w, res.Status, res.ContentType, res.Body)
+	write(w, res.Status, res.ContentType, body)
 }
 
 // nominatimOptions answers OPTIONS as Nominatim's framework does. Preflight

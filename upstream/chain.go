@@ -181,7 +181,7 @@ func (c *Chain) Geocode(ctx context.Context, r Request, lane Lane) (Answer, erro
 		if !m.serves(r.Endpoint()) {
 			continue
 		}
-		if m.spec.Policy.forbids(r.Endpoint()) {
+		if m.spec.Policy.Forbids(r.Endpoint()) {
 			if before > 0 {
 				continue
 			}
@@ -254,6 +254,16 @@ func (c *Chain) States() []State {
 
 // Policy returns the terms of the first provider.
 func (c *Chain) Policy() Policy { return c.members[0].spec.Policy }
+
+// PolicyOf returns the terms of the provider of that name.
+func (c *Chain) PolicyOf(name string) (Policy, bool) {
+	for _, m := range c.members {
+		if m.spec.Name == name {
+			return m.spec.Policy, true
+		}
+	}
+	return Policy{}, false
+}
 
 // Close drops idle connections. Calls under way are not touched.
 func (c *Chain) Close() { c.client.CloseIdleConnections() }

@@ -87,4 +87,5 @@ func (p Policy) settle(s *Spec) []error {
 	return errs
 }
 
-func (p Policy) forbids(ep Endpoint) bool { return slices.Contains(p.forbidden, ep) }
+// Forbids reports whether the terms keep an endpoint from being asked.
+func (p Policy) Forbids(ep Endpoint) bool { return slices.Contains(p.forbidden, ep) }
