@@ -182,7 +182,7 @@ func examineClock(ctx context.Context, rdb *redisServer) finding {
 // examineUpstreams asks each geocoder for its status, outside the chain: a
 // doctor wants to hear from every one of them.
 func examineUpstreams(ctx context.Context, rdb *redisServer, cfg Config) []finding {
-	chain, err := openUpstreams(cfg, rdb, zerolog.Nop())
+	chain, err := openUpstreams(cfg, rdb, zerolog.Nop(), nil)
 	if err != nil {
 		return []finding{{"upstreams", failed, err.Error(), ""}}
 	}

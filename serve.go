@@ -61,12 +61,13 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := openUpstreams(cfg, rdb, log)
+	metrics := gateway.NewMetrics()
+	chain, err := openUpstreams(cfg, rdb, log, metrics.ObserveUpstream)
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	a := &app{cfg: cfg, log: log, redis: rdb, chain: chain}
-	a.cache = cache.New(rdb, cache.Config{Log: log, Memory: int64(cfg.CacheMemory)})
+	a.cache = cache.New(rdb, cache.Config{Log: log, Memory: int64(cfg.CacheMemory), ObserveRedis: metrics.ObserveRedis})
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:         log,
 		Timeout:     time.Duration(cfg.DispatchTimeout),
@@ -91,13 +92,14 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 		TrustedProxies: cfg.TrustedProxies.hops,
 		AdminToken:     string(cfg.AdminToken),
 		CORSOrigins:    cfg.CORSOrigins,
+		Metrics:        metrics,
 		ReverseCells:   cfg.ReverseCells,
 	})
 	return a, nil
 }
 
 // openUpstreams returns the geocoders in their order. It sends nothing.
-func openUpstreams(cfg Config, rdb redis.UniversalClient, log zerolog.Logger) (*upstream.Chain, error) {
+func openUpstreams(cfg Config, rdb redis.UniversalClient, log zerolog.Logger, observe func(upstream.Call)) (*upstream.Chain, error) {
 	places, err := gazetteer.Load()
 	if err != nil {
 		return nil, fmt.Errorf("open upstreams: %w", err)
@@ -108,6 +110,7 @@ func openUpstreams(cfg Config, rdb redis.UniversalClient, log zerolog.Logger) (*
 		Version:   buildVersion(),
 		Wait:      time.Duration(cfg.UpstreamWait),
 		Redis:     rdb,
+		Observe:   observe,
 		Gazetteer: upstream.NewGazetteer(places, buildVersion()),
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ type Config struct {
 	TrustedProxies int      // hops whose X-Forwarded-For entries are believed
 	AdminToken     string   // bearer token of /admin and /metrics; empty: closed
 	CORSOrigins    []string // web pages that may use the dispatch endpoints
+	Metrics        *Metrics // shared with the packages below; nil: of its own
 	ReverseCells   []Cell   // by growing MinZoom; none: positions stay exact
 }
 
@@ -46,7 +47,7 @@ type Gateway struct {
 	cells          []Cell
 	typing         typing
 	queryHash      queryHasher
-	metrics        *metrics
+	metrics        *Metrics
 
 	ready    atomic.Bool
 	draining chan struct{} // closed when streams and waits have to end
@@ -67,7 +68,11 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, ping func(context.Context)
 		queryHash: newQueryHasher(),
 		draining:  make(chan struct{}),
 	}
-	g.metrics = newMetrics()
+	g.metrics = cfg.Metrics
+	if g.metrics == nil {
+		g.metrics = NewMetrics()
+	}
+	g.metrics.registry.MustRegister(geocodeCollector{geocoder.cache, geocoder.chain})
 	g.handler = g.routes(cfg)
 	return g
 }

@@ -8,38 +8,124 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"geogate/cache"
+	"geogate/upstream"
 )
 
-// metrics are what /metrics tells. A Gateway has a registry of its own, so that
+// Metrics are what /metrics tells. The packages below report to it through the
+// functions that main hands them; each Gateway has Metrics of its own, so that
 // several can live in one process, as they do in tests.
-type metrics struct {
+type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
+	calls    *prometheus.HistogramVec
+	waits    *prometheus.HistogramVec
+	redis    *prometheus.HistogramVec
 }
 
-func newMetrics() *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "geogate_http_request_duration_seconds",
-			Help:    "Time to answer, by route, method and status.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-		}, []string{"route", "method", "status"}),
+// latencies suit both a hit in memory and a slow geocoder, in seconds.
+var latencies = []float64{.0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+
+// NewMetrics returns metrics that nothing has reported to.
+func NewMetrics() *Metrics {
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: latencies}, labels)
 	}
-	m.registry.MustRegister(m.requests, collectors.NewGoCollector(),
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: histogram("geogate_http_request_duration_seconds", "Time to answer, by route, method and status.", "route", "method", "status"),
+		calls:    histogram("geogate_upstream_call_duration_seconds", "Time that a geocoder took, by provider and outcome.", "provider", "outcome"),
+		waits:    histogram("geogate_upstream_wait_seconds", "Time that a call waited for the budget of its provider, by lane.", "provider", "lane"),
+		redis:    histogram("geogate_cache_redis_duration_seconds", "Time of round trips of the cache to Redis, by operation and whether they failed.", "op", "failed"),
+	}
+	m.registry.MustRegister(m.requests, m.calls, m.waits, m.redis, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
+// ObserveUpstream counts a call to a geocoder; it fits upstream.Config.Observe.
+func (m *Metrics) ObserveUpstream(c upstream.Call) {
+	m.calls.WithLabelValues(c.Provider, c.Outcome).Observe(c.Took.Seconds())
+	m.waits.WithLabelValues(c.Provider, c.Lane.String()).Observe(c.Waited.Seconds())
+}
+
+// ObserveRedis counts a round trip of the cache; it fits
+// cache.Config.ObserveRedis.
+func (m *Metrics) ObserveRedis(op string, took time.Duration, err error) {
+	m.redis.WithLabelValues(op, strconv.FormatBool(err != nil)).Observe(took.Seconds())
+}
+
 // observe counts an answer. Routes are patterns and methods are known ones, so
 // that no client can make the number of series grow.
-func (m *metrics) observe(route, method string, status int, took time.Duration) {
+func (m *Metrics) observe(route, method string, status int, took time.Duration) {
 	if route == "" {
 		route = "none"
 	}
 	m.requests.WithLabelValues(route, knownMethod(method), strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-func (m *metrics) handler() http.Handler {
+func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// geocodeCollector turns what the cache and the upstreams count for themselves
+// into metrics when somebody asks.
+type geocodeCollector struct {
+	cache *cache.Cache
+	chain *upstream.Chain
+}
+
+var (
+	answersDesc = prometheus.NewDesc("geogate_cache_answers_total",
+		"Geocodes answered, by class (hit, stale, miss, bypass, error) and layer.", []string{"class", "layer"}, nil)
+	collapsedDesc = prometheus.NewDesc("geogate_cache_collapsed_total",
+		"Geocodes that shared a call which another one had begun.", nil, nil)
+	refreshesDesc = prometheus.NewDesc("geogate_cache_refreshes_total",
+		"Refreshes in the background, by outcome (done, failed, refused).", []string{"outcome"}, nil)
+	entriesDesc = prometheus.NewDesc("geogate_cache_memory_entries",
+		"Answers in the memory of this process.", nil, nil)
+	bytesDesc = prometheus.NewDesc("geogate_cache_memory_bytes",
+		"Their keys and bodies.", nil, nil)
+	avoidedDesc = prometheus.NewDesc("geogate_upstream_calls_avoided_total",
+		"Geocodes that the cache answered in a provider's stead.", []string{"provider"}, nil)
+	upDesc = prometheus.NewDesc("geogate_upstream_up",
+		"1 while a provider may be asked, 0 while its breaker is open or it has asked for a pause.", []string{"provider"}, nil)
+)
+
+func (c geocodeCollector) Describe(descs chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(c, descs)
+}
+
+func (c geocodeCollector) Collect(out chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	s := c.cache.Stats()
+	counter(answersDesc, s.HitsMemory, "hit", cache.LayerMemory)
+	counter(answersDesc, s.HitsRedis, "hit", cache.LayerRedis)
+	counter(answersDesc, s.StaleMemory, "stale", cache.LayerMemory)
+	counter(answersDesc, s.StaleRedis, "stale", cache.LayerRedis)
+	counter(answersDesc, s.Misses, "miss", "")
+	counter(answersDesc, s.Bypasses, "bypass", "")
+	counter(answersDesc, s.Errors, "error", "")
+	counter(collapsedDesc, s.Collapsed)
+	counter(refreshesDesc, s.Refreshes-s.RefreshErrors, "done")
+	counter(refreshesDesc, s.RefreshErrors, "failed")
+	counter(refreshesDesc, s.RefreshesRefused, "refused")
+	gauge(entriesDesc, float64(s.MemoryEntries))
+	gauge(bytesDesc, float64(s.MemoryBytes))
+	for name, p := range s.Providers {
+		counter(avoidedDesc, p.Hits, name)
+	}
+	for _, state := range c.chain.States() {
+		up := 0.0
+		if state.State == "up" {
+			up = 1
+		}
+		gauge(upDesc, up, state.Name)
+	}
 }

@@ -140,3 +140,8 @@ func (g *localGate) pause(d time.Duration) {
 		g.pausedUntil = until
 	}
 }
+
+// String returns the name used in metrics.
+func (l Lane) String() string {
+	return [lanes]string{"people", "bulk", "refresh"}[l]
+}
