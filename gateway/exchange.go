@@ -34,6 +34,12 @@ func exchangeOf(r *http.Request) *exchange {
 	return r.Context().Value(exchangeKey{}).(*exchange)
 }
 
+// Header values that never change are shared by all answers.
+var (
+	nosniff    = []string{"nosniff"}
+	noReferrer = []string{"no-referrer"}
+)
+
 // observe gives every request an id, writes its one access-log line and its
 // metrics, and turns a panic into an answer.
 func (g *Gateway) observe(next http.Handler) http.Handler {
@@ -41,9 +47,10 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 		start := time.Now()
 		ex := &exchange{requestID: requestID(r.Header), client: g.clientAddr(r)}
 		rec := &recorder{ResponseWriter: w}
-		rec.Header().Set("X-Request-Id", ex.requestID)
-		rec.Header().Set("X-Content-Type-Options", "nosniff")
-		rec.Header().Set("Referrer-Policy", "no-referrer")
+		h := rec.Header() // keys are in canonical form, and Set would check that for each request
+		h["X-Request-Id"] = []string{ex.requestID}
+		h["X-Content-Type-Options"] = nosniff
+		h["Referrer-Policy"] = noReferrer
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
 		defer func() { g.logAccess(r, ex, rec, time.Since(start)) }()
 		defer func() {

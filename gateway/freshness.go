@@ -47,42 +47,51 @@ func deltaSeconds(value string) *time.Duration {
 	return &d
 }
 
+// Header values that never change are shared by all answers.
+var (
+	classes = map[cache.Class][]string{
+		cache.Hit: {string(cache.Hit)}, cache.Miss: {string(cache.Miss)},
+		cache.Stale: {string(cache.Stale)}, cache.Bypass: {string(cache.Bypass)},
+	}
+	variesBy = []string{"Accept-Language, Accept-Encoding"}
+	unstored = []string{"no-store"}
+)
+
 // setFreshness tells in headers what the cache did: X-Cache for people, the
-// rest for programs.
+// rest for programs. Keys are in canonical form: most answers are hits, and
+// Set would check that each time.
 func setFreshness(h http.Header, res cache.Result) {
-	h.Set("X-Cache", string(res.Class))
-	h.Set("Cache-Status", cacheStatus(res))
-	h.Set("Vary", "Accept-Language, Accept-Encoding")
-	remaining := res.Fresh - res.Age
+	values := new([3]string)
+	values[0] = cacheStatus(res)
+	h["X-Cache"] = classes[res.Class]
+	h["Cache-Status"] = values[0:1:1]
+	h["Vary"] = variesBy
 	if res.Class == cache.Bypass || !res.Stored && res.Class == cache.Miss {
-		h.Set("Cache-Control", "no-store")
+		h["Cache-Control"] = unstored
 		return
 	}
-	h.Set("Age", strconv.Itoa(int(res.Age.Seconds())))
-	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(max(0, int(remaining.Seconds()))))
+	values[1] = strconv.Itoa(int(res.Age.Seconds()))
+	values[2] = "public, max-age=" + strconv.Itoa(max(0, int((res.Fresh-res.Age).Seconds())))
+	h["Age"] = values[1:2:2]
+	h["Cache-Control"] = values[2:3:3]
 }
 
 // cacheStatus is the Cache-Status field of RFC 9211.
 func cacheStatus(res cache.Result) string {
-	var b strings.Builder
-	b.WriteString("geogate")
 	switch res.Class {
-	case cache.Hit, cache.Stale:
-		b.WriteString("; hit; ttl=") // negative when stale
-		b.WriteString(strconv.Itoa(int((res.Fresh - res.Age).Seconds())))
-		b.WriteString("; detail=" + res.Layer)
+	case cache.Hit, cache.Stale: // the ttl of a stale one is negative
+		return "geogate; hit; ttl=" + strconv.Itoa(int((res.Fresh - res.Age).Seconds())) + "; detail=" + res.Layer
 	case cache.Bypass:
-		b.WriteString("; fwd=bypass")
-	case cache.Miss:
-		b.WriteString("; fwd=uri-miss")
-		if res.Stored {
-			b.WriteString("; stored")
-		}
-		if res.Collapsed {
-			b.WriteString("; collapsed")
-		}
+		return "geogate; fwd=bypass"
 	}
-	return b.String()
+	status := "geogate; fwd=uri-miss"
+	if res.Stored {
+		status += "; stored"
+	}
+	if res.Collapsed {
+		status += "; collapsed"
+	}
+	return status
 }
 
 // notModified reports whether the client already holds the answer with etag

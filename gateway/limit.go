@@ -15,6 +15,16 @@ type RateLimit struct {
 	Per      time.Duration
 }
 
+// rateHeaders are the limiter's usual ones in canonical form, which saves
+// making it anew for each answer.
+var rateHeaders = httprate.ResponseHeaders{
+	Limit:      "X-Ratelimit-Limit",
+	Remaining:  "X-Ratelimit-Remaining",
+	Increment:  "X-Ratelimit-Increment",
+	Reset:      "X-Ratelimit-Reset",
+	RetryAfter: "Retry-After",
+}
+
 // limitRate counts every request of a client, cache hits included, and refuses
 // the ones above the limit with 429, in the error shape of the endpoint. Probes
 // are not counted: they must not compete with clients behind one address.
@@ -22,7 +32,7 @@ func (g *Gateway) limitRate(limit RateLimit) func(http.Handler) http.Handler {
 	if limit.Requests == 0 {
 		return func(next http.Handler) http.Handler { return next }
 	}
-	limiter := httprate.NewRateLimiter(limit.Requests, limit.Per)
+	limiter := httprate.NewRateLimiter(limit.Requests, limit.Per, httprate.WithResponseHeaders(rateHeaders))
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !isProbe(r.URL.Path) && limiter.OnLimit(w, r, clientKey(exchangeOf(r).client)) {

@@ -73,11 +73,15 @@ func setCell(h http.Header, cell string) {
 func (g *Gateway) lookup(r *http.Request, req upstream.Request) (cache.Result, error) {
 	ex := exchangeOf(r)
 	ex.queryHash = g.queryHash.hash(req.Key())
-	ctx, cancel := context.WithTimeout(r.Context(), geocodeTimeout)
-	defer cancel()
 	d := directives(r.Header)
 	typed := g.isTyping(req, ex.client)
 	d.OnlyIfCached = d.OnlyIfCached || typed
+	if res, held := g.geocoder.Held(req, d); held {
+		ex.cache, ex.upstream = string(res.Class), res.Provider
+		return res, nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), geocodeTimeout)
+	defer cancel()
 	res, err := g.geocoder.Lookup(ctx, req, upstream.People, d)
 	if typed && errors.Is(err, cache.ErrNotCached) {
 		return cache.Result{}, errTyping
@@ -98,21 +102,23 @@ func (g *Gateway) writeAnswer(w http.ResponseWriter, r *http.Request, req upstre
 		write(w, res.Status, "application/javascript; charset=utf-8", body)
 		return
 	}
-	etag, body := res.ETag, res.Body
+	etag, body := res.ETagHeader(), res.Body
 	if acceptsGzip(r.Header) {
 		if z := res.Gzip(); z != nil {
-			etag, body = z.ETag, z.Body
-			h.Set("Content-Encoding", "gzip")
+			etag, body = z.ETagHeader(), z.Body
+			h["Content-Encoding"] = gzipEncoding
 		}
 	}
-	h.Set("ETag", etag)
-	if res.Status == http.StatusOK && notModified(r, etag) {
+	h["Etag"] = etag
+	if res.Status == http.StatusOK && notModified(r, etag[0]) {
 		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	write(w, res.Status, res.ContentType, body)
 }
+
+var gzipEncoding = []string{"gzip"}
 
 // nominatimOptions answers OPTIONS as Nominatim's framework does. Preflight
 // requests of browsers never come this far.

@@ -88,8 +88,9 @@ func writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 // error of ours: the access log shows the bytes that were sent.
 func write(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	values := &[2]string{contentType, strconv.Itoa(len(body))}
+	h["Content-Type"] = values[0:1:1]
+	h["Content-Length"] = values[1:2:2]
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
