@@ -32,3 +32,9 @@ func (e *Engine) ClaimAndStop(ctx context.Context) ([]string, error) {
 
 // Lease is how long a dead worker holds up its rides.
 const Lease = lease
+
+// Subscribed reports whether wake-ups arrive.
+func (e *Engine) Subscribed() bool { return e.hub.subscribed.Load() }
+
+// LookEvery is how often a waiting call looks without a wake-up.
+const LookEvery = lookEvery
