@@ -19,16 +19,33 @@ func (e *Engine) ClaimAndDie(ctx context.Context) ([]string, error) {
 	return answer.strings(0), err
 }
 
+// Claim leases due rides as Run does.
+func (e *Engine) Claim(ctx context.Context) ([]string, error) {
+	answer, err := e.run(ctx, claimScript, DefaultRegion, e.worker, lease.Milliseconds(), claimMost)
+	return answer.strings(0), err
+}
+
+// Renew prolongs the leases of rides as Run does.
+func (e *Engine) Renew(ctx context.Context, rides ...string) {
+	e.onLeases(ctx, renewScript, DefaultRegion, rides, e.worker, lease.Milliseconds())
+}
+
 // ClaimAndStop leases due rides as Run does and is stopped before it gets to them.
 func (e *Engine) ClaimAndStop(ctx context.Context) ([]string, error) {
-	answer, err := e.run(ctx, claimScript, DefaultRegion, e.worker, lease.Milliseconds(), claimMost)
+	rides, err := e.Claim(ctx)
 	if err != nil {
 		return nil, err
 	}
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()
-	return answer.strings(0), e.workClaimed(stopped, DefaultRegion, answer.strings(0))
+	return rides, e.workClaimed(stopped, DefaultRegion, rides)
 }
 
 // Lease is how long a dead worker holds up its rides.
 const Lease = lease
+
+// Subscribed reports whether wake-ups arrive.
+func (e *Engine) Subscribed() bool { return e.hub.subscribed.Load() }
+
+// LookEvery is how often a waiting call looks without a wake-up.
+const LookEvery = lookEvery

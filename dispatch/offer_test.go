@@ -223,13 +223,18 @@ func TestOffersWaitForOne(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		asked, other := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute}), dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
 		run(t, asked, other)
+		eventually(t, "wake-ups arrive", asked.Subscribed)
 		noOffer(t, asked, "never seen")
 		track(t, other, at("{a} *", north(100)))
 		got := make(chan dispatch.Offer)
+		started := time.Now()
 		go func() { got <- offerTo(t, asked, "{a} *") }()
 		ride := request(t, other, santiago)
 		if o := <-got; o.RideID != ride.ID || o.DriverID != "{a} *" {
 			t.Errorf("offer = %+v, want the one for the ride", o)
+		}
+		if took := time.Since(started); took > dispatch.LookEvery/2 {
+			t.Errorf("the offer was noticed after %s, not by its wake-up", took)
 		}
 	})
 }

@@ -32,7 +32,8 @@ type Ride struct {
 	State   State
 	Version int64 // 1 when created, one more with each transition
 	// Reason says what brought the ride to its state where that is not obvious:
-	// "declined", "lapsed" (an offer), "deadline", "ride_ttl" (completed by the clock).
+	// "declined", "lapsed" (an offer), "deadline", "ride_ttl" (completed by the clock),
+	// "lost" (the driver of an offer had vanished from Redis).
 	Reason  string
 	Pickup  geo.Point
 	RiderID string // empty: not said

@@ -141,6 +141,10 @@ func TestExpiry(t *testing.T) {
 		e := dispatch.New(rdb, dispatch.Config{Timeout: 150 * time.Millisecond, Interval: 100 * time.Second})
 		run(t, e)
 		ride := request(t, e, santiago)
+		// Read past the engine, which would settle the ride by looking at it.
+		eventually(t, "ride expires unobserved", func() bool {
+			return rdb.HGet(t.Context(), "geogate:{default}:ride:"+ride.ID, "state").Val() == "expired"
+		})
 		ended := reach(t, e, ride.ID, dispatch.Expired)
 		if ended.Reason != "deadline" || ended.Version != 2 || ended.Driver != nil {
 			t.Errorf("ride = %+v, want it expired at version 2 by its deadline", ended)
@@ -180,6 +184,9 @@ func TestRideTTLCompletesForgottenRides(t *testing.T) {
 		run(t, e)
 		track(t, e, at("1", santiago))
 		ride := request(t, e, santiago)
+		eventually(t, "ride is completed unobserved", func() bool {
+			return rdb.HGet(t.Context(), "geogate:{default}:ride:"+ride.ID, "state").Val() == "completed"
+		})
 		ended := reach(t, e, ride.ID, dispatch.Completed)
 		if ended.Reason != "ride_ttl" || ended.Driver == nil {
 			t.Errorf("ride = %+v, want it completed by the clock, its driver shown", ended)

@@ -14,7 +14,7 @@ import (
 // timeout also on a slow server.
 const (
 	trackChunk = 128
-	trackRound = 8
+	trackRound = 4
 )
 
 // Position says where a driver is.

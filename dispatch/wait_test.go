@@ -76,7 +76,9 @@ func TestChangesArriveByWakeUp(t *testing.T) {
 		// Two processes: one is asked, the other one listens.
 		rider, other := dispatch.New(rdb, dispatch.Config{}), dispatch.New(rdb, dispatch.Config{})
 		run(t, rider, other)
+		eventually(t, "wake-ups arrive", rider.Subscribed)
 		ride := request(t, other, santiago)
+		started := time.Now()
 		changed := make(chan []dispatch.Ride, 1)
 		go func() {
 			got, err := rider.Changes(t.Context(), ride.ID, ride.Version)
@@ -88,6 +90,9 @@ func TestChangesArriveByWakeUp(t *testing.T) {
 		track(t, other, at("1", santiago))
 		if got := <-changed; len(got) != 1 || got[0].State != dispatch.Matched {
 			t.Errorf("Changes = %+v, want the match", got)
+		}
+		if took := time.Since(started); took > dispatch.LookEvery/2 {
+			t.Errorf("the match was noticed after %s, not by its wake-up", took)
 		}
 	})
 }

@@ -110,6 +110,40 @@ func TestLeasedRidesAreNotClaimedAgain(t *testing.T) {
 	})
 }
 
+func TestRenewProlongsOnlyOwnLeases(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		e := dispatch.New(rdb, dispatch.Config{Interval: time.Millisecond})
+		due := func(ride dispatch.Ride) float64 {
+			return rdb.ZScore(t.Context(), "geogate:{default}:due", ride.ID).Val()
+		}
+		claim := func(do func(ctx context.Context) ([]string, error)) dispatch.Ride {
+			ride := request(t, e, santiago)
+			eventually(t, "ride is claimed", func() bool {
+				rides, err := do(t.Context())
+				return err == nil && len(rides) == 1 && rides[0] == ride.ID
+			})
+			return ride
+		}
+		others := claim(e.ClaimAndDie)
+		own := claim(e.Claim)
+		ended := claim(e.Claim)
+		if _, err := e.Cancel(t.Context(), ended.ID); err != nil {
+			t.Fatal(err)
+		}
+		ownDue, othersDue := due(own), due(others)
+		eventually(t, "lease is prolonged", func() bool {
+			e.Renew(t.Context(), own.ID, others.ID, ended.ID)
+			return due(own) > ownDue
+		})
+		if due(others) != othersDue {
+			t.Error("somebody else's lease was prolonged")
+		}
+		if due(ended) != 0 {
+			t.Error("a ride that has ended is due again")
+		}
+	})
+}
+
 func TestHundredRidersTenDriversThreeEngines(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		cfg := dispatch.Config{Timeout: 800 * time.Millisecond, Interval: 50 * time.Millisecond}
@@ -160,8 +194,15 @@ func TestCancelAgainstMatch(t *testing.T) {
 			id := fmt.Sprint(i)
 			var group sync.WaitGroup
 			var cancelErr error
-			group.Go(func() { track(t, other, at(id, santiago)) })
-			group.Go(func() { _, cancelErr = e.Cancel(t.Context(), ride.ID) })
+			arrive := func() { track(t, other, at(id, santiago)) }
+			cancel := func() { _, cancelErr = e.Cancel(t.Context(), ride.ID) }
+			// The goroutine started last runs first, mostly.
+			first, second := arrive, cancel
+			if i%2 == 0 {
+				first, second = second, first
+			}
+			group.Go(first)
+			group.Go(second)
 			group.Wait()
 			got, err := e.Ride(t.Context(), ride.ID)
 			if err != nil {

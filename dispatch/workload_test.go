@@ -238,6 +238,17 @@ func TestHistoriesHold(t *testing.T) {
 	}
 }
 
+// throughProxy returns a client that does not repeat anything by itself: the history
+// has to know what was repeated (see outcome.retried).
+func throughProxy(t *testing.T, proxy *dispatchtest.Proxy) *redis.Client {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{
+		Addr: proxy.Addr, ContextTimeoutEnabled: true, DisableIdentity: true, MaxRetries: -1, ReadTimeout: 250 * time.Millisecond,
+	})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
 // TestHistoriesHoldWithLostReplies does the same through a proxy that cuts a share of
 // the connections after the server has done what it was asked.
 func TestHistoriesHoldWithLostReplies(t *testing.T) {
@@ -249,11 +260,7 @@ func TestHistoriesHoldWithLostReplies(t *testing.T) {
 			proxy := dispatchtest.NewProxy(t, server.Addr, 0.03, seed)
 			var engines []*dispatch.Engine
 			for range 3 {
-				rdb := redis.NewClient(&redis.Options{
-					Addr: proxy.Addr, ContextTimeoutEnabled: true, DisableIdentity: true, MaxRetries: 1, ReadTimeout: 250 * time.Millisecond,
-				})
-				t.Cleanup(func() { _ = rdb.Close() })
-				engines = append(engines, dispatch.New(rdb, workloadConfig(offers)))
+				engines = append(engines, dispatch.New(throughProxy(t, proxy), workloadConfig(offers)))
 			}
 			run(t, engines...)
 			r := &round{t: t, engines: engines, offers: offers}
@@ -280,11 +287,7 @@ func TestSoak(t *testing.T) {
 			proxy := dispatchtest.NewProxy(t, server.Addr, 0.002, seed)
 			var engines []*dispatch.Engine
 			for range 3 {
-				rdb := redis.NewClient(&redis.Options{
-					Addr: proxy.Addr, ContextTimeoutEnabled: true, DisableIdentity: true, MaxRetries: 1, ReadTimeout: 250 * time.Millisecond,
-				})
-				t.Cleanup(func() { _ = rdb.Close() })
-				engines = append(engines, dispatch.New(rdb, workloadConfig(offers)))
+				engines = append(engines, dispatch.New(throughProxy(t, proxy), workloadConfig(offers)))
 			}
 			kills := killWorkers(t, server, offers)
 			direct := server.Client(t)
