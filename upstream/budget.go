@@ -18,12 +18,13 @@ const maxQueue = 1024
 type budget struct {
 	gate     gate
 	interval time.Duration
+	burst    int
 	turn     [lanes]chan struct{} // holds a token while somebody asks
 	waiting  [lanes]atomic.Int64
 }
 
 func newBudget(l limits, g gate) *budget {
-	b := &budget{gate: g, interval: l.interval}
+	b := &budget{gate: g, interval: l.interval, burst: l.burst}
 	for i := range b.turn {
 		b.turn[i] = make(chan struct{}, 1)
 	}
@@ -82,6 +83,19 @@ func (b *budget) acquire(ctx context.Context, lane Lane, deadline time.Time) (re
 			return nil, callerGone(ctx)
 		}
 	}
+}
+
+// state tells how scarce calls are.
+func (b *budget) state() *BudgetState {
+	s := &BudgetState{Left: float64(b.burst)}
+	if b.interval > 0 {
+		s.Left -= float64(b.gate.ahead()) / float64(b.interval)
+		s.Left = max(s.Left, 0)
+	}
+	for i := range b.waiting {
+		s.Waiting += int(b.waiting[i].Load())
+	}
+	return s
 }
 
 // callerGone is the error of a call whose caller left or ran out of time.

@@ -6,7 +6,7 @@
 -- ARGV  1 lane (0 people, 1 bulk, 2 refresh)  2 token  3 interval  4 burst
 --       5 concurrency (0: no bound)  6 interval of bulk  7 lease
 --       8 pause between asking for a free place  9 grace of a waiter
--- Returns {0, 0} granted, {1, wait} ask again, {2, wait} sent away.
+-- Returns {0 granted, 1 ask again, 2 sent away; wait; how far tat is ahead}.
 
 local lane = tonumber(ARGV[1])
 local interval, burst = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -31,9 +31,9 @@ local function keep(field, value)
 end
 
 -- Repeated by the client after a lost answer: the call is granted already.
-if redis.call('ZSCORE', KEYS[2], ARGV[2]) then return {0, 0} end
+if redis.call('ZSCORE', KEYS[2], ARGV[2]) then return {0, 0, math.max(tat - now, 0)} end
 
-if pause > now then return {2, pause - now} end
+if pause > now then return {2, pause - now, math.max(tat - now, 0)} end
 
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', whole(now))
 local wait = tat - (burst - 1) * interval - now
@@ -51,11 +51,12 @@ end
 if wait > 0 then
   if lane == 0 then keep('people', now + wait + grace) end
   if lane == 1 then keep('bulk', now + wait + grace) end
-  return {1, wait}
+  return {1, wait, math.max(tat - now, 0)}
 end
 
-keep('tat', math.max(tat, now) + interval)
+tat = math.max(tat, now) + interval
+keep('tat', tat)
 if lane == 1 then keep('bulk_tat', now + math.max(2 * interval, bulk_interval)) end
 redis.call('ZADD', KEYS[2], whole(now + lease), ARGV[2])
 redis.call('PEXPIRE', KEYS[2], whole(math.ceil(lease / 1000) + 60000))
-return {0, 0}
+return {0, 0, tat - now}

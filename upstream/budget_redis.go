@@ -17,9 +17,9 @@ import (
 type Redis = redis.UniversalClient
 
 const (
-	// redisPatience bounds one question to Redis. It is a part of the wait of
-	// somebody who wants an address.
-	redisPatience = 250 * time.Millisecond
+	// DefaultRedisPatience bounds one question to Redis. It is a part of the wait
+	// of somebody who wants an address.
+	DefaultRedisPatience = 250 * time.Millisecond
 	// redisRest is how long Redis is not asked again after it failed, so that a
 	// slow Redis costs one caller a second, and not each of them.
 	redisRest = time.Second
@@ -47,18 +47,23 @@ type fleetGate struct {
 	state  string // key of a hash: tat, bulk_tat, people, bulk, pause (microseconds since 1970)
 	leases string // key of a sorted set: a token for each running call, by when it lapses
 	// local takes over while Redis is down; nil: nothing is sent then.
-	local *localGate
+	local    *localGate
+	patience time.Duration
 
-	restUntil atomic.Int64 // Unix nanoseconds
+	restUntil atomic.Int64 // Unix nanoseconds; until then Redis is not asked
+	rested    atomic.Int64 // Unix nanoseconds; when the budget will have rested
 }
 
 // newFleetGate returns the gate of the budget that has the given name in the
 // fleet. Where closed is set, nobody gets through while Redis is down:
 // somebody else's server must not pay for our trouble.
-func newFleetGate(rdb Redis, name string, l limits, closed bool) *fleetGate {
+func newFleetGate(rdb Redis, name string, l limits, patience time.Duration, closed bool) *fleetGate {
 	// The name is the hash tag: both keys live on one node of a cluster.
 	tag := "geogate:budget:{" + strings.NewReplacer("{", "", "}", "").Replace(name) + "}"
-	g := &fleetGate{limits: l, redis: rdb, state: tag, leases: tag + ":leases"}
+	g := &fleetGate{limits: l, redis: rdb, state: tag, leases: tag + ":leases", patience: patience}
+	if g.patience == 0 {
+		g.patience = DefaultRedisPatience
+	}
 	if !closed {
 		g.local = newLocalGate(l)
 	}
@@ -82,7 +87,7 @@ func (g *fleetGate) tryRedis(ctx context.Context, lane Lane) (verdict, error) {
 	// A caller who leaves now may leave a lease behind, which would block a
 	// provider that takes one call at a time until it lapses. So the script is
 	// seen to its end; whoever left gives the lease back.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), redisPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.patience)
 	defer cancel()
 	token := rand.Text()
 	l := g.limits
@@ -90,7 +95,7 @@ func (g *fleetGate) tryRedis(ctx context.Context, lane Lane) (verdict, error) {
 		int(lane), token, l.interval.Microseconds(), l.burst, l.concurrency,
 		l.bulkInterval.Microseconds(), l.lease.Microseconds(),
 		concurrencyPoll.Microseconds(), demandGrace.Microseconds()).Int64Slice()
-	if err == nil && len(reply) != 2 {
+	if err == nil && len(reply) != 3 {
 		err = fmt.Errorf("budget script gave %d numbers", len(reply))
 	}
 	if err != nil {
@@ -99,6 +104,7 @@ func (g *fleetGate) tryRedis(ctx context.Context, lane Lane) (verdict, error) {
 		return verdict{}, err
 	}
 	wait := time.Duration(reply[1]) * time.Microsecond
+	g.rested.Store(time.Now().Add(time.Duration(reply[2]) * time.Microsecond).UnixNano())
 	switch reply[0] {
 	case 0:
 		return verdict{granted: true, token: token}, nil
@@ -118,7 +124,7 @@ func (g *fleetGate) release(token string) {
 	if g.resting() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), redisPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), g.patience)
 	defer cancel()
 	if err := g.redis.ZRem(ctx, g.leases, token).Err(); err != nil {
 		g.rest()
@@ -132,11 +138,15 @@ func (g *fleetGate) pause(d time.Duration) {
 	if g.resting() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), redisPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), g.patience)
 	defer cancel()
 	if err := pauseScript.Run(ctx, g.redis, []string{g.state}, d.Microseconds()).Err(); err != nil {
 		g.rest()
 	}
+}
+
+func (g *fleetGate) ahead() time.Duration {
+	return max(time.Duration(g.rested.Load()-time.Now().UnixNano()), 0)
 }
 
 func (g *fleetGate) resting() bool { return time.Now().UnixNano() < g.restUntil.Load() }

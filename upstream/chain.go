@@ -28,6 +28,8 @@ type Config struct {
 	Wait time.Duration
 	// Redis counts the budgets of the fleet; nil: each process counts its own.
 	Redis Redis
+	// RedisPatience bounds one question to Redis; 0: DefaultRedisPatience.
+	RedisPatience time.Duration
 	// Gazetteer answers for the kind of that name. It must be set where a spec
 	// has that kind.
 	Gazetteer Provider
@@ -52,6 +54,15 @@ type State struct {
 	Kind  string            `json:"kind"`
 	State string            `json:"state"` // "up", "open", "half-open" (the breaker), "paused" (by the provider)
 	Calls map[string]uint64 `json:"calls"` // made since the start, by outcome
+	// Budget is nil where nothing limits the calls.
+	Budget *BudgetState `json:"budget,omitempty"`
+}
+
+// BudgetState tells how scarce the calls to a provider are, as this process
+// last saw it.
+type BudgetState struct {
+	Left    float64 `json:"left"`    // calls that could be made at once, up to the burst
+	Waiting int     `json:"waiting"` // callers of this process in the queue
 }
 
 // kind makes providers of one kind that live in the network.
@@ -61,7 +72,11 @@ type kind struct {
 }
 
 var networkKinds = map[string]kind{
-	"nominatim": {make: newNominatim},
+	"nominatim":  {make: newNominatim},
+	"photon":     {make: newForeign(photon), endpoints: foreignEndpoints},
+	"pelias":     {make: newForeign(pelias), endpoints: foreignEndpoints},
+	"locationiq": {make: newForeign(locationIQ), endpoints: foreignEndpoints},
+	"opencage":   {make: newForeign(openCage), endpoints: foreignEndpoints},
 }
 
 // A Chain asks providers in order. It is safe for concurrent use and starts no
@@ -107,7 +122,7 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 			errs = append(errs, fmt.Errorf("%s: no provider of kind %q", s.Name, s.Kind))
 			continue
 		}
-		c.members = append(c.members, newMember(s, p, budgetOf(s, lease, budgets, cfg.Redis), observe, cfg.Log))
+		c.members = append(c.members, newMember(s, p, budgetOf(s, lease, budgets, cfg), observe, cfg.Log))
 	}
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("make upstream chain: %w", errors.Join(errs...))
@@ -122,7 +137,7 @@ func (s Spec) NeedsContact() bool { return s.Policy.needsContact }
 // budgetOf returns the budget of a spec, nil where nothing limits it. Entries
 // for one server share the budget of the first of them: it is the server that
 // does not want more.
-func budgetOf(s Spec, lease time.Duration, budgets map[string]*budget, rdb Redis) *budget {
+func budgetOf(s Spec, lease time.Duration, budgets map[string]*budget, cfg Config) *budget {
 	l := s.limits(lease)
 	if l.unlimited() {
 		return nil
@@ -135,8 +150,8 @@ func budgetOf(s Spec, lease time.Duration, budgets map[string]*budget, rdb Redis
 		return b
 	}
 	var g gate = newLocalGate(l)
-	if rdb != nil {
-		g = newFleetGate(rdb, server, l, s.Policy.Public)
+	if cfg.Redis != nil {
+		g = newFleetGate(cfg.Redis, server, l, cfg.RedisPatience, s.Policy.Public)
 	}
 	b := newBudget(l, g)
 	budgets[server] = b
@@ -221,9 +236,25 @@ func failsOver(err error) bool {
 		errors.Is(err, ErrTimeout) || errors.Is(err, ErrInvalidAnswer))
 }
 
-// unserved is the answer where no provider has the endpoint, in the shape in
-// which a Nominatim without a search index refuses searches.
+// unserved is the answer where no provider has the endpoint. For /status the
+// gateway speaks for itself; for others it refuses in the shape in which a
+// Nominatim without a search index refuses searches.
 func unserved(r Request) Answer {
+	known := endpoints[r.Endpoint()].formats
+	switch {
+	case !slices.Contains(known, r.Format()):
+		contentType, body := place.RenderError(place.Text, http.StatusBadRequest, place.BadFormatMessage(known...))
+		return Answer{
+			Status: http.StatusBadRequest, ContentType: contentType, Body: body,
+			Outcome: Refused, Provider: "geogate", NoStore: true,
+		}
+	case r.Endpoint() == Status:
+		contentType, body := place.RenderStatus(r.Format(), place.Status{Message: "OK", Software: "geogate"})
+		return Answer{
+			Status: http.StatusOK, ContentType: contentType, Body: body,
+			Outcome: Found, Provider: "geogate", NoStore: true,
+		}
+	}
 	contentType, body := place.RenderError(r.Format(), http.StatusNotFound,
 		fmt.Sprintf("The upstream does not offer /%s.", r.Endpoint()))
 	return Answer{

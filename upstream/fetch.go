@@ -56,8 +56,8 @@ type fetcher struct {
 	timeout   time.Duration
 }
 
-// get asks for a URL. The errors are *Error and never show the URL.
-func (f *fetcher) get(ctx context.Context, target string) (reply, error) {
+// get asks for a URL, with an Accept-Language unless that is empty. The errors are *Error and never show the URL.
+func (f *fetcher) get(ctx context.Context, target, acceptLanguage string) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
@@ -65,6 +65,9 @@ func (f *fetcher) get(ctx context.Context, target string) (reply, error) {
 		return reply{}, f.fail(ErrUnavailable, errors.New("malformed URL"))
 	}
 	req.Header.Set("User-Agent", f.userAgent)
+	if acceptLanguage != "" {
+		req.Header.Set("Accept-Language", acceptLanguage)
+	}
 	resp, err := f.client.Do(req)
 	if err != nil {
 		return reply{}, f.broken(ErrUnavailable, err)
@@ -121,7 +124,7 @@ func (f *fetcher) broken(kind, err error) *Error {
 		kind = ErrTimeout
 	}
 	e := f.fail(kind, err)
-	e.transient = kind == ErrUnavailable
+	e.transient = errors.Is(kind, ErrUnavailable)
 	return e
 }
 

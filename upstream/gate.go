@@ -21,6 +21,11 @@ const (
 	lanes = 3
 )
 
+// String returns the name used in metrics.
+func (l Lane) String() string {
+	return [lanes]string{"people", "bulk", "refresh"}[l]
+}
+
 // limits are the figures of one provider's budget.
 type limits struct {
 	interval     time.Duration // between calls; 0: no rate
@@ -54,6 +59,9 @@ type gate interface {
 	release(token string)
 	// pause closes the gate for a while.
 	pause(d time.Duration)
+	// ahead is how far the calls already granted are ahead of the pace: the time
+	// until the budget has rested, as last seen by this process.
+	ahead() time.Duration
 }
 
 const (
@@ -141,7 +149,8 @@ func (g *localGate) pause(d time.Duration) {
 	}
 }
 
-// String returns the name used in metrics.
-func (l Lane) String() string {
-	return [lanes]string{"people", "bulk", "refresh"}[l]
+func (g *localGate) ahead() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(time.Until(g.tat), 0)
 }

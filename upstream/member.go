@@ -229,6 +229,9 @@ func (m *member) state() State {
 	if m.pausedUntil.Load() > time.Now().UnixNano() {
 		s.State = "paused"
 	}
+	if m.budget != nil {
+		s.Budget = m.budget.state()
+	}
 	for label, n := range m.calls {
 		s.Calls[label] = n.Load()
 	}

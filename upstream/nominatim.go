@@ -27,7 +27,7 @@ func (n *nominatim) Geocode(ctx context.Context, r Request) (Answer, error) {
 	if n.secret != "" {
 		target += "&" + n.secret
 	}
-	rep, err := n.get(ctx, target)
+	rep, err := n.get(ctx, target, "")
 	if err != nil {
 		return Answer{}, err
 	}

@@ -138,7 +138,11 @@ func TestNominatimFaults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			server := upstreamtest.New(t)
 			server.SetFault(tt.fault)
-			chain := newChain(t, "nominatim+"+server.URL+"?key=SECRET#timeout=500ms", upstream.Config{})
+			options := ""
+			if tt.fault == upstreamtest.Hang {
+				options = "#timeout=200ms"
+			}
+			chain := newChain(t, "nominatim+"+server.URL+"?key=SECRET"+options, upstream.Config{})
 			_, err := chain.Geocode(t.Context(), request(t, "search?q=Elm+Street"), upstream.People)
 			var e *upstream.Error
 			if !errors.Is(err, tt.kind) || !errors.As(err, &e) {

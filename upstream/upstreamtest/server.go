@@ -26,6 +26,7 @@ type Server struct {
 	http *httptest.Server
 	done chan struct{} // closed by Close; ends calls that hang
 
+	dialect   dialect              // nil: Nominatim's
 	exact     map[string]Recording // by method, URL and language as recorded
 	canonical map[string]Recording // by upstream.Request.Key
 
@@ -74,6 +75,22 @@ func Start() *Server {
 	}
 	s.http = httptest.NewServer(s)
 	s.URL = s.http.URL
+	return s
+}
+
+// NewKind starts a stand-in for another kind of geocoder, which answers in the
+// shape of that kind's documentation. It knows Berlin, by name, and what lies at
+// [KnownPoint]; the rest it has never heard of. It refuses the question
+// [RefusedText].
+func NewKind(tb testing.TB, kind string) *Server {
+	tb.Helper()
+	d, ok := dialects[kind]
+	if !ok {
+		tb.Fatalf("no stand-in for %q", kind)
+	}
+	s := Start()
+	s.dialect = d
+	tb.Cleanup(s.Close)
 	return s
 }
 
@@ -183,6 +200,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fault.serve(w, r, s.done)
 		return
 	}
+	if s.dialect != nil {
+		status, body := s.dialect(r)
+		write(w, status, "application/json; charset=utf-8", body)
+		return
+	}
 	s.answer(w, r, fixed)
 }
 
@@ -274,6 +296,10 @@ func write(w http.ResponseWriter, status int, contentType, body string) {
 func empty(r upstream.Request) (status int, contentType, body string) {
 	status = http.StatusOK
 	var b []byte
+	if f := r.Format(); !f.Known() && f != place.Text {
+		contentType, b = place.RenderError(place.Text, http.StatusBadRequest, place.BadFormatMessage(place.Formats()...))
+		return http.StatusBadRequest, contentType, string(b)
+	}
 	switch r.Endpoint() {
 	case upstream.Status:
 		contentType, b = place.RenderStatus(r.Format(), place.Status{Message: "OK"})

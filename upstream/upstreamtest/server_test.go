@@ -76,6 +76,7 @@ func TestServerUnknownQueries(t *testing.T) {
 		{"/reverse?lat=1&lon=2", "text/xml; charset=utf-8", "<?xml", 200},
 		{"/reverse?lat=1&lon=2&format=json", "application/json; charset=utf-8", `{"error":"Unable to geocode"}`, 200},
 		{"/lookup?osm_ids=N1&format=json", "application/json; charset=utf-8", "[]", 200},
+		{"/search?q=nowhere+at+all&format=yaml", "text/plain; charset=utf-8", "ERROR 400: Parameter 'format'", 400},
 		{"/details?place_id=9", "application/json; charset=utf-8", `{"error":{"code":404`, 404},
 	}
 	s := New(t)
