@@ -27,7 +27,7 @@ func TestNoticeNamesEveryLibrary(t *testing.T) {
 	}
 	major := regexp.MustCompile(`/v\d+$`)
 	linked := map[string]bool{}
-	for _, path := range strings.FieldsSeq(string(out)) {
+	for path := range strings.FieldsSeq(string(out)) {
 		linked[major.ReplaceAllString(path, "")] = true
 	}
 	if len(linked) == 0 {

@@ -89,6 +89,8 @@ type call struct {
 	status        int
 }
 
+const admin = "Authorization: Bearer secret"
+
 var calls = []call{
 	{"place", "GET /api?q=san+francisco", "", "", 200},
 	{"place from the cache", "GET /api?q=san+francisco", "", "", 200},
@@ -132,7 +134,15 @@ var calls = []call{
 	{"ready", "GET /readyz", "", "", 200},
 	{"version", "GET /version", "", "", 200},
 	{"metrics without a token", "GET /metrics", "", "", 401},
-	{"metrics", "GET /metrics", "", "Authorization: Bearer secret", 200},
+	{"metrics", "GET /metrics", "", admin, 200},
+	{"explained", "GET /admin/explain?q=san+francisco", "", admin, 200},
+	{"explained, nothing cached", "GET /admin/explain?q=nowhere", "", admin, 200},
+	{"stats", "GET /admin/stats", "", admin, 200},
+	{"stats without a token", "GET /admin/stats", "", "", 401},
+	{"export", "GET /admin/export", "", admin, 200},
+	{"import of nothing", "POST /admin/import", `{"exported":0,"withheld":0}`, admin, 200},
+	{"purge", "POST /admin/purge", `{"outcome":"empty"}`, admin, 204},
+	{"purge of what", "POST /admin/purge", `{}`, admin, 400},
 }
 
 // TestAnswersFitDescription asks the running program, and holds status,
@@ -241,7 +251,7 @@ func rideID(t *testing.T, body []byte) string {
 
 // Nominatim's text formats are looked at no closer than as text.
 func init() { //nolint:gochecknoinits // kin-openapi keeps its decoders in a global
-	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript"} {
+	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript", "application/x-ndjson"} {
 		openapi3filter.RegisterBodyDecoder(mediaType, openapi3filter.FileBodyDecoder)
 	}
 }
