@@ -13,6 +13,10 @@ IMAGE   ?= geogate
 GOLANGCI_VERSION := 2.15.0
 GOLANGCI = .tools/bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell go env GOVERSION)
 
+# Of this checkout alone: reports in a shared cache are told by content, not by
+# place, and the rules go by place.
+export GOLANGCI_LINT_CACHE := $(CURDIR)/.tools/cache
+
 # checks is a module of its own: the parsers that it needs stay out of go.mod.
 MODULES := . checks
 

@@ -10,8 +10,8 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -53,12 +53,9 @@ func main() {
 	flag.StringVar(&o.bareOnly, "bare", "", "serve the bare handler on this address, and nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if o.bareOnly != "" {
-		serveBare(ctx, o.bareOnly)
-		return
-	}
-	if err := run(ctx, o, os.Stdout); err != nil {
+	err := run(ctx, o, os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "hits:", err)
 		os.Exit(1)
 	}
@@ -73,20 +70,22 @@ func body() []byte {
 type contender struct {
 	name    string
 	addr    string
-	header  string // sent with each request
-	command func(dir, addr, origin string) (*exec.Cmd, error)
+	command func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error)
 	cmd     *exec.Cmd
 	rates   []float64 // requests per second
 	p99s    []float64 // milliseconds
 }
 
 func run(ctx context.Context, o options, out io.Writer) error {
+	if o.bareOnly != "" {
+		return serveBare(ctx, o.bareOnly)
+	}
 	dir, err := os.MkdirTemp("", "geogate-bench")
 	if err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // nginx and Varnish read it as other users
+	if err := os.Chmod(dir, 0o755); err != nil { // nginx and Varnish read it as other users
 		return fmt.Errorf("open folder: %w", err)
 	}
 	origin, stopOrigin, err := startOrigin(ctx)
@@ -101,11 +100,15 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	defer stopRedis()
 
 	all := contenders(o, redisAddr)
+	defer func() {
+		for _, c := range all {
+			c.stop()
+		}
+	}()
 	for _, c := range all {
 		if err := c.start(ctx, dir, origin); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		defer c.stop()
 	}
 	for round := range o.rounds {
 		for _, c := range all {
@@ -120,8 +123,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 }
 
 func contenders(o options, redisAddr string) []*contender {
-	geogate := func(memory string) func(dir, addr, origin string) (*exec.Cmd, error) {
-		return func(dir, addr, origin string) (*exec.Cmd, error) {
+	geogate := func(memory string) func(context.Context, string, string, string) (*exec.Cmd, error) {
+		return func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {
 			_, port, err := net.SplitHostPort(addr)
 			if err != nil {
 				return nil, err
@@ -130,7 +133,7 @@ func contenders(o options, redisAddr string) []*contender {
 			if err != nil {
 				return nil, err
 			}
-			cmd := exec.Command("taskset", "-c", serverCore, o.geogate)
+			cmd := exec.CommandContext(ctx, "taskset", "-c", serverCore, o.geogate)
 			cmd.Env = []string{
 				"PORT=" + port, "UPSTREAMS=nominatim+http://" + origin, "REDIS_URL=redis://" + redisAddr,
 				"CACHE_MEMORY=" + memory, "RATE_LIMIT=1000000000/1m", "GOMAXPROCS=1",
@@ -140,9 +143,9 @@ func contenders(o options, redisAddr string) []*contender {
 		}
 	}
 	return []*contender{
-		{name: "bare net/http handler", command: func(_, addr, _ string) (*exec.Cmd, error) {
+		{name: "bare net/http handler", command: func(ctx context.Context, _, addr, _ string) (*exec.Cmd, error) {
 			self, err := os.Executable()
-			cmd := exec.Command("taskset", "-c", serverCore, self, "-bare", addr)
+			cmd := exec.CommandContext(ctx, "taskset", "-c", serverCore, self, "-bare", addr)
 			cmd.Env = []string{"GOMAXPROCS=1"}
 			return cmd, err
 		}},
@@ -154,7 +157,7 @@ func contenders(o options, redisAddr string) []*contender {
 }
 
 // nginx is one worker with a cache and an access log, which geogate writes too.
-func nginx(dir, addr, origin string) (*exec.Cmd, error) {
+func nginx(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {
 	config := fmt.Sprintf(`
 worker_processes 1; daemon off; pid %[1]s/nginx.pid; error_log %[1]s/nginx-error.log;
 events { worker_connections 1024; }
@@ -172,10 +175,10 @@ http {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	return exec.Command("taskset", "-c", serverCore, "nginx", "-c", file, "-g", "user root;"), nil
+	return exec.CommandContext(ctx, "taskset", "-c", serverCore, "nginx", "-c", file, "-g", "user root;"), nil
 }
 
-func varnish(dir, addr, origin string) (*exec.Cmd, error) {
+func varnish(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {
 	host, port, err := net.SplitHostPort(origin)
 	if err != nil {
 		return nil, err
@@ -183,10 +186,10 @@ func varnish(dir, addr, origin string) (*exec.Cmd, error) {
 	vcl := fmt.Sprintf("vcl 4.1;\nbackend default { .host = %q; .port = %q; }\n"+
 		"sub vcl_backend_response { set beresp.ttl = 1h; }\n", host, port)
 	file := filepath.Join(dir, "default.vcl")
-	if err := os.WriteFile(file, []byte(vcl), 0o644); err != nil { //nolint:gosec // read by Varnish's own user
+	if err := os.WriteFile(file, []byte(vcl), 0o644); err != nil { // read by Varnish's own user
 		return nil, err
 	}
-	return exec.Command("taskset", "-c", serverCore, "varnishd", "-F", "-n", filepath.Join(dir, "varnish"),
+	return exec.CommandContext(ctx, "taskset", "-c", serverCore, "varnishd", "-F", "-n", filepath.Join(dir, "varnish"),
 		"-a", addr, "-f", file, "-s", "malloc,64m"), nil
 }
 
@@ -196,7 +199,7 @@ func (c *contender) start(ctx context.Context, dir, origin string) error {
 		return err
 	}
 	c.addr = addr
-	if c.cmd, err = c.command(dir, addr, origin); err != nil {
+	if c.cmd, err = c.command(ctx, dir, addr, origin); err != nil {
 		return err
 	}
 	var output bytes.Buffer
@@ -275,7 +278,7 @@ func median(values []float64) float64 {
 }
 
 // serveBare answers the body and does nothing else.
-func serveBare(ctx context.Context, addr string) {
+func serveBare(ctx context.Context, addr string) error {
 	answer := body()
 	length := strconv.Itoa(len(answer))
 	server := &http.Server{Addr: addr, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -287,9 +290,10 @@ func serveBare(ctx context.Context, addr string) {
 		<-ctx.Done()
 		_ = server.Close()
 	}()
-	if err := server.ListenAndServe(); cmp.Or(err, http.ErrServerClosed) != http.ErrServerClosed { //nolint:errorlint // returned as it is
-		fmt.Fprintln(os.Stderr, "hits:", err)
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
 	}
+	return nil
 }
 
 // startOrigin is the geocoder behind every cache.
@@ -315,7 +319,7 @@ func startRedis(ctx context.Context, dir string) (addr string, stop func(), err 
 	if err != nil {
 		return "", nil, err
 	}
-	cmd := exec.Command("taskset", "-c", loadCore, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)
+	cmd := exec.CommandContext(ctx, "taskset", "-c", loadCore, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
 		return "", nil, fmt.Errorf("start redis-server: %w", err)

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"geogate/checks/geogate"
 )
 
 // root is the top of the repository.
-const root = "../.."
+const root = geogate.Root
 
 func read(t *testing.T, name string) string {
 	t.Helper()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"geogate/checks/geogate"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -138,4 +140,12 @@ func TestProcfileAgreesWithManifest(t *testing.T) {
 			t.Errorf("%s runs %q, heroku.yml has %q", process, commands[process], want)
 		}
 	}
+}
+
+// TestProcfileRuns starts the web process as the Go buildpack and the local
+// runners do, out of a folder that holds bin/geogate and nothing else.
+func TestProcfileRuns(t *testing.T) {
+	dir := t.TempDir()
+	geogate.Build(t, dir)
+	geogate.Start(t, dir, procfile(t)["web"])
 }

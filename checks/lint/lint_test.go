@@ -155,6 +155,7 @@ func run(t *testing.T, dir string) []issue {
 	cmd := exec.CommandContext(t.Context(), *golangci, "run", "--enable-only=depguard,forbidigo",
 		"--output.json.path=stdout", "--show-stats=false", "--issues-exit-code=0", "./...")
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOLANGCI_LINT_CACHE="+filepath.Join(dir, ".cache"))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The import rules are the linter's (.golangci.yml), which sees one file at a
+// time. This test looks at what is reached in the end, by whatever way.
+
+// listed is a package as `go list` shows it.
+type listed struct {
+	ImportPath string
+	Deps       []string
+}
+
+// packages lists the packages of this module and, without their tests, all
+// that they are made of.
+func packages(t *testing.T) map[string]listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Deps", "./...")
+	out, err := cmd.Output()
+	if err != nil {
+		if exit, failed := errors.AsType[*exec.ExitError](err); failed {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	all := map[string]listed{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("read go list: %v", err)
+		}
+		all[p.ImportPath] = p
+	}
+}
+
+// within tells whether path is pkg or lies below it.
+func within(path, pkg string) bool {
+	return path == pkg || strings.HasPrefix(path, pkg+"/")
+}
+
+func TestPackagesReachOnlyWhatTheyMay(t *testing.T) {
+	four := []string{"geogate/gateway", "geogate/cache", "geogate/upstream", "geogate/dispatch"}
+	all := packages(t)
+	for _, name := range append(four, "geogate") {
+		if _, found := all[name]; !found {
+			t.Fatalf("go list does not know %s", name)
+		}
+	}
+	for path, p := range all {
+		above := path == "geogate" || within(path, "geogate/gateway") || within(path, "geogate/bench")
+		if above || !within(path, "geogate") {
+			continue
+		}
+		for _, dep := range p.Deps {
+			for _, noun := range four {
+				if within(dep, noun) && !within(path, noun) {
+					t.Errorf("%s reaches %s", path, dep)
+				}
+			}
+		}
+	}
+}
+
+// TestProgramHoldsNoTestTools keeps what tests are made of out of the binary.
+func TestProgramHoldsNoTestTools(t *testing.T) {
+	all := packages(t)
+	for _, dep := range all["geogate"].Deps {
+		for _, tool := range []string{
+			"testing", "net/http/httptest",
+			"geogate/internal/redistest", "geogate/upstream/upstreamtest", "geogate/testdata",
+			"github.com/nats-io/nats-server/v2", "go.uber.org/goleak", "pgregory.net/rapid",
+			"github.com/anishathalye/porcupine", "github.com/google/go-cmp",
+		} {
+			if within(dep, tool) {
+				t.Errorf("the program holds %s", dep)
+			}
+		}
+	}
+}
+
+// TestNamesSayWhatThingsAre refuses the package names that say nothing.
+func TestNamesSayWhatThingsAre(t *testing.T) {
+	for path := range packages(t) {
+		if !within(path, "geogate") {
+			continue
+		}
+		for word := range strings.SplitSeq(path, "/") {
+			if slices.Contains([]string{"common", "util", "utils", "helper", "helpers", "models", "types", "misc", "base", "lib", "services", "managers"}, word) {
+				t.Errorf("%s: %q does not say what the package holds", path, word)
+			}
+		}
+	}
+}

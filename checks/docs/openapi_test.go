@@ -1,0 +1,257 @@
+package docs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"geogate/checks/geogate"
+)
+
+func description(t *testing.T) *openapi3.T {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromFile(filepath.Join(geogate.Root, "docs", "openapi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// TestDescriptionIsValid checks docs/openapi.yaml against OpenAPI 3.1 and its
+// examples against its own schemas.
+func TestDescriptionIsValid(t *testing.T) {
+	doc := description(t)
+	if doc.OpenAPI != "3.1.0" {
+		t.Errorf("openapi is %s", doc.OpenAPI)
+	}
+	if err := doc.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where the program makes the codes of its problems.
+var codeSources = []struct{ glob, pattern string }{
+	{"gateway/*.go", `(?:newProblem\([^"\n]*|badRequest\()"([a-z0-9_]+)"`},
+	{"gateway/error.go", `\{\w+\.\w+, http\.Status\w+, "([a-z0-9_]+)"`},
+	{"dispatch/errors.go", `Code\w+\s*= "([a-z0-9_]+)"`},
+}
+
+// TestDescriptionNamesEveryCode compares the codes that the program can answer
+// with the ones that the description lists.
+func TestDescriptionNamesEveryCode(t *testing.T) {
+	listed := description(t).Components.Schemas["Problem"].Value.Properties["code"].Value.Description
+	for _, source := range codeSources {
+		found := false
+		files, err := filepath.Glob(filepath.Join(geogate.Root, source.glob))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, match := range regexp.MustCompile(source.pattern).FindAllSubmatch(text, -1) {
+				found = true
+				if code := string(match[1]); !strings.Contains(listed, "`"+code+"`") {
+					t.Errorf("%s answers with code %s, which docs/openapi.yaml does not name", filepath.Base(file), code)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("no code found in %s: the pattern no longer fits the source", source.glob)
+		}
+	}
+}
+
+// A call is one request to the running program. {ride} stands for the ride
+// that the call named ride created.
+type call struct {
+	name, request string // method and path
+	body          string
+	header        string
+	status        int
+}
+
+const admin = "Authorization: Bearer secret"
+
+var calls = []call{
+	{"place", "GET /api?q=san+francisco", "", "", 200},
+	{"place from the cache", "GET /api?q=san+francisco", "", "", 200},
+	{"no place", "GET /api?q=qqqqqqqqqq", "", "", 200},
+	{"position", "GET /api?lat=47.14&lon=9.52", "", "", 200},
+	{"posted query", "POST /api", `{"q":"北京","limit":1}`, "", 200},
+	{"nothing asked", "GET /api", "", "", 400},
+	{"unknown parameter", "GET /api?query=vaduz", "", "", 400},
+	{"not in the cache", "GET /api?q=paris", "", "Cache-Control: only-if-cached", 504},
+	{"search", "GET /search?q=Vaduz&format=jsonv2", "", "", 200},
+	{"search in xml", "GET /search?q=Vaduz&format=xml", "", "", 200},
+	{"search in geojson", "GET /search.php?q=Vaduz&format=geojson", "", "", 200},
+	{"search for nothing", "GET /search", "", "", 400},
+	{"search in a wrong format", "GET /search?q=Vaduz&format=nonsense", "", "", 400},
+	{"reverse", "GET /reverse?lat=47.14&lon=9.52", "", "", 200},
+	{"reverse in json", "GET /reverse.php?lat=47.14&lon=9.52&format=json", "", "", 200},
+	{"look-up", "GET /lookup?osm_ids=&format=json", "", "", 200},
+	{"status", "GET /status", "", "", 200},
+	{"status in json", "GET /status.php?format=json", "", "", 200},
+	{"first driver", "POST /tracking", `{"id":"1","lat":-33.44091,"lng":-70.6301}`, "", 200},
+	{"drivers, one of them wrong", "POST /tracking", `[{"id":2,"lat":-33.45,"lng":-70.64},{"id":"3","lat":95,"lng":0}]`, "", 200},
+	{"drivers, all of them wrong", "POST /tracking", `[{"id":"3","lat":95,"lng":0}]`, "", 400},
+	{"swapped position", "POST /tracking", `{"id":"1","lat":-133.44,"lng":-70.6}`, "", 400},
+	{"form", "POST /tracking", `id=1`, "Content-Type: application/x-www-form-urlencoded", 415},
+	{"large body", "POST /tracking", `{"id":"` + strings.Repeat("x", 70_000) + `"}`, "", 413},
+	{"nearest drivers", "POST /search", `{"lat":-33.44262,"lng":-70.63054,"limit":5}`, "", 200},
+	{"nearest drivers to an address", "POST /search", `{"q":"Santiago, Chile"}`, "", 200},
+	{"address of no place", "POST /search", `{"q":"qqqqqqqqqq"}`, "", 422},
+	{"unknown field", "POST /search", `{"lat":0,"lng":0,"x":1}`, "", 400},
+	{"ride", "POST /v2/search", `{"lat":-33.44262,"lng":-70.63054,"rider_id":9}`, "Idempotency-Key: k", 200},
+	{"ride again", "POST /v2/search", `{"lat":-33.44262,"lng":-70.63054,"rider_id":9}`, "Idempotency-Key: k", 200},
+	{"key for another ride", "POST /v2/search", `{"lat":1,"lng":1}`, "Idempotency-Key: k", 422},
+	{"ride by address", "POST /v2/search", `{"q":"Santiago, Chile","tags":["child_seat"]}`, "", 200},
+	{"ride as it stands", "GET /v2/requests/{ride}", "", "", 200},
+	{"unknown ride", "GET /v2/requests/nosuchride", "", "", 404},
+	{"wrong wait", "GET /v2/requests/{ride}?wait=1h", "", "", 400},
+	{"cancelled too late", "POST /v2/cancel", `{"request_id":"{ride}"}`, "", 409},
+	{"completed", "POST /v2/complete", `{"request_id":"{ride}"}`, "", 200},
+	{"completed unknown", "POST /v2/complete", `{"request_id":17}`, "", 404},
+	{"alive", "GET /healthz", "", "", 200},
+	{"ready", "GET /readyz", "", "", 200},
+	{"version", "GET /version", "", "", 200},
+	{"metrics without a token", "GET /metrics", "", "", 401},
+	{"metrics", "GET /metrics", "", admin, 200},
+	{"explained", "GET /admin/explain?q=san+francisco", "", admin, 200},
+	{"explained, nothing cached", "GET /admin/explain?q=nowhere", "", admin, 200},
+	{"stats", "GET /admin/stats", "", admin, 200},
+	{"stats without a token", "GET /admin/stats", "", "", 401},
+	{"export", "GET /admin/export", "", admin, 200},
+	{"import of nothing", "POST /admin/import", `{"exported":0,"withheld":0}`, admin, 200},
+	{"purge", "POST /admin/purge", `{"outcome":"empty"}`, admin, 204},
+	{"purge of what", "POST /admin/purge", `{}`, admin, 400},
+}
+
+// TestAnswersFitDescription asks the running program, and holds status,
+// headers, content type and body of every answer against docs/openapi.yaml.
+func TestAnswersFitDescription(t *testing.T) {
+	dir := t.TempDir()
+	geogate.Build(t, dir)
+	base := geogate.Start(t, dir, "bin/geogate serve", "ADMIN_TOKEN=secret", "RATE_LIMIT=0")
+	doc := description(t)
+	doc.Servers = openapi3.Servers{{URL: base}}
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+	t.Cleanup(client.CloseIdleConnections)
+
+	var ride string
+	operations := map[string]bool{}
+	for _, c := range calls {
+		t.Run(c.name, func(t *testing.T) {
+			method, path, _ := strings.Cut(strings.ReplaceAll(c.request, "{ride}", ride), " ")
+			body := strings.ReplaceAll(c.body, "{ride}", ride)
+			req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body != "" {
+				req.Header.Set("Content-Type", "application/json")
+			}
+			if name, value, found := strings.Cut(c.header, ": "); found {
+				req.Header.Set(name, value)
+			}
+			route, parameters, err := router.FindRoute(req)
+			if err != nil {
+				t.Fatalf("%s is not described: %v", c.request, err)
+			}
+			operations[route.Operation.OperationID] = true
+			answer := ask(t, client, req, c.status)
+			if err := fits(t.Context(), req, route, parameters, answer); err != nil {
+				t.Errorf("%s: the answer is not as described: %v\n%s", c.request, err, answer.body)
+			}
+			if c.name == "ride" {
+				ride = rideID(t, answer.body)
+			}
+		})
+	}
+	unasked := map[string]bool{ // the gazetteer has neither lists nor details
+		"nominatimDeletable": true, "nominatimDeletablePHP": true, "nominatimPolygons": true, "nominatimPolygonsPHP": true,
+		"nominatimDetails": true, "nominatimDetailsPHP": true, "nominatimLookupPHP": true,
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, operation := range item.Operations() {
+			if !operations[operation.OperationID] && !unasked[operation.OperationID] {
+				t.Errorf("%s %s is described and was not asked", method, path)
+			}
+		}
+	}
+}
+
+type answer struct {
+	*http.Response
+	body []byte
+}
+
+func ask(t *testing.T, client *http.Client, req *http.Request, status int) answer {
+	t.Helper()
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode != status {
+		t.Fatalf("%s %s: status %d, want %d\n%s", req.Method, req.URL.Path, res.StatusCode, status, body)
+	}
+	if res.Header.Get("X-Request-Id") == "" {
+		t.Errorf("%s %s: no X-Request-Id", req.Method, req.URL.Path)
+	}
+	return answer{res, body}
+}
+
+func fits(ctx context.Context, req *http.Request, route *routers.Route, parameters map[string]string, a answer) error {
+	return openapi3filter.ValidateResponse(ctx, &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: parameters, Route: route},
+		Status:                 a.StatusCode,
+		Header:                 a.Header,
+		Body:                   io.NopCloser(bytes.NewReader(a.body)),
+		Options:                &openapi3filter.Options{IncludeResponseStatus: true},
+	})
+}
+
+func rideID(t *testing.T, body []byte) string {
+	t.Helper()
+	var ride struct {
+		ID string `json:"request_id"`
+	}
+	if err := json.Unmarshal(body, &ride); err != nil || ride.ID == "" {
+		t.Fatalf("no request_id in %s: %v", body, err)
+	}
+	return ride.ID
+}
+
+// Nominatim's text formats are looked at no closer than as text.
+func init() { //nolint:gochecknoinits // kin-openapi keeps its decoders in a global
+	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript", "application/x-ndjson"} {
+		openapi3filter.RegisterBodyDecoder(mediaType, openapi3filter.FileBodyDecoder)
+	}
+}
