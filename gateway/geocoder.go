@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"geogate/cache"
@@ -50,12 +51,19 @@ func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstre
 	}
 	return g.cache.Get(ctx, g.key(req), d, func(ctx context.Context, purpose cache.Purpose) (cache.Entry, error) {
 		answer, err := g.chain.Geocode(ctx, req, laneFor(purpose, lane))
-		if err != nil {
+		switch {
+		case err != nil:
 			return cache.Entry{}, err
+		case answer.Fallback && purpose == cache.Refresh:
+			return cache.Entry{}, errOnlyFallback
 		}
 		return g.entry(req, answer), nil
 	})
 }
+
+// errOnlyFallback keeps the answer of a better source in the cache, stale as it
+// may be, when none but a fallback can renew it.
+var errOnlyFallback = errors.New("only a fallback answered")
 
 // laneFor is where a fill queues: what nobody waits for goes last.
 func laneFor(purpose cache.Purpose, lane upstream.Lane) upstream.Lane {
@@ -91,7 +99,9 @@ func (g *Geocoder) life(req upstream.Request, a upstream.Answer) (fresh, stale t
 	switch {
 	case req.Endpoint() == upstream.Status:
 		fresh, stale = statusTTL, 0
-	case a.Outcome != upstream.Found, a.Fallback: // so that the better source gets asked again
+	case a.Fallback: // so that the better source gets asked again
+		fresh, stale = min(g.lives.Empty, g.lives.Fresh), 0
+	case a.Outcome != upstream.Found:
 		fresh = min(g.lives.Empty, g.lives.Fresh)
 	}
 	if a.MaxTTL > 0 {
