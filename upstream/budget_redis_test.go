@@ -18,7 +18,7 @@ const patient = 10 * time.Second
 
 // fleet starts n chains that share nothing but a Redis: what processes of a
 // fleet have in common.
-func fleet(t *testing.T, n int, rs *redistest.Server, upstreams string, public bool, patience time.Duration) []*upstream.Chain {
+func fleet(t *testing.T, n int, dial func() upstream.Redis, upstreams string, public bool, patience time.Duration) []*upstream.Chain {
 	t.Helper()
 	specs, err := upstream.ParseSpecs(upstreams)
 	if err != nil {
@@ -27,7 +27,7 @@ func fleet(t *testing.T, n int, rs *redistest.Server, upstreams string, public b
 	specs[0].Policy.Public = public
 	chains := make([]*upstream.Chain, n)
 	for i := range chains {
-		c, err := upstream.New(specs, upstream.Config{Redis: rs.Client(t), RedisPatience: patience, Wait: 20 * time.Second})
+		c, err := upstream.New(specs, upstream.Config{Redis: dial(), RedisPatience: patience, Wait: 20 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,6 +35,22 @@ func fleet(t *testing.T, n int, rs *redistest.Server, upstreams string, public b
 		chains[i] = c
 	}
 	return chains
+}
+
+// one returns clients of a single server.
+func one(t *testing.T, rs *redistest.Server) func() upstream.Redis {
+	return func() upstream.Redis { return rs.Client(t) }
+}
+
+// redises starts a single server and a cluster of three, and returns clients
+// of each.
+func redises(t *testing.T) map[string]func() upstream.Redis {
+	t.Helper()
+	cluster := redistest.StartCluster(t)
+	return map[string]func() upstream.Redis{
+		"single":  one(t, redistest.Start(t)),
+		"cluster": func() upstream.Redis { return cluster.Client(t) },
+	}
 }
 
 // press has callers of every chain ask in a lane until ctx ends, each question
@@ -84,48 +100,88 @@ func (y *tally) add(ctx context.Context, err error, took time.Duration) {
 }
 
 func TestFleetKeepsTheRate(t *testing.T) {
-	rs := redistest.Start(t)
-	server := upstreamtest.New(t)
-	chains := fleet(t, 3, rs, "nominatim+"+server.URL+"#rate=20/s", true, patient)
-	begin := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	var wg sync.WaitGroup
-	got := press(ctx, t, &wg, chains, upstream.People, 5)
-	wg.Wait()
-	most := int(20*time.Since(begin).Seconds()) + 1
-	if n := server.Calls(); n > most || n < 5 {
-		t.Errorf("%d calls from three processes at 20/s, want 5 to %d", n, most)
+	for name, dial := range redises(t) {
+		t.Run(name, func(t *testing.T) {
+			server := upstreamtest.New(t)
+			chains := fleet(t, 3, dial, "nominatim+"+server.URL+"#rate=20/s", true, patient)
+			begin := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			var wg sync.WaitGroup
+			got := press(ctx, t, &wg, chains, upstream.People, 5)
+			wg.Wait()
+			most := int(20*time.Since(begin).Seconds()) + 1
+			if n := server.Calls(); n > most || n < 5 {
+				t.Errorf("%d calls from three processes at 20/s, want 5 to %d", n, most)
+			}
+			if got.rest > 0 {
+				t.Errorf("%d calls failed for other reasons than the budget, the last: %v", got.rest, got.last)
+			}
+			t.Logf("%d calls, %d answered, %d without budget", server.Calls(), got.answered, got.budget)
+		})
 	}
-	if got.rest > 0 {
-		t.Errorf("%d calls failed for other reasons than the budget, the last: %v", got.rest, got.last)
-	}
-	t.Logf("%d calls, %d answered, %d without budget", server.Calls(), got.answered, got.budget)
 }
 
 func TestFleetKeepsToOneAtATime(t *testing.T) {
-	rs := redistest.Start(t)
+	for name, dial := range redises(t) {
+		t.Run(name, func(t *testing.T) {
+			server := upstreamtest.New(t)
+			server.SetDelay(30 * time.Millisecond)
+			chains := fleet(t, 3, dial, "nominatim+"+server.URL+"#concurrency=1", true, patient)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			var wg sync.WaitGroup
+			got := press(ctx, t, &wg, chains, upstream.People, 3)
+			wg.Wait()
+			if n := server.MostAtOnce(); n != 1 {
+				t.Errorf("%d calls at once, want 1", n)
+			}
+			if got.answered < 3 || got.rest > 0 {
+				t.Errorf("%d answered and %d failed (%v), want at least 3 and 0", got.answered, got.rest, got.last)
+			}
+		})
+	}
+}
+
+// The node of a cluster that counts a budget goes down and comes back.
+func TestFleetLosesANode(t *testing.T) {
+	cluster := redistest.StartCluster(t)
 	server := upstreamtest.New(t)
-	server.SetDelay(30 * time.Millisecond)
-	chains := fleet(t, 3, rs, "nominatim+"+server.URL+"#concurrency=1", true, patient)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	var wg sync.WaitGroup
-	got := press(ctx, t, &wg, chains, upstream.People, 3)
-	wg.Wait()
-	if n := server.MostAtOnce(); n != 1 {
-		t.Errorf("%d calls at once, want 1", n)
+	c := fleet(t, 1, func() upstream.Redis { return cluster.Client(t) }, "nominatim+"+server.URL+"#rate=1000/s", true, time.Second)[0]
+	ask := func(n int) error {
+		_, err := c.Geocode(t.Context(), request(t, fmt.Sprintf("search?q=%d", n)), upstream.People)
+		return err
 	}
-	if got.answered < 3 || got.rest > 0 {
-		t.Errorf("%d answered and %d failed (%v), want at least 3 and 0", got.answered, got.rest, got.last)
+	eventually(t, func() bool { return ask(1) == nil })
+	var node *redistest.Server
+	for _, n := range cluster.Nodes {
+		if keys, err := n.Client(t).Keys(t.Context(), "geogate:budget:*").Result(); err == nil && len(keys) > 0 {
+			node = n
+		}
 	}
+	if node == nil {
+		t.Fatal("no node has the budget")
+	}
+	calls := server.Calls()
+	node.Stop()
+	for n := range 5 {
+		if err := ask(10 + n); !errors.Is(err, upstream.ErrUnavailable) {
+			t.Errorf("without the node: %v, want %v", err, upstream.ErrUnavailable)
+		}
+	}
+	if n := server.Calls(); n != calls {
+		t.Errorf("%d calls while nobody could count them", n-calls)
+	}
+	node.Restart(t)
+	cluster.AwaitWhole(t)
+	eventually(t, func() bool { return ask(2) == nil })
 }
 
 // One process is sent away: the others keep away, too.
 func TestFleetHeedsRetryAfter(t *testing.T) {
 	rs := redistest.Start(t)
 	server := upstreamtest.New(t)
-	chains := fleet(t, 2, rs, "nominatim+"+server.URL+"#rate=1000/s", true, patient)
+	chains := fleet(t, 2, one(t, rs), "nominatim+"+server.URL+"#rate=1000/s", true, patient)
 	server.SetFaultFor(upstreamtest.Throttled(1), 1)
 	if _, err := chains[0].Geocode(t.Context(), request(t, "search?q=a"), upstream.People); !errors.Is(err, upstream.ErrThrottled) {
 		t.Fatalf("first process: %v, want %v", err, upstream.ErrThrottled)
@@ -148,7 +204,7 @@ func TestFleetHeedsRetryAfter(t *testing.T) {
 func TestFleetLeaseLapses(t *testing.T) {
 	rs := redistest.Start(t)
 	server := upstreamtest.New(t)
-	chains := fleet(t, 1, rs, "nominatim+"+server.URL+"#concurrency=1&timeout=200ms", true, patient)
+	chains := fleet(t, 1, one(t, rs), "nominatim+"+server.URL+"#concurrency=1&timeout=200ms", true, patient)
 	if _, err := chains[0].Geocode(t.Context(), request(t, "search?q=a"), upstream.People); err != nil {
 		t.Fatal(err)
 	}
@@ -177,9 +233,9 @@ func TestFleetLeaseLapses(t *testing.T) {
 func TestBudgetWithoutRedis(t *testing.T) {
 	rs := redistest.Start(t)
 	server, own, fallback := upstreamtest.New(t), upstreamtest.New(t), upstreamtest.New(t)
-	public := fleet(t, 1, rs, "nominatim+"+server.URL+"#rate=1000/s,nominatim+"+fallback.URL+"#name=second", true, patient)[0]
-	closed := fleet(t, 1, rs, "nominatim+"+server.URL+"#rate=1000/s", true, patient)[0]
-	open := fleet(t, 1, rs, "nominatim+"+own.URL+"#rate=1000/s", false, 0)[0]
+	public := fleet(t, 1, one(t, rs), "nominatim+"+server.URL+"#rate=1000/s,nominatim+"+fallback.URL+"#name=second", true, patient)[0]
+	closed := fleet(t, 1, one(t, rs), "nominatim+"+server.URL+"#rate=1000/s", true, patient)[0]
+	open := fleet(t, 1, one(t, rs), "nominatim+"+own.URL+"#rate=1000/s", false, 0)[0]
 	ask := func(c *upstream.Chain, n int) (upstream.Answer, error) {
 		return c.Geocode(t.Context(), request(t, fmt.Sprintf("search?q=%d", n)), upstream.People)
 	}
@@ -229,7 +285,7 @@ func TestBudgetWithoutRedis(t *testing.T) {
 func TestBudgetWithRedisEmptied(t *testing.T) {
 	rs := redistest.Start(t)
 	server := upstreamtest.New(t)
-	c := fleet(t, 1, rs, "nominatim+"+server.URL+"#rate=100/s", true, patient)[0]
+	c := fleet(t, 1, one(t, rs), "nominatim+"+server.URL+"#rate=100/s", true, patient)[0]
 	client := rs.Client(t)
 	for n := range 5 {
 		if _, err := c.Geocode(t.Context(), request(t, fmt.Sprintf("search?q=%d", n)), upstream.People); err != nil {
