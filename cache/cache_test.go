@@ -212,6 +212,21 @@ func TestThousandCallersOneFill(t *testing.T) {
 	})
 }
 
+// A caller that missed and then found no flight, because the one that filled
+// the key had just ended.
+func TestLateFlightFindsWhatTheLastOneStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(noRedis(t), Config{Memory: 1 << 20})
+		var calls atomic.Int64
+		get(t, c, "k", Directives{}, counted(&calls))
+		r, err := c.join(t.Context(), "k", shared, nil, neverFill(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, r, Hit, LayerMemory, "call 1")
+	})
+}
+
 func TestFillThatEndsBadlyWakesEverybody(t *testing.T) {
 	for name, end := range map[string]func(){
 		"panic":  func() { panic("boom") },

@@ -26,6 +26,10 @@ const (
 	eventScope eventKind = 'g'
 )
 
+func (k eventKind) known() bool {
+	return k.numbered() || k == eventStored || k == eventReleased
+}
+
 func (k eventKind) numbered() bool {
 	return k == eventPurged || k == eventReplaced || k == eventScope
 }
@@ -53,12 +57,12 @@ func parseEvent(s string) (event, bool) {
 	kind, rest, _ := strings.Cut(s, " ")
 	number, rest, _ := strings.Cut(rest, " ")
 	at, key, ok := strings.Cut(rest, " ")
-	if !ok || len(kind) != 1 || !strings.Contains("srpcg", kind) {
+	if !ok || len(kind) != 1 {
 		return event{}, false
 	}
 	e := event{kind: eventKind(kind[0]), key: key}
 	var err1, err2 error
 	e.number, err1 = strconv.ParseUint(number, 10, 64)
 	e.storedAt, err2 = strconv.ParseInt(at, 10, 64)
-	return e, err1 == nil && err2 == nil
+	return e, err1 == nil && err2 == nil && e.kind.known()
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"geogate/internal/embedded"
@@ -119,6 +120,30 @@ func TestThousandCallersInThreeProcessesOneFill(t *testing.T) {
 			})
 		}
 	})
+}
+
+// Processes that begin together on an empty Redis must agree from the start on
+// what counts as purged.
+func TestProcessesThatBeginTogetherShare(t *testing.T) {
+	s := redistest.Start(t)
+	var caches [8]*Cache
+	for i := range caches {
+		caches[i] = New(s.Client(t), Config{})
+	}
+	var wg sync.WaitGroup
+	for _, c := range caches {
+		wg.Go(func() {
+			if err := c.sync(context.Background(), &allowance{10 * time.Second}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for i, c := range caches {
+		if got, want := c.gens.Load().scopes, caches[0].gens.Load().scopes; !cmp.Equal(got, want) {
+			t.Errorf("process %d begins with %v, process 0 with %v", i, got, want)
+		}
+	}
 }
 
 func TestWaitersLearnOfAFillAtOnce(t *testing.T) {
@@ -359,6 +384,9 @@ func TestRedisEmptiedKeepsMemoryCoherent(t *testing.T) {
 		get(t, c, "k", Directives{}, counted(&calls))
 	}
 	known := caches[0].gens.Load().seq()
+	if known == 0 {
+		t.Fatal("no purge has a number above zero: an empty record would look complete")
+	}
 	rdb := s.Client(t)
 	if err := rdb.FlushAll(ctx).Err(); err != nil {
 		t.Fatal(err)

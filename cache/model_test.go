@@ -51,11 +51,9 @@ func TestLifetimesModel(t *testing.T) {
 			accepted := alive && d.accept(age, fresh)
 			before := version
 			r, err := user.Get(context.Background(), "k", d, fill)
-			got := ""
+			got := fmt.Sprint(err)
 			if err == nil {
 				got = fmt.Sprintf("%s %s", r.Class, r.Body)
-			} else {
-				got = err.Error()
 			}
 			var want string
 			switch {
@@ -122,7 +120,7 @@ func TestLifetimesModel(t *testing.T) {
 					user = quick
 				}
 			},
-			"": func(t *rapid.T) {},
+			"": func(*rapid.T) {},
 		})
 	})
 }

@@ -181,12 +181,16 @@ type purgeNote struct {
 	event event
 }
 
-// mergeRecord brings the record up to g, counts and announces the purge if
+// mergeRecord brings the record up to g (or begins it, if g is not known to be
+// true), counts and announces the purge if
 // there is one, and returns the record.
 func (r *redisLayer) mergeRecord(ctx context.Context, a *allowance, g *generations, p *purgeNote) (map[string]uint64, error) {
-	args := []any{"", "", "", ""}
+	args := []any{"", "", "", "", ""}
 	if p != nil {
-		args = []any{r.prefix + "event:generation", p.scope, string(rune(p.event.kind)), p.event.tail()}
+		args = []any{r.prefix + "event:generation", p.scope, string(rune(p.event.kind)), p.event.tail(), ""}
+	}
+	if !g.known {
+		args[4] = "1"
 	}
 	args = append(args, g.pairs()...)
 	var reply []string

@@ -163,15 +163,18 @@ func TestFleetRefreshesOnce(t *testing.T) {
 func TestCallersDoNotWaitForRefreshes(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var clk clock
-	c := running(t, New(rdb, Config{Memory: 1 << 20, Now: clk.now}))
+	c := running(t, New(rdb, Config{Memory: 1 << 20, Now: clk.now, FillTimeout: 5 * time.Second}))
 	var calls atomic.Int64
 	get(t, c, "k", Directives{}, counted(&calls))
 	clk.advance(2 * time.Hour)
 	stuck := make(chan struct{})
 	began := make(chan struct{})
-	get(t, c, "k", Directives{}, func(context.Context, Purpose) (Entry, error) {
+	get(t, c, "k", Directives{}, func(ctx context.Context, _ Purpose) (Entry, error) {
 		close(began)
-		<-stuck
+		select {
+		case <-stuck:
+		case <-ctx.Done():
+		}
 		return Entry{}, errors.New("too late")
 	})
 	<-began
