@@ -51,7 +51,7 @@ func TestLifetimesModel(t *testing.T) {
 			accepted := alive && d.accept(age, fresh)
 			before := version
 			r, err := user.Get(context.Background(), "k", d, fill)
-			got := ""
+			var got string
 			if err == nil {
 				got = fmt.Sprintf("%s %s", r.Class, r.Body)
 			} else {
@@ -122,7 +122,7 @@ func TestLifetimesModel(t *testing.T) {
 					user = quick
 				}
 			},
-			"": func(t *rapid.T) {},
+			"": func(*rapid.T) {},
 		})
 	})
 }

@@ -115,8 +115,7 @@ func answered(err error) bool {
 	if err == nil || errors.Is(err, redis.Nil) {
 		return true
 	}
-	var reply redis.Error
-	if !errors.As(err, &reply) {
+	if _, isReply := errors.AsType[redis.Error](err); !isReply {
 		return false
 	}
 	return !redis.IsLoadingError(err) && !redis.IsClusterDownError(err) && !redis.IsMasterDownError(err) &&
