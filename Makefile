@@ -8,6 +8,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 IMAGE   ?= geogate
 
+# What builds images here.
+CONTAINERS ?= $(firstword $(shell command -v docker podman buildah))
+
 # The linter is built from source at this version into .tools, once for each
 # version of Go, so that neither go.mod nor the machine has to know of it.
 GOLANGCI_VERSION := 2.15.0
@@ -74,13 +77,18 @@ $(GOLANGCI):
 fmt: ## Format the Go files.
 	gofmt -s -w $(GO_FILES)
 
+.PHONY: adr
+adr: ## List the decision records in docs/adr/README.md.
+	scripts/adr-index
+
 .PHONY: image
 image: ## Build the container image with docker, podman or buildah.
-	scripts/image build $(IMAGE):$(VERSION) $(VERSION)
+	$(if $(CONTAINERS),,$(error no docker, podman or buildah on the PATH))
+	$(CONTAINERS) build --target geogate --build-arg VERSION='$(VERSION)' --tag '$(IMAGE)' .
 
 .PHONY: image-check
 image-check: ## Build both images offline and run them read-only, as nobody (Debian, as root).
-	scripts/image check
+	scripts/image-check
 
 .PHONY: ci
 ci: ## Do what CI does.

@@ -115,7 +115,7 @@ func TestDecisionsAreListed(t *testing.T) {
 			t.Errorf("%s: the title has to begin with its number", name)
 		}
 		if !strings.Contains(texts["docs/adr/README.md"], "("+filepath.Base(name)+")") {
-			t.Errorf("%s is not listed in docs/adr/README.md", name)
+			t.Errorf("%s is not listed in docs/adr/README.md: make adr", name)
 		}
 	}
 	if len(numbers) == 0 {
