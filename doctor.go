@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 )
 
@@ -82,6 +83,7 @@ func examine(ctx context.Context, getenv func(string) string) []finding {
 		return configFindings(err)
 	}
 	findings := []finding{{"configuration", healthy, "every variable is well-formed", ""}}
+	redis.SetLogger(redisLog{zerolog.Nop()}) // the findings tell all of it
 	rdb, err := openRedis(cfg)
 	if err != nil {
 		return append(findings, finding{"redis", failed, err.Error(), ""})

@@ -149,8 +149,9 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 func newLogger(cfg Config, w io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	f, isFile := w.(*os.File)
-	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && isFile && isatty.IsTerminal(f.Fd()) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
+	terminal := isFile && isatty.IsTerminal(f.Fd())
+	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && terminal {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !terminal}
 	}
 	return zerolog.New(w).Level(zerolog.Level(cfg.LogLevel)).With().Timestamp().Logger()
 }

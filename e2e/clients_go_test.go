@@ -152,7 +152,7 @@ func TestGoClients(t *testing.T) {
 		}
 	})
 	t.Run("gazetteer", func(t *testing.T) {
-		g := start(t, settings())
+		g := start(t, settings("UPSTREAMS", "gazetteer"))
 		for _, c := range goClients(g.URL) {
 			t.Run(c.name, func(t *testing.T) {
 				c.checkFound(t, "Vaduz")
@@ -210,7 +210,7 @@ func number(text string) float64 {
 func recordedAnswer(url string) *upstreamtest.Fixed {
 	for _, r := range upstreamtest.Recordings() {
 		if r.URL == url {
-			return &upstreamtest.Fixed{ContentType: r.Header["content-type"], Body: r.Body}
+			return &upstreamtest.Fixed{Status: r.Status, ContentType: r.Header["content-type"], Body: r.Body}
 		}
 	}
 	panic("not recorded: " + url)

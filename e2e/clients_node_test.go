@@ -73,29 +73,48 @@ func (c nodeClient) run(t *testing.T, base string, calls ...[2]any) []nodeResult
 	return results
 }
 
+// Calls of node-geocoder. It sends its own options along, osmServer among them,
+// so that none of its requests is in the recording.
+var (
+	nodeSearch      = [2]any{"geocode", "Vaduz"}
+	nodeReverse     = [2]any{"reverse", map[string]any{"lat": 47.14, "lon": 9.52}}
+	nodeNoSearch    = [2]any{"geocode", "xyzzyqwertnowhere"}
+	nodeEmptySearch = [2]any{"geocode", ""}
+	nodeNoReverse   = [2]any{"reverse", map[string]any{"lat": 0, "lon": -30}}
+	nodeBadReverse  = [2]any{"reverse", map[string]any{"lat": "abc", "lon": 9.52}}
+	nodeBadSearch   = [2]any{"geocode", map[string]any{"q": "Vaduz", "city": "Vaduz"}}
+)
+
 func TestNodeClient(t *testing.T) {
 	t.Parallel()
 	client := installNodeClient(t)
 	t.Run("stand-in", func(t *testing.T) {
 		upstream := upstreamtest.New(t)
 		g := start(t, settings("UPSTREAMS", "nominatim+"+upstream.URL))
+		// The second time it comes from the cache.
 		upstream.SetAnswer(recordedAnswer("/search?q=Vaduz&format=json&addressdetails=1&extratags=1&namedetails=1"))
-		client.checkFound(t, g.URL)
+		wantVaduz(t, client.run(t, g.URL, nodeSearch, nodeSearch))
+		upstream.SetAnswer(recordedAnswer("/reverse?lat=47.14&lon=9.52&format=json"))
+		wantVaduz(t, client.run(t, g.URL, nodeReverse, nodeReverse))
+		if calls := upstream.Calls(); calls != 2 {
+			t.Errorf("%d calls upstream, want 1 for each of 2 questions", calls)
+		}
 		upstream.SetAnswer(nil)
-		client.checkNotFound(t, g.URL)
+		wantNothing(t, client.run(t, g.URL, nodeNoSearch, nodeEmptySearch, nodeNoReverse))
+		upstream.SetAnswer(recordedAnswer("/search?q=Vaduz&city=Vaduz&format=jsonv2"))
+		wantRefused(t, client.run(t, g.URL, nodeBadSearch, nodeBadReverse))
 	})
 	t.Run("gazetteer", func(t *testing.T) {
-		g := start(t, settings())
-		client.checkFound(t, g.URL)
-		client.checkNotFound(t, g.URL)
+		g := start(t, settings("UPSTREAMS", "gazetteer"))
+		wantVaduz(t, client.run(t, g.URL, nodeSearch, nodeReverse, nodeSearch, nodeReverse))
+		wantNothing(t, client.run(t, g.URL, nodeNoSearch, nodeEmptySearch, nodeNoReverse))
+		wantRefused(t, client.run(t, g.URL, nodeBadSearch, nodeBadReverse))
 	})
 }
 
-func (c nodeClient) checkFound(t *testing.T, base string) {
+func wantVaduz(t *testing.T, results []nodeResult) {
 	t.Helper()
-	search := [2]any{"geocode", "Vaduz"}
-	reverse := [2]any{"reverse", map[string]any{"lat": 47.14, "lon": 9.52}}
-	for i, r := range c.run(t, base, search, reverse, search, reverse) { // the last two from the cache
+	for i, r := range results {
 		if r.Error != "" || len(r.Places) == 0 {
 			t.Errorf("call %d: %+v, want a place", i, r)
 			continue
@@ -108,26 +127,26 @@ func (c nodeClient) checkFound(t *testing.T, base string) {
 	}
 }
 
-func (c nodeClient) checkNotFound(t *testing.T, base string) {
+// wantNothing checks what the library makes of searches that find nothing, and
+// of a last reverse request that does not.
+func wantNothing(t *testing.T, results []nodeResult) {
 	t.Helper()
-	results := c.run(t, base,
-		[2]any{"geocode", "xyzzyqwertnowhere"},
-		[2]any{"geocode", ""},
-		[2]any{"reverse", map[string]any{"lat": 0, "lon": -30}},
-		[2]any{"reverse", map[string]any{"lat": "abc", "lon": 9.52}},
-		[2]any{"geocode", map[string]any{"q": "Vaduz", "city": "Vaduz"}},
-	)
-	for i, what := range []string{"a search for nothing", "a search for an empty text"} {
-		if r := results[i]; r.Error != "" || len(r.Places) != 0 {
-			t.Errorf("%s: %+v, want no places and no error", what, r)
+	last := len(results) - 1
+	for i, r := range results[:last] {
+		if r.Error != "" || len(r.Places) != 0 {
+			t.Errorf("search %d for nothing: %+v, want no places and no error", i, r)
 		}
 	}
-	if r := results[2]; r.Error != "Unable to geocode" {
+	if r := results[last]; r.Error != "Unable to geocode" {
 		t.Errorf("reverse of the Atlantic: %+v, want error %q", r, "Unable to geocode")
 	}
-	for i, what := range []string{"reverse of no number", "a search by text and by city"} {
-		if r := results[3+i]; r.Error == "" {
-			t.Errorf("%s: %+v, want an error", what, r)
+}
+
+func wantRefused(t *testing.T, results []nodeResult) {
+	t.Helper()
+	for i, r := range results {
+		if r.Error == "" {
+			t.Errorf("bad call %d: %+v, want an error", i, r)
 		}
 	}
 }

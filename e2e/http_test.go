@@ -76,17 +76,33 @@ func (p *process) send(tb testing.TB, method, path, body string, header ...strin
 // on a connection of their own.
 func (p *process) sendRaw(tb testing.TB, method, target string, headerLines ...string) answer {
 	tb.Helper()
+	return p.dial(tb).send(tb, method, target, headerLines...)
+}
+
+// rawConn is a connection for one request.
+type rawConn struct {
+	net.Conn
+	host string
+}
+
+func (p *process) dial(tb testing.TB) rawConn {
+	tb.Helper()
 	conn, err := net.Dial("tcp", p.Addr)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	lines := append([]string{method + " " + target + " HTTP/1.1", "Host: " + p.Addr, "Connection: close"}, headerLines...)
-	if _, err := io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"); err != nil {
+	tb.Cleanup(func() { _ = conn.Close() })
+	return rawConn{conn, p.Addr}
+}
+
+func (c rawConn) send(tb testing.TB, method, target string, headerLines ...string) answer {
+	tb.Helper()
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	lines := append([]string{method + " " + target + " HTTP/1.1", "Host: " + c.host, "Connection: close"}, headerLines...)
+	if _, err := io.WriteString(c, strings.Join(lines, "\r\n")+"\r\n\r\n"); err != nil {
 		tb.Fatal(err)
 	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	res, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
 	if err != nil {
 		tb.Fatalf("%s %q: %v", method, target, err)
 	}

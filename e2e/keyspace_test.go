@@ -2,12 +2,9 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/internal/redistest"
+	"geogate/upstream/upstreamtest"
 )
 
 // hostileIDs are names that a client could choose to reach what is not his.
@@ -25,62 +23,77 @@ var hostileIDs = []string{
 	"KEYS[1]", "return redis.call('FLUSHALL')", "<script>", strings.Repeat("x", 128), strings.Repeat("界", 42),
 }
 
-// TestHostileDriverIDs takes each such id through the life of a driver and
-// compares all of Redis before and after.
+// TestHostileDriverIDs uses each such id as a driver's and compares all of
+// Redis before and after: there is one more driver, and nothing else has
+// changed.
 func TestHostileDriverIDs(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
-	client := redis.Client(t)
-	g := start(t, settings("REDIS_URL", "redis://"+redis.Addr))
+	g, client := startWithState(t)
+	for i, id := range hostileIDs {
+		t.Run(id, func(t *testing.T) {
+			lat := -20 - float64(i)
+			before := snapshot(t, client)
+			g.track(t, id, lat, 20)
+			added, removed := difference(before, snapshot(t, client))
+			for _, e := range added {
+				if e.member != id && !strings.HasSuffix(e.key, ":driver:"+id) {
+					t.Errorf("%q was added to %q", e.member, e.key)
+				}
+			}
+			if len(added) == 0 || len(removed) != 0 {
+				t.Errorf("added %d elements and removed %q, want a driver added", len(added), removed)
+			}
+			got := decode[found](t, g.post(t, "/search", fmt.Sprintf(`{"lat":%v,"lng":20}`, lat)), http.StatusOK)
+			if len(got.Drivers) != 1 || got.Drivers[0].ID != id {
+				t.Errorf("POST /search = %+v, want driver %q", got, id)
+			}
+		})
+	}
+}
 
-	// Something of everything: a cached answer, drivers, a ride under way and one that ended.
-	wantPlaces(t, g.get(t, "/search?q=Vaduz"), "MISS")
+// TestHostileRideIDs uses each such id as that of a ride: none of them exists,
+// and nothing changes.
+func TestHostileRideIDs(t *testing.T) {
+	t.Parallel()
+	g, client := startWithState(t)
+	before := snapshot(t, client)
+	for _, id := range hostileIDs {
+		for _, c := range []call{
+			{http.MethodGet, "/v2/requests/" + url.PathEscape(id), ""},
+			{http.MethodPost, "/v2/cancel", requestID(id)},
+			{http.MethodPost, "/v2/complete", requestID(id)},
+		} {
+			if _, err := checkProblem(g.send(t, c.method, c.path, c.body), http.StatusNotFound); err != nil {
+				t.Errorf("%s with id %q: %v", c, id, err)
+			}
+		}
+	}
+	if diff := cmp.Diff(before, snapshot(t, client)); diff != "" {
+		t.Errorf("Redis (-before +after):\n%s", diff)
+	}
+}
+
+// startWithState starts geogate on a Redis that holds something of everything:
+// a cached answer, drivers, a ride under way and one that has ended.
+func startWithState(t *testing.T) (*process, *redis.Client) {
+	t.Helper()
+	server, upstream := redistest.Start(t), upstreamtest.New(t)
+	g := start(t, settings("REDIS_URL", "redis://"+server.Addr, "UPSTREAMS", "nominatim+"+upstream.URL, "DRIVER_TTL", "1h"))
+	wantPlaces(t, g.get(t, cachedQuery), "MISS")
 	g.track(t, "busy", driverLat, driverLng)
-	if r := g.requestRide(t); r.driverID() != "busy" {
-		t.Fatalf("ride = %+v, want it matched with driver busy", r)
+	if r := g.requestRide(t); r.State != "matched" {
+		t.Fatalf("ride = %+v, want it matched", r)
 	}
 	g.track(t, "free", driverLat+2, driverLng)
 	r := decode[ride](t, g.post(t, "/v2/search", `{"lat":10,"lng":10}`), http.StatusOK)
 	g.finish(t, "/v2/cancel", r.RequestID, "cancelled")
-	// What the first deleted driver brings is there before the comparison.
-	g.track(t, "someone", 1, 1)
-	g.deleteDriver(t, "someone")
-
-	before := snapshot(t, client)
-	for _, id := range hostileIDs {
-		t.Run(id, func(t *testing.T) {
-			g.track(t, id, -20, 20)
-			got := decode[found](t, g.post(t, "/search", `{"lat":-20,"lng":20}`), http.StatusOK)
-			if len(got.Drivers) != 1 || got.Drivers[0].ID != id {
-				t.Fatalf("POST /search = %+v, want driver %q", got, id)
-			}
-			path := "/v2/drivers/" + url.PathEscape(id)
-			d := decode[struct{ ID, State string }](t, g.get(t, path), http.StatusOK)
-			if d.ID != id || d.State != "available" {
-				t.Errorf("GET %s = %+v, want driver %q, available", path, d, id)
-			}
-			during := snapshot(t, client)
-			added := slices.Collect(maps.Keys(during))
-			added = slices.DeleteFunc(added, func(key string) bool { _, old := before[key]; return old })
-			if len(added) != 1 || !strings.HasSuffix(added[0], id) {
-				t.Errorf("new keys are %q, want one that ends in the id", added)
-			}
-			g.deleteDriver(t, id)
-			if diff := cmp.Diff(before, snapshot(t, client)); diff != "" {
-				t.Errorf("Redis after driver %q (-before +after):\n%s", id, diff)
-			}
-			wantProblem(t, g.get(t, path), http.StatusNotFound)
-		})
-	}
+	return g, server.Client(t)
 }
 
 // TestRefusedDriverIDs sends ids that must not be stored.
 func TestRefusedDriverIDs(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
-	client := redis.Client(t)
-	g := start(t, settings("REDIS_URL", "redis://"+redis.Addr))
-	g.track(t, "1", driverLat, driverLng)
+	g, client := startWithState(t)
 	before := snapshot(t, client)
 	for name, id := range map[string]string{
 		"empty":            `""`,
@@ -107,31 +120,30 @@ func TestRefusedDriverIDs(t *testing.T) {
 	}
 }
 
-func (p *process) deleteDriver(tb testing.TB, id string) {
-	tb.Helper()
-	if a := p.send(tb, http.MethodDelete, "/v2/drivers/"+url.PathEscape(id), ""); a.Status/100 != 2 {
-		tb.Fatalf("DELETE of driver %q: %s", id, a)
-	}
-}
+// element is a member of a set or sorted set, a field of a hash with its
+// value, or a string, with its key.
+type element struct{ key, member string }
 
-// snapshot returns what Redis holds: of each key the members and fields. The
-// record of what has happened (streams, counts, leases) and the times in sorted
-// sets are left out: they go on without anybody touching them.
-func snapshot(tb testing.TB, client *redis.Client) map[string]string {
+// snapshot returns what Redis holds. The record of what has happened (streams,
+// counts, leases) and the times in sorted sets are left out: they go on
+// without anybody touching them.
+func snapshot(tb testing.TB, client *redis.Client) map[element]bool {
 	tb.Helper()
 	ctx := tb.Context()
-	content := map[string]string{}
+	content := map[element]bool{}
 	scan := client.Scan(ctx, 0, "*", 1000).Iterator()
 	for scan.Next(ctx) {
 		key := scan.Val()
-		if record(key) {
+		if isRecord(key) {
 			continue
 		}
-		value, err := dump(ctx, client, key)
+		members, err := membersOf(ctx, client, key)
 		if err != nil {
 			tb.Fatalf("read key %q: %v", key, err)
 		}
-		content[key] = value
+		for _, m := range members {
+			content[element{key, m}] = true
+		}
 	}
 	if err := scan.Err(); err != nil {
 		tb.Fatal(err)
@@ -139,37 +151,44 @@ func snapshot(tb testing.TB, client *redis.Client) map[string]string {
 	return content
 }
 
-func record(key string) bool {
+func isRecord(key string) bool {
 	return strings.HasSuffix(key, ":events") || strings.HasSuffix(key, ":counts") || strings.Contains(key, ":outbox")
 }
 
-func dump(ctx context.Context, client *redis.Client, key string) (string, error) {
+func membersOf(ctx context.Context, client *redis.Client, key string) ([]string, error) {
 	kind, err := client.Type(ctx, key).Result()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var value any
 	switch kind {
 	case "hash":
-		value, err = client.HGetAll(ctx, key).Result()
+		fields, err := client.HGetAll(ctx, key).Result()
+		var members []string
+		for name, value := range fields {
+			members = append(members, name+"="+value)
+		}
+		return members, err
 	case "set":
-		var members []string
-		members, err = client.SMembers(ctx, key).Result()
-		slices.Sort(members)
-		value = members
+		return client.SMembers(ctx, key).Result()
 	case "zset":
-		var members []string
-		members, err = client.ZRange(ctx, key, 0, -1).Result()
-		slices.Sort(members)
-		value = members
+		return client.ZRange(ctx, key, 0, -1).Result()
 	case "string":
-		value, err = client.Get(ctx, key).Result()
-	default:
-		return "", fmt.Errorf("unexpected type %s", kind)
+		value, err := client.Get(ctx, key).Result()
+		return []string{value}, err
 	}
-	if err != nil {
-		return "", err
+	return nil, fmt.Errorf("unexpected type %s", kind)
+}
+
+func difference(before, after map[element]bool) (added, removed []element) {
+	for e := range after {
+		if !before[e] {
+			added = append(added, e)
+		}
 	}
-	text, err := json.Marshal(value)
-	return kind + " " + string(text), err
+	for e := range before {
+		if !after[e] {
+			removed = append(removed, e)
+		}
+	}
+	return added, removed
 }

@@ -7,6 +7,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -32,6 +33,12 @@ func TestMain(m *testing.M) {
 	binary = filepath.Join(dir, "geogate")
 	if err := build(binary, raceEnabled); err != nil {
 		_ = os.RemoveAll(dir)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	// Most of the time these tests wait for other processes. -parallel on the
+	// command line is read later and goes before.
+	if err := flag.Set("test.parallel", "6"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -27,10 +27,11 @@ const (
 // env is the whole environment of a process, but for PATH and HOME.
 type env map[string]string
 
-// settings returns an environment for tests: a free port and no rate limit,
-// and the given pairs of names and values.
+// settings returns an environment for tests: a free port, no rate limit, a
+// geocoder that is not there (loading the built-in one takes longer than most
+// tests), and the given pairs of names and values.
 func settings(pairs ...string) env {
-	vars := env{"PORT": "0", "RATE_LIMIT": "0"}
+	vars := env{"PORT": "0", "RATE_LIMIT": "0", "UPSTREAMS": "nominatim+http://127.0.0.1:9"}
 	for i := 0; i < len(pairs); i += 2 {
 		vars[pairs[i]] = pairs[i+1]
 	}
@@ -85,13 +86,7 @@ func launch(tb testing.TB, vars env) *process {
 	p := &process{
 		cmd:    exec.Command(binary),
 		exited: make(chan struct{}),
-		client: &http.Client{
-			Transport: &http.Transport{MaxIdleConnsPerHost: 64},
-			Timeout:   time.Minute,
-			CheckRedirect: func(*http.Request, []*http.Request) error {
-				return http.ErrUseLastResponse
-			},
-		},
+		client: newClient(),
 	}
 	p.cmd.Env = vars.list()
 	p.cmd.Stdout, p.cmd.Stderr = &p.Stdout, &p.Stderr
@@ -107,6 +102,9 @@ func launch(tb testing.TB, vars env) *process {
 	eventually(tb, startTimeout, "geogate says where it listens", func() error {
 		match := listensOn.FindStringSubmatch(p.Stderr.String())
 		if match == nil {
+			if !p.running() {
+				tb.Fatalf("geogate ended: %s\n%s", p.cmd.ProcessState, p.Stderr.String())
+			}
 			return errors.New("no such line in its banner")
 		}
 		p.Addr = "127.0.0.1:" + match[1]
@@ -114,6 +112,15 @@ func launch(tb testing.TB, vars env) *process {
 		return nil
 	})
 	return p
+}
+
+// newClient returns a client that uses no proxy and follows no redirect.
+func newClient() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
+		Timeout:       time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 var listensOn = regexp.MustCompile(`(?m)^ *listens on +http://localhost:(\d+)$`)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,12 +84,10 @@ func (p *process) awaitState(tb testing.TB, id string, states ...string) ride {
 		if last, err = rideOf(a); err != nil {
 			return err
 		}
-		for _, state := range states {
-			if last.State == state {
-				return nil
-			}
+		if !slices.Contains(states, last.State) {
+			return fmt.Errorf("it is %s", last.State)
 		}
-		return fmt.Errorf("it is %s", last.State)
+		return nil
 	})
 	return last
 }
@@ -117,8 +116,9 @@ type call struct{ method, path, body string }
 
 func (c call) String() string { return c.method + " " + c.path }
 
-// dispatchCalls are the requests that need Redis.
-func dispatchCalls(rideID string) []call {
+// dispatchCalls are the requests that need Redis. The ride is none of anybody.
+func dispatchCalls() []call {
+	const rideID = "default.aaaaaaaaaaaaaaaaaaaaaaaaaa"
 	return []call{
 		{http.MethodPost, "/tracking", fmt.Sprintf(`{"id":"1","lat":%v,"lng":%v}`, driverLat, driverLng)},
 		{http.MethodPost, "/tracking", fmt.Sprintf(`[{"id":"1","lat":%v,"lng":%v}]`, driverLat, driverLng)},
@@ -128,8 +128,6 @@ func dispatchCalls(rideID string) []call {
 		{http.MethodGet, "/v2/requests/" + rideID + "?wait=20s", ""},
 		{http.MethodPost, "/v2/cancel", requestID(rideID)},
 		{http.MethodPost, "/v2/complete", requestID(rideID)},
-		{http.MethodGet, "/v2/drivers/1", ""},
-		{http.MethodDelete, "/v2/drivers/1", ""},
 	}
 }
 
@@ -150,11 +148,11 @@ func bestOf(tries int, bound time.Duration, measure func() (time.Duration, error
 }
 
 // wantUnavailable checks that what needs Redis says so, in time.
-func (p *process) wantUnavailable(tb testing.TB, rideID string) {
+func (p *process) wantUnavailable(tb testing.TB) {
 	tb.Helper()
 	const bound = 2 * time.Second
 	var wg sync.WaitGroup
-	for _, c := range dispatchCalls(rideID) {
+	for _, c := range dispatchCalls() {
 		wg.Go(func() {
 			took, err := bestOf(3, bound, func() (time.Duration, error) {
 				a, err := p.do(tb.Context(), c.method, c.path, c.body)

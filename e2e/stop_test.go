@@ -36,15 +36,12 @@ func TestTermination(t *testing.T) {
 	})
 
 	g.terminate(t)
-	eventually(t, 5*time.Second, "readyz says no", func() error {
+	eventually(t, 5*time.Second, "nobody takes it for ready", func() error {
 		a, err := g.do(t.Context(), http.MethodGet, "/readyz", "")
-		switch {
-		case err != nil:
-			return err
-		case a.Status != http.StatusServiceUnavailable:
-			return fmt.Errorf("readyz answers %s", a)
+		if errors.Is(err, syscall.ECONNREFUSED) || err == nil && a.Status == http.StatusServiceUnavailable {
+			return nil
 		}
-		return checkRetryAfter(a)
+		return fmt.Errorf("readyz answers %s, %w", a, err)
 	})
 	wg.Wait()
 	g.awaitStopped(t)
@@ -69,7 +66,7 @@ func TestKilledProcess(t *testing.T) {
 	t.Parallel()
 	const rides, drivers = 12, 5
 	redis := redistest.Start(t)
-	vars := settings("REDIS_URL", "redis://"+redis.Addr, "DISPATCH_INTERVAL", "200ms", "DISPATCH_TIMEOUT", "20s")
+	vars := settings("REDIS_URL", "redis://"+redis.Addr, "DISPATCH_INTERVAL", "200ms", "DISPATCH_TIMEOUT", "10s")
 	victim, survivor := start(t, vars), start(t, vars)
 
 	var ids []string

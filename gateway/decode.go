@@ -106,11 +106,13 @@ func decodeProblem(err error) error {
 	return badRequest("invalid_json", "the body cannot be read as what this endpoint expects")
 }
 
+// fieldName is a field as the client knows it: encoding/json puts the Go names
+// of embedded structs in front.
 func fieldName(path string) string {
 	if path == "" {
 		return "the body"
 	}
-	return path
+	return path[strings.LastIndexByte(path, '.')+1:]
 }
 
 func jsonType(err *json.UnmarshalTypeError) string {

@@ -27,7 +27,9 @@ type problem struct {
 	allow      string
 }
 
-func (p *problem) Error() string { return p.Detail }
+// Error is for the log, and therefore not the detail: that one may repeat what
+// a client wrote, and clients write addresses in the strangest places.
+func (p *problem) Error() string { return p.Code }
 
 // newProblem returns a problem with a stable code, for programs, and a detail,
 // for people.
