@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -29,7 +28,7 @@ var apiParameters = []string{
 
 // getAPI geocodes q, or reverse geocodes lat and lon.
 func (g *Gateway) getAPI(w http.ResponseWriter, r *http.Request) error {
-	query, err := ownQuery(r.URL)
+	query, err := parameters(r.URL, apiParameters...)
 	if err != nil {
 		return err
 	}
@@ -95,27 +94,6 @@ func (g *Gateway) answerAPI(w http.ResponseWriter, r *http.Request, query url.Va
 	}
 	write(w, http.StatusOK, "application/json", apiBody(req.Endpoint(), res))
 	return nil
-}
-
-// ownQuery reads the query of one of geogate's own endpoints, strictly.
-func ownQuery(u *url.URL) (url.Values, error) {
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, badRequest("invalid_query", "the query string is malformed").
-			withHint("percent-encode it: curl -G --data-urlencode 'q=…'")
-	}
-	for name, values := range query {
-		switch {
-		case !slices.Contains(apiParameters, name):
-			return nil, badRequest("unknown_parameter", fmt.Sprintf("unknown parameter %q", name)).
-				withHint("known are " + strings.Join(apiParameters, ", "))
-		case len(values) > 1:
-			return nil, badRequest("repeated_parameter", name+" is given more than once")
-		case !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0):
-			return nil, badRequest("invalid_utf8", name+" is not valid UTF-8 text")
-		}
-	}
-	return query, nil
 }
 
 // apiRequest turns the parameters of /api into a canonical request.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"strconv"
-	"time"
 
 	"geogate/cache"
 	"geogate/dispatch"
@@ -124,24 +122,4 @@ func (g *Gateway) pickup(r *http.Request, q string, c coordinates) (origin, erro
 		place:  &place,
 		cached: res.Class == cache.Hit || res.Class == cache.Stale,
 	}, nil
-}
-
-// deadlineOf reads ?wait=, a duration such as 20s or a number of seconds.
-func deadlineOf(r *http.Request, most time.Duration) (time.Duration, error) {
-	value := r.URL.Query().Get("wait")
-	if value == "" {
-		return 0, nil
-	}
-	d, err := time.ParseDuration(value)
-	if err != nil {
-		seconds, numberErr := strconv.ParseFloat(value, 64)
-		if numberErr != nil || math.IsNaN(seconds) || math.Abs(seconds) > most.Seconds() {
-			return 0, badRequest("invalid_wait", "wait must be a duration such as 20s")
-		}
-		d = time.Duration(seconds * float64(time.Second))
-	}
-	if d < 0 || d > most {
-		return 0, badRequest("invalid_wait", fmt.Sprintf("wait must be from 0s to %s", most))
-	}
-	return d, nil
 }

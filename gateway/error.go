@@ -19,6 +19,8 @@ import (
 var (
 	errRateLimited = newProblem(http.StatusTooManyRequests, "rate_limited",
 		"too many requests from this address").withHint("wait for as long as Retry-After says")
+	errTooManyStreams = newProblem(http.StatusServiceUnavailable, "too_many_streams",
+		"as many event streams are open as this geogate takes").withHint("poll GET /v2/requests/{id}?wait=20s meanwhile")
 	errAddressAndPoint = badRequest("address_and_position", "q and coordinates exclude each other").
 				withHint("give an address in q, or a position, not both")
 	errAddressNotFound = newProblem(http.StatusUnprocessableEntity, "address_not_found",

@@ -10,14 +10,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"geogate/dispatch"
 )
-
-// maxWait is the longest ?wait=, below the 30 s after which Heroku's router
-// wants a first byte.
-const maxWait = 25 * time.Second
 
 // wireRide is a ride on the wire. The driver is as the ride got him, not where
 // he is now, so that a version of a ride always looks the same.
@@ -155,8 +149,15 @@ func (g *Gateway) respondRequested(w http.ResponseWriter, r *http.Request, ride 
 // version that the client has, which it names by If-None-Match, else from the
 // present one.
 func (g *Gateway) getRide(w http.ResponseWriter, r *http.Request) error {
-	id := chi.URLParam(r, "id")
-	wait, err := deadlineOf(r, maxWait)
+	query, err := parameters(r.URL, "wait")
+	if err != nil {
+		return err
+	}
+	wait, err := waitOf(query)
+	if err != nil {
+		return err
+	}
+	id, err := pathParam(r, "id")
 	if err != nil {
 		return err
 	}
