@@ -103,7 +103,7 @@ func (g *Gateway) apiRequest(query url.Values, acceptLanguage string) (req upstr
 	case query.Has("q") && byPoint:
 		return req, "", errAddressAndPoint
 	case byPoint:
-		point, err := pointOfQuery(query)
+		point, err := pointOfQuery(query, false)
 		if err != nil {
 			return req, "", err
 		}
@@ -144,7 +144,7 @@ func checkAddress(q string) error {
 	return nil
 }
 
-func pointOfQuery(query url.Values) (geo.Point, error) {
+func pointOfQuery(query url.Values, indexable bool) (geo.Point, error) {
 	var c coordinates
 	for name, target := range map[string]**float64{"lat": &c.Lat, "lon": &c.Lon, "lng": &c.Lng} {
 		if !query.Has(name) {
@@ -157,7 +157,7 @@ func pointOfQuery(query url.Values) (geo.Point, error) {
 		}
 		*target = &v
 	}
-	return c.point(false)
+	return c.point(indexable)
 }
 
 // apiBody wraps the list of places, as the geocoder gave it, without decoding

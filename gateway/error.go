@@ -25,6 +25,7 @@ var (
 				withHint("give an address in q, or a position, not both")
 	errAddressNotFound = newProblem(http.StatusUnprocessableEntity, "address_not_found",
 		"the geocoder knows no place of this name").withHint("check it with GET /api?q=…")
+	errNoPlaceHere = newProblem(http.StatusNotFound, "place_not_found", "the geocoder knows no place at this position")
 )
 
 // A meaning is how the outside world is told of an error.

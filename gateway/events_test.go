@@ -19,9 +19,16 @@ type streamed struct {
 	comment         bool
 }
 
-// openStream asks for the events of a ride and returns what comes, until the
-// stream ends or the test does.
-func (f *fixture) openStream(t *testing.T, ride string, headers ...string) (*http.Response, <-chan streamed, context.CancelFunc) {
+// stream is what a client sees of one.
+type stream struct {
+	status int
+	header http.Header
+	blocks <-chan streamed // closed when the stream ends
+	leave  context.CancelFunc
+}
+
+// openStream asks for the events of a ride. The stream ends with the test.
+func (f *fixture) openStream(t *testing.T, ride string, headers ...string) stream {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -63,7 +70,7 @@ func (f *fixture) openStream(t *testing.T, ride string, headers ...string) (*htt
 			}
 		}
 	}()
-	return res, blocks, cancel
+	return stream{res.StatusCode, res.Header, blocks, cancel}
 }
 
 // nextEvent skips hints and comments. It fails when the stream ends.
@@ -117,30 +124,30 @@ func TestRideEvents(t *testing.T) {
 	f := newFixture(t)
 	var ride rideBody
 	f.do(t, "POST /v2/search", riderInSantiago).json(t, &ride)
-	res, blocks, _ := f.openStream(t, ride.RequestID+"/events")
+	s := f.openStream(t, ride.RequestID+"/events")
 	for name, want := range map[string]string{
 		"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no",
 	} {
-		if got := res.Header.Get(name); got != want {
+		if got := s.header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if first := <-blocks; !first.retry {
+	if first := <-s.blocks; !first.retry {
 		t.Errorf("the stream begins with %+v, want a hint when to come again", first)
 	}
-	snapshot := nextEvent(t, blocks)
+	snapshot := nextEvent(t, s.blocks)
 	plain := f.do(t, "GET /v2/requests/"+ride.RequestID, "")
 	if snapshot.id != "1" || snapshot.event != "searching" || snapshot.data != strings.TrimSpace(plain.body) {
 		t.Errorf("first event %+v, want the ride as it is: %s", snapshot, plain.body)
 	}
 
 	f.do(t, "POST /tracking", driverInSantiago)
-	matched := nextEvent(t, blocks)
+	matched := nextEvent(t, s.blocks)
 	if matched.id != "2" || matched.event != "matched" || !strings.Contains(matched.data, `"driver":{"id":"1"`) {
 		t.Errorf("second event %+v, want the match", matched)
 	}
 	f.do(t, "POST /v2/complete", `{"request_id":"`+ride.RequestID+`"}`)
-	if got := events(rest(t, blocks)); !slices.Equal(got, []string{"3 completed"}) {
+	if got := events(rest(t, s.blocks)); !slices.Equal(got, []string{"3 completed"}) {
 		t.Errorf("the stream went on with %q, want the end and nothing after it", got)
 	}
 }
@@ -167,9 +174,9 @@ func TestRideEventsResume(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			res, blocks, _ := f.openStream(t, ride.RequestID+"/events"+tt.query, tt.header)
-			if got := events(rest(t, blocks)); res.StatusCode != 200 || !slices.Equal(got, tt.want) {
-				t.Errorf("%d %q, want %q", res.StatusCode, got, tt.want)
+			s := f.openStream(t, ride.RequestID+"/events"+tt.query, tt.header)
+			if got := events(rest(t, s.blocks)); s.status != 200 || !slices.Equal(got, tt.want) {
+				t.Errorf("%d %q, want %q", s.status, got, tt.want)
 			}
 		})
 	}
@@ -197,11 +204,11 @@ func TestRideEventsHeartbeatAndDrain(t *testing.T) {
 
 	var ride rideBody
 	f.do(t, "POST /v2/search", riderInSantiago).json(t, &ride)
-	_, blocks, _ := limited.openStream(t, ride.RequestID+"/events")
-	nextEvent(t, blocks)
+	s := limited.openStream(t, ride.RequestID+"/events")
+	nextEvent(t, s.blocks)
 	for n := 0; n < 10; {
 		select {
-		case b, open := <-blocks:
+		case b, open := <-s.blocks:
 			if !open {
 				t.Fatalf("the stream ended after %d comments", n)
 			}
@@ -213,7 +220,7 @@ func TestRideEventsHeartbeatAndDrain(t *testing.T) {
 		}
 	}
 	f.gateway.startDraining()
-	all := rest(t, blocks)
+	all := rest(t, s.blocks)
 	if last := all[len(all)-1]; !last.retry {
 		t.Errorf("the stream ends with %+v, want a hint when to come again", last)
 	}
@@ -226,12 +233,12 @@ func TestRideEventsWithoutRedis(t *testing.T) {
 	f.do(t, "POST /v2/search", riderInSantiago).json(t, &ride)
 	f.do(t, "POST /v2/search", `{"lat":10,"lng":10}`).json(t, &other)
 	f.gateway.heartbeat = 50 * time.Millisecond
-	_, blocks, _ := f.openStream(t, ride.RequestID+"/events")
-	nextEvent(t, blocks)
+	s := f.openStream(t, ride.RequestID+"/events")
+	nextEvent(t, s.blocks)
 	f.redis.Stop()
 	for comments := 0; comments < 3; {
 		select {
-		case b, open := <-blocks:
+		case b, open := <-s.blocks:
 			if !open {
 				t.Fatal("the stream ended with Redis")
 			}
@@ -246,7 +253,7 @@ func TestRideEventsWithoutRedis(t *testing.T) {
 		t.Errorf("a new stream without Redis: %d, want 503 with Retry-After", got.StatusCode)
 	}
 	f.redis.Restart(t) // empty: the ride has vanished
-	if got := events(rest(t, blocks)); len(got) != 0 {
+	if got := events(rest(t, s.blocks)); len(got) != 0 {
 		t.Errorf("events %q of a ride that is gone", got)
 	}
 	if got := f.do(t, "GET /v2/requests/"+ride.RequestID+"/events", "", "Last-Event-ID: 1"); got.StatusCode != 404 {
@@ -261,9 +268,9 @@ func TestRideEventsBound(t *testing.T) {
 	f.do(t, "POST /v2/search", riderInSantiago).json(t, &ride)
 	var leave []context.CancelFunc
 	for range 2 {
-		_, blocks, cancel := f.openStream(t, ride.RequestID+"/events")
-		nextEvent(t, blocks)
-		leave = append(leave, cancel)
+		s := f.openStream(t, ride.RequestID+"/events")
+		nextEvent(t, s.blocks)
+		leave = append(leave, s.leave)
 	}
 	refused := f.do(t, "GET /v2/requests/"+ride.RequestID+"/events", "")
 	var p problemBody

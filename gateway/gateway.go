@@ -81,7 +81,8 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, ping func(context.Context)
 	if g.metrics == nil {
 		g.metrics = NewMetrics()
 	}
-	g.metrics.registry.MustRegister(geocodeCollector{geocoder.cache, geocoder.chain})
+	g.metrics.registry.MustRegister(geocodeCollector{geocoder.cache, geocoder.chain},
+		dispatchCollector{engine, &g.streams})
 	g.handler = g.routes(cfg)
 	return g
 }
@@ -127,6 +128,7 @@ func (g *Gateway) routes(cfg Config) http.Handler {
 		r.Get("/v2/requests/{id}/events", g.problems(g.rideEvents))
 		r.Post("/v2/cancel", g.problems(g.cancelRide))
 		r.Post("/v2/complete", g.problems(g.completeRide))
+		r.Get("/v2/nearby", g.problems(g.nearby))
 		r.Get("/v2/drivers/{id}", g.problems(g.getDriver))
 		r.Delete("/v2/drivers/{id}", g.problems(g.deleteDriver))
 		r.Get("/v2/drivers/{id}/offers", g.problems(g.getOffers))

@@ -33,6 +33,8 @@ type fixture struct {
 	log      *bytes.Buffer // read it after the request that wrote to it was answered
 	gateway  *Gateway
 	dispatch dispatch.Config
+
+	upstreamOptions string // for the siblings, such as "&timeout=1s"
 }
 
 func newFixture(t testing.TB, options ...func(*Config)) *fixture {
@@ -52,9 +54,9 @@ func newOfferFixture(t *testing.T, ttl time.Duration) *fixture {
 // would be.
 func (f *fixture) sibling(t testing.TB, options ...func(*Config)) *fixture {
 	t.Helper()
-	s := &fixture{redis: f.redis, upstream: f.upstream, log: &bytes.Buffer{}, dispatch: f.dispatch}
+	s := &fixture{redis: f.redis, upstream: f.upstream, log: &bytes.Buffer{}, dispatch: f.dispatch, upstreamOptions: f.upstreamOptions}
 	rdb := s.redis.Client(t)
-	specs, err := upstream.ParseSpecs("nominatim+" + s.upstream.URL + "#name=recorded")
+	specs, err := upstream.ParseSpecs("nominatim+" + s.upstream.URL + "#name=recorded" + s.upstreamOptions)
 	if err != nil {
 		t.Fatal(err)
 	}

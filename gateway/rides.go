@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -95,7 +96,7 @@ func (g *Gateway) requestRide(w http.ResponseWriter, r *http.Request) error {
 			return g.respondRequested(w, r, *replayed, origin{})
 		}
 	}
-	from, ride, err := g.createRide(r, body, dispatch.RideRequest{
+	from, ride, err := g.createRide(w, r, body, dispatch.RideRequest{
 		RiderID: string(body.RiderID), Vehicle: body.Vehicle, Tags: body.Tags, Region: body.Region,
 		IdempotencyKey: key, Fingerprint: fingerprint, Claim: claim,
 	})
@@ -107,8 +108,8 @@ func (g *Gateway) requestRide(w http.ResponseWriter, r *http.Request) error {
 
 // createRide looks up the pickup and creates the ride. The idempotency key is
 // given back when no ride can have come of it.
-func (g *Gateway) createRide(r *http.Request, body rideRequest, request dispatch.RideRequest) (origin, dispatch.Ride, error) {
-	from, err := g.pickup(r, body.Q, body.coordinates)
+func (g *Gateway) createRide(w http.ResponseWriter, r *http.Request, body rideRequest, request dispatch.RideRequest) (origin, dispatch.Ride, error) {
+	from, err := g.pickup(w, r, body.Q, body.coordinates)
 	if err == nil {
 		request.Pickup = from.point
 		var ride dispatch.Ride
@@ -118,7 +119,8 @@ func (g *Gateway) createRide(r *http.Request, body rideRequest, request dispatch
 		err = fmt.Errorf("request ride: %w", err)
 	}
 	if request.Claim != "" && !errors.Is(err, dispatch.ErrUnavailable) {
-		err = errors.Join(err, g.engine.DropKey(r.Context(), request.Region, request.IdempotencyKey, request.Claim))
+		ctx := context.WithoutCancel(r.Context()) // whoever went away will come again with this key
+		err = errors.Join(err, g.engine.DropKey(ctx, request.Region, request.IdempotencyKey, request.Claim))
 	}
 	return origin{}, dispatch.Ride{}, err
 }
