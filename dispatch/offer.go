@@ -26,30 +26,52 @@ type Offer struct {
 // unknown driver has no offers, and may be waiting before his first position.
 func (e *Engine) Offers(ctx context.Context, region, driver string) ([]Offer, error) {
 	region = orDefault(region)
-	if err := checkRegion(region); err != nil {
-		return nil, fmt.Errorf("read offers: %w", err)
-	}
-	if err := checkID(driver); err != nil {
-		return nil, fmt.Errorf("read offers: %w", err)
-	}
 	var offers []Offer
-	err := e.await(ctx, driverTopic(region, driver), func() (bool, error) {
-		answer, err := e.run(ctx, offersScript, region, driver)
-		if err != nil || len(answer.values) < 2 {
-			return false, err
-		}
-		id, _ := answer.values[0].(string)
-		offer, err := newRecord(id, answer.strings(1)).offer()
-		if err != nil {
-			return false, err
-		}
-		offers = []Offer{offer}
-		return true, nil
-	})
+	err := checkOffered(region, driver)
+	if err == nil {
+		err = e.await(ctx, driverTopic(region, driver), func() (bool, error) {
+			offers, err = e.offers(ctx, region, driver)
+			return len(offers) > 0, err
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read offers: %w", err)
 	}
 	return offers, nil
+}
+
+// OffersNow is Offers without the wait.
+func (e *Engine) OffersNow(ctx context.Context, region, driver string) ([]Offer, error) {
+	region = orDefault(region)
+	var offers []Offer
+	err := checkOffered(region, driver)
+	if err == nil {
+		offers, err = e.offers(ctx, region, driver)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read offers: %w", err)
+	}
+	return offers, nil
+}
+
+func checkOffered(region, driver string) error {
+	if err := checkRegion(region); err != nil {
+		return err
+	}
+	return asError(checkID(driver))
+}
+
+func (e *Engine) offers(ctx context.Context, region, driver string) ([]Offer, error) {
+	answer, err := e.run(ctx, offersScript, region, driver)
+	if err != nil || len(answer.values) < 2 {
+		return nil, err
+	}
+	id, _ := answer.values[0].(string)
+	offer, err := newRecord(id, answer.strings(1)).offer()
+	if err != nil {
+		return nil, err
+	}
+	return []Offer{offer}, nil
 }
 
 func (r *record) offer() (Offer, error) {

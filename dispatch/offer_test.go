@@ -280,3 +280,25 @@ func TestManyOffersNobodyTwice(t *testing.T) {
 		}
 	})
 }
+
+// OffersNow tells what Offers would, and returns where Offers would wait.
+func TestOffersNow(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
+		track(t, e, at("near", north(100)))
+		if offers, err := e.OffersNow(t.Context(), "", "near"); err != nil || len(offers) != 0 {
+			t.Errorf("OffersNow before the ride = %+v, %v, want none", offers, err)
+		}
+		request(t, e, santiago)
+		offers, err := e.OffersNow(t.Context(), "", "near")
+		if err != nil || len(offers) != 1 || offers[0] != offerTo(t, e, "near") {
+			t.Errorf("OffersNow = %+v, %v, want what Offers tells", offers, err)
+		}
+		if _, err := e.OffersNow(t.Context(), "no region", "near"); !errors.Is(err, dispatch.ErrInvalid) {
+			t.Errorf("OffersNow in an impossible region: %v, want ErrInvalid", err)
+		}
+		if _, err := e.OffersNow(t.Context(), "", ""); !errors.Is(err, dispatch.ErrInvalid) {
+			t.Errorf("OffersNow without a driver: %v, want ErrInvalid", err)
+		}
+	})
+}

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -29,7 +28,7 @@ var apiParameters = []string{
 
 // getAPI geocodes q, or reverse geocodes lat and lon.
 func (g *Gateway) getAPI(w http.ResponseWriter, r *http.Request) error {
-	query, err := ownQuery(r.URL)
+	query, err := parameters(r.URL, apiParameters...)
 	if err != nil {
 		return err
 	}
@@ -97,27 +96,6 @@ func (g *Gateway) answerAPI(w http.ResponseWriter, r *http.Request, query url.Va
 	return nil
 }
 
-// ownQuery reads the query of one of geogate's own endpoints, strictly.
-func ownQuery(u *url.URL) (url.Values, error) {
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, badRequest("invalid_query", "the query string is malformed").
-			withHint("percent-encode it: curl -G --data-urlencode 'q=…'")
-	}
-	for name, values := range query {
-		switch {
-		case !slices.Contains(apiParameters, name):
-			return nil, badRequest("unknown_parameter", fmt.Sprintf("unknown parameter %q", name)).
-				withHint("known are " + strings.Join(apiParameters, ", "))
-		case len(values) > 1:
-			return nil, badRequest("repeated_parameter", name+" is given more than once")
-		case !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0):
-			return nil, badRequest("invalid_utf8", name+" is not valid UTF-8 text")
-		}
-	}
-	return query, nil
-}
-
 // apiRequest turns the parameters of /api into a canonical request.
 func (g *Gateway) apiRequest(query url.Values, acceptLanguage string) (req upstream.Request, cell string, err error) {
 	byPoint := query.Has("lat") || query.Has("lon") || query.Has("lng")
@@ -125,7 +103,7 @@ func (g *Gateway) apiRequest(query url.Values, acceptLanguage string) (req upstr
 	case query.Has("q") && byPoint:
 		return req, "", errAddressAndPoint
 	case byPoint:
-		point, err := pointOfQuery(query)
+		point, err := pointOfQuery(query, false)
 		if err != nil {
 			return req, "", err
 		}
@@ -166,7 +144,7 @@ func checkAddress(q string) error {
 	return nil
 }
 
-func pointOfQuery(query url.Values) (geo.Point, error) {
+func pointOfQuery(query url.Values, indexable bool) (geo.Point, error) {
 	var c coordinates
 	for name, target := range map[string]**float64{"lat": &c.Lat, "lon": &c.Lon, "lng": &c.Lng} {
 		if !query.Has(name) {
@@ -179,7 +157,7 @@ func pointOfQuery(query url.Values) (geo.Point, error) {
 		}
 		*target = &v
 	}
-	return c.point(false)
+	return c.point(indexable)
 }
 
 // apiBody wraps the list of places, as the geocoder gave it, without decoding

@@ -1,16 +1,12 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
-	"strconv"
-	"time"
 
-	"geogate/cache"
 	"geogate/dispatch"
-	"geogate/internal/geo"
-	"geogate/upstream"
 )
 
 const (
@@ -29,11 +25,32 @@ type foundDriver struct {
 	SeenAt    wireTime `json:"seen_at"`
 }
 
-// foundPlace is where an address was found.
-type foundPlace struct {
-	DisplayName string  `json:"display_name"`
-	Lat         float64 `json:"lat"`
-	Lng         float64 `json:"lng"`
+// driverFilter says which drivers are looked for around a point.
+type driverFilter struct {
+	Limit    *int     `json:"limit"`
+	RadiusKM *float64 `json:"radius_km"`
+	Vehicle  string   `json:"vehicle"`
+	Tags     []string `json:"tags"`
+	Region   string   `json:"region"`
+}
+
+func (f driverFilter) query() (dispatch.NearestQuery, error) {
+	query := dispatch.NearestQuery{
+		Limit: defaultDrivers, RadiusM: defaultRadiusKM * 1000,
+		Vehicle: f.Vehicle, Tags: f.Tags, Region: f.Region,
+	}
+	if f.Limit != nil {
+		if query.Limit = *f.Limit; query.Limit < 1 || query.Limit > maxDrivers {
+			return query, badRequest("invalid_limit", fmt.Sprintf("limit must be from 1 to %d", maxDrivers))
+		}
+	}
+	if f.RadiusKM != nil {
+		if !(*f.RadiusKM > 0 && *f.RadiusKM <= maxRadiusKM) { // the negation also refuses NaN
+			return query, badRequest("invalid_radius", fmt.Sprintf("radius_km must be above 0 and at most %d", maxRadiusKM))
+		}
+		query.RadiusM = *f.RadiusKM * 1000
+	}
+	return query, nil
 }
 
 // searchDrivers finds the nearest available drivers to a position or address.
@@ -41,107 +58,42 @@ func (g *Gateway) searchDrivers(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Q string `json:"q"`
 		coordinates
-		Limit    *int     `json:"limit"`
-		RadiusKM *float64 `json:"radius_km"`
-		Vehicle  string   `json:"vehicle"`
-		Tags     []string `json:"tags"`
-		Region   string   `json:"region"`
+		driverFilter
 	}
 	if err := decode(w, r, &body); err != nil {
 		return err
 	}
-	query := dispatch.NearestQuery{
-		Limit: defaultDrivers, RadiusM: defaultRadiusKM * 1000,
-		Vehicle: body.Vehicle, Tags: body.Tags, Region: body.Region,
+	query, err := body.query()
+	if err != nil {
+		return err
 	}
-	if body.Limit != nil {
-		if query.Limit = *body.Limit; query.Limit < 1 || query.Limit > maxDrivers {
-			return badRequest("invalid_limit", fmt.Sprintf("limit must be from 1 to %d", maxDrivers))
-		}
-	}
-	if body.RadiusKM != nil {
-		if !(*body.RadiusKM > 0 && *body.RadiusKM <= maxRadiusKM) {
-			return badRequest("invalid_radius", fmt.Sprintf("radius_km must be above 0 and at most %d", maxRadiusKM))
-		}
-		query.RadiusM = *body.RadiusKM * 1000
-	}
-	from, err := g.pickup(r, body.Q, body.coordinates)
+	from, err := g.pickup(w, r, body.Q, body.coordinates)
 	if err != nil {
 		return err
 	}
 	query.Point = from.point
-	candidates, err := g.engine.Nearest(r.Context(), query)
+	drivers, err := g.nearest(r.Context(), query)
 	if err != nil {
-		return fmt.Errorf("search drivers: %w", err)
+		return err
 	}
-	answer := struct {
+	return g.respond(w, http.StatusOK, struct {
 		Cache   bool          `json:"cache"`
 		Place   *foundPlace   `json:"place,omitempty"`
 		Drivers []foundDriver `json:"drivers"`
-	}{Cache: from.cached, Place: from.place, Drivers: make([]foundDriver, len(candidates))}
-	for i, c := range candidates {
-		answer.Drivers[i] = foundDriver{c.ID, c.Point.Lat, c.Point.Lon, centimetres(c.DistanceM), wireTime(c.SeenAt)}
+	}{from.cached, from.place, drivers})
+}
+
+func (g *Gateway) nearest(ctx context.Context, query dispatch.NearestQuery) ([]foundDriver, error) {
+	candidates, err := g.engine.Nearest(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("search drivers: %w", err)
 	}
-	return g.respond(w, http.StatusOK, answer)
+	drivers := make([]foundDriver, len(candidates))
+	for i, c := range candidates {
+		drivers[i] = foundDriver{c.ID, c.Point.Lat, c.Point.Lon, centimetres(c.DistanceM), wireTime(c.SeenAt)}
+	}
+	return drivers, nil
 }
 
 // centimetres rounds for the wire: a GPS does not tell more.
 func centimetres(metres float64) float64 { return math.Round(metres*100) / 100 }
-
-// origin is where a search starts.
-type origin struct {
-	point  geo.Point
-	place  *foundPlace // set when an address was given
-	cached bool        // whether its place came from the cache
-}
-
-// pickup resolves what a client gave, coordinates or an address, to a point.
-func (g *Gateway) pickup(r *http.Request, q string, c coordinates) (origin, error) {
-	if q == "" {
-		point, err := c.point(true)
-		return origin{point: point}, err
-	}
-	if c.given() {
-		return origin{}, errAddressAndPoint
-	}
-	req, err := addressRequest(q, r.Header.Get("Accept-Language"))
-	if err != nil {
-		return origin{}, err
-	}
-	res, err := g.lookup(r, req)
-	if err != nil {
-		return origin{}, err
-	}
-	if res.Outcome != string(upstream.Found) {
-		return origin{}, errAddressNotFound
-	}
-	place, err := firstPlace(res.Body)
-	if err != nil {
-		return origin{}, err
-	}
-	return origin{
-		point:  geo.Point{Lat: place.Lat, Lon: place.Lng},
-		place:  &place,
-		cached: res.Class == cache.Hit || res.Class == cache.Stale,
-	}, nil
-}
-
-// deadlineOf reads ?wait=, a duration such as 20s or a number of seconds.
-func deadlineOf(r *http.Request, most time.Duration) (time.Duration, error) {
-	value := r.URL.Query().Get("wait")
-	if value == "" {
-		return 0, nil
-	}
-	d, err := time.ParseDuration(value)
-	if err != nil {
-		seconds, numberErr := strconv.ParseFloat(value, 64)
-		if numberErr != nil || math.IsNaN(seconds) || math.Abs(seconds) > most.Seconds() {
-			return 0, badRequest("invalid_wait", "wait must be a duration such as 20s")
-		}
-		d = time.Duration(seconds * float64(time.Second))
-	}
-	if d < 0 || d > most {
-		return 0, badRequest("invalid_wait", fmt.Sprintf("wait must be from 0s to %s", most))
-	}
-	return d, nil
-}

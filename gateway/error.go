@@ -19,10 +19,13 @@ import (
 var (
 	errRateLimited = newProblem(http.StatusTooManyRequests, "rate_limited",
 		"too many requests from this address").withHint("wait for as long as Retry-After says")
+	errTooManyStreams = newProblem(http.StatusServiceUnavailable, "too_many_streams",
+		"as many event streams are open as this geogate takes").withHint("poll GET /v2/requests/{id}?wait=20s meanwhile")
 	errAddressAndPoint = badRequest("address_and_position", "q and coordinates exclude each other").
 				withHint("give an address in q, or a position, not both")
 	errAddressNotFound = newProblem(http.StatusUnprocessableEntity, "address_not_found",
 		"the geocoder knows no place of this name").withHint("check it with GET /api?q=…")
+	errNoPlaceHere = newProblem(http.StatusNotFound, "place_not_found", "the geocoder knows no place at this position")
 )
 
 // A meaning is how the outside world is told of an error.

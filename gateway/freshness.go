@@ -76,6 +76,12 @@ func setFreshness(h http.Header, res cache.Result) {
 	h["Cache-Control"] = values[2:3:3]
 }
 
+// setCacheStatus tells what the cache did, without leave to store the answer.
+func setCacheStatus(h http.Header, res cache.Result) {
+	h.Set("X-Cache", string(res.Class))
+	h.Set("Cache-Status", cacheStatus(res))
+}
+
 // cacheStatus is the Cache-Status field of RFC 9211.
 func cacheStatus(res cache.Result) string {
 	switch res.Class {

@@ -7,7 +7,6 @@ package gateway
 import (
 	"context"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -31,6 +30,7 @@ type Config struct {
 	CORSOrigins    []string // web pages that may use the dispatch endpoints
 	Metrics        *Metrics // shared with the packages below; nil: of its own
 	ReverseCells   []Cell   // by growing MinZoom; none: positions stay exact
+	MaxStreams     int      // event streams open at a time; 0: 4096
 }
 
 // Gateway is the HTTP handler of geogate. It is safe for concurrent use.
@@ -49,8 +49,12 @@ type Gateway struct {
 	queryHash      queryHasher
 	metrics        *Metrics
 
+	streams   streams
+	heartbeat time.Duration // longest silence of a stream
+
 	ready    atomic.Bool
-	draining chan struct{} // closed when streams and waits have to end
+	draining context.Context //nolint:containedctx // ends when streams and waits have to
+	drain    context.CancelFunc
 	handler  http.Handler
 }
 
@@ -66,13 +70,19 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, ping func(context.Context)
 		log: cfg.Log, version: cfg.Version, adminToken: cfg.AdminToken,
 		trustedProxies: cfg.TrustedProxies, corsOrigins: origins, cells: cfg.ReverseCells,
 		queryHash: newQueryHasher(),
-		draining:  make(chan struct{}),
+		streams:   streams{most: defaultMaxStreams},
+		heartbeat: heartbeat,
 	}
+	if cfg.MaxStreams > 0 {
+		g.streams.most = int64(cfg.MaxStreams)
+	}
+	g.draining, g.drain = context.WithCancel(context.Background())
 	g.metrics = cfg.Metrics
 	if g.metrics == nil {
 		g.metrics = NewMetrics()
 	}
-	g.metrics.registry.MustRegister(geocodeCollector{geocoder.cache, geocoder.chain})
+	g.metrics.registry.MustRegister(geocodeCollector{geocoder.cache, geocoder.chain},
+		dispatchCollector{engine, &g.streams})
 	g.handler = g.routes(cfg)
 	return g
 }
@@ -80,7 +90,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, ping func(context.Context)
 // routes is the whole of the HTTP interface on one screen.
 func (g *Gateway) routes(cfg Config) http.Handler {
 	r := chi.NewRouter()
-	r.Use(middleware.CleanPath) // Nominatim clients build //search from a base URL that ends in a slash
+	r.Use(routeEscaped)
 	r.Use(middleware.GetHead)
 	if cfg.TrustedProxies > 0 {
 		r.Use(middleware.ClientIPFromXFFTrustedProxies(cfg.TrustedProxies))
@@ -115,8 +125,15 @@ func (g *Gateway) routes(cfg Config) http.Handler {
 		r.Post("/search", g.problems(g.searchDrivers))
 		r.Post("/v2/search", g.problems(g.requestRide))
 		r.Get("/v2/requests/{id}", g.problems(g.getRide))
+		r.Get("/v2/requests/{id}/events", g.problems(g.rideEvents))
 		r.Post("/v2/cancel", g.problems(g.cancelRide))
 		r.Post("/v2/complete", g.problems(g.completeRide))
+		r.Get("/v2/nearby", g.problems(g.nearby))
+		r.Get("/v2/drivers/{id}", g.problems(g.getDriver))
+		r.Delete("/v2/drivers/{id}", g.problems(g.deleteDriver))
+		r.Get("/v2/drivers/{id}/offers", g.problems(g.getOffers))
+		r.Post("/v2/offers/{offer_id}/accept", g.problems(g.acceptOffer))
+		r.Post("/v2/offers/{offer_id}/decline", g.problems(g.declineOffer))
 	})
 	return r
 }
@@ -127,23 +144,20 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.
 // setReady lets /readyz say so.
 func (g *Gateway) setReady() { g.ready.Store(true) }
 
-// drain ends readiness, streams and waits. It may be called once.
-func (g *Gateway) drain() {
+// startDraining ends readiness, streams and waits.
+func (g *Gateway) startDraining() {
 	g.ready.Store(false)
-	close(g.draining)
+	g.drain()
 }
 
 // awaiting returns a context that also ends when the gateway drains.
 func (g *Gateway) awaiting(ctx context.Context, atMost time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
-	go func() {
-		select {
-		case <-g.draining:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
+	stop := context.AfterFunc(g.draining, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // problems turns a handler that returns its error into one that answers it as
@@ -193,7 +207,7 @@ func (g *Gateway) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 // allowed lists the methods that the path of r takes.
 func allowed(r *http.Request) string {
 	routes := chi.RouteContext(r.Context()).Routes
-	path := path.Clean(r.URL.Path)
+	path := routePath(r.URL)
 	var methods []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
 		if !routes.Match(chi.NewRouteContext(), method, path) {

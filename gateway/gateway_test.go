@@ -32,6 +32,9 @@ type fixture struct {
 	upstream *upstreamtest.Server
 	log      *bytes.Buffer // read it after the request that wrote to it was answered
 	gateway  *Gateway
+	dispatch dispatch.Config
+
+	upstreamOptions string // for the siblings, such as "&timeout=1s"
 }
 
 func newFixture(t testing.TB, options ...func(*Config)) *fixture {
@@ -40,13 +43,20 @@ func newFixture(t testing.TB, options ...func(*Config)) *fixture {
 	return f.sibling(t, options...)
 }
 
+// newOfferFixture is newFixture where drivers are offered rides.
+func newOfferFixture(t *testing.T, ttl time.Duration) *fixture {
+	t.Helper()
+	f := &fixture{redis: redistest.Start(t), upstream: upstreamtest.New(t), dispatch: dispatch.Config{OfferTTL: ttl}}
+	return f.sibling(t)
+}
+
 // sibling is another gateway on the same Redis and upstream, as another process
 // would be.
 func (f *fixture) sibling(t testing.TB, options ...func(*Config)) *fixture {
 	t.Helper()
-	s := &fixture{redis: f.redis, upstream: f.upstream, log: &bytes.Buffer{}}
+	s := &fixture{redis: f.redis, upstream: f.upstream, log: &bytes.Buffer{}, dispatch: f.dispatch, upstreamOptions: f.upstreamOptions}
 	rdb := s.redis.Client(t)
-	specs, err := upstream.ParseSpecs("nominatim+" + s.upstream.URL + "#name=recorded")
+	specs, err := upstream.ParseSpecs("nominatim+" + s.upstream.URL + "#name=recorded" + s.upstreamOptions)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +67,7 @@ func (f *fixture) sibling(t testing.TB, options ...func(*Config)) *fixture {
 	t.Cleanup(chain.Close)
 	// A machine busy with other tests must not pass for a slow Redis.
 	store := cache.New(rdb, cache.Config{Memory: 8 << 20, RedisBudget: 2 * time.Second})
-	engine := dispatch.New(rdb, dispatch.Config{})
+	engine := dispatch.New(rdb, s.dispatch)
 	run(t, store.Run)
 	run(t, engine.Run)
 

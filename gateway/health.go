@@ -53,10 +53,8 @@ func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
 		return g.respond(w, http.StatusOK, answer)
 	}
 	answer.Status = "starting"
-	select {
-	case <-g.draining:
+	if g.draining.Err() != nil {
 		answer.Status = "draining"
-	default:
 	}
 	setRetryAfter(w.Header(), time.Second)
 	return g.respond(w, http.StatusServiceUnavailable, answer)

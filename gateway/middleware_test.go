@@ -107,6 +107,15 @@ func TestCORS(t *testing.T) {
 		{"preflight from the app", "OPTIONS /search", page, "POST", page},
 		{"preflight from elsewhere", "OPTIONS /search", "https://evil.example", "POST", ""},
 		{"preflight of a ride", "OPTIONS /v2/search", page, "POST", page},
+		{"nearby from elsewhere", "GET /v2/nearby?lat=1&lng=1", "https://evil.example", "", ""},
+		{"nearby from the app", "GET /v2/nearby?lat=1&lng=1", page, "", page},
+		{"a stream from elsewhere", "GET /v2/requests/x/events", "https://evil.example", "", ""},
+		{"a stream from the app", "GET /v2/requests/x/events", page, "", page},
+		{"a driver from elsewhere", "GET /v2/drivers/x", "https://evil.example", "", ""},
+		{"offers from the app", "GET /v2/drivers/x/offers", page, "", page},
+		{"preflight of a deletion", "OPTIONS /v2/drivers/x", page, "DELETE", page},
+		{"preflight of a deletion from elsewhere", "OPTIONS /v2/drivers/x", "https://evil.example", "DELETE", ""},
+		{"preflight of an answer", "OPTIONS /v2/offers/x/accept", page, "POST", page},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

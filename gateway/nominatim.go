@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"path"
 	"strings"
@@ -172,20 +171,4 @@ func errorMessage(body []byte) (string, error) {
 		return "", errors.New("no message in the error of the upstream")
 	}
 	return answer.Error.Message, nil
-}
-
-// firstPlace reads where the first place of an answer in json lies.
-func firstPlace(body []byte) (foundPlace, error) {
-	var places []struct {
-		DisplayName string  `json:"display_name"`
-		Lat         float64 `json:"lat,string"`
-		Lon         float64 `json:"lon,string"`
-	}
-	if err := json.Unmarshal(body, &places); err != nil {
-		return foundPlace{}, fmt.Errorf("read place: %w", err)
-	}
-	if len(places) == 0 {
-		return foundPlace{}, errAddressNotFound
-	}
-	return foundPlace{places[0].DisplayName, places[0].Lat, places[0].Lon}, nil
 }

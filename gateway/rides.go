@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,14 +11,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"geogate/dispatch"
 )
-
-// maxWait is the longest ?wait=, below the 30 s after which Heroku's router
-// wants a first byte.
-const maxWait = 25 * time.Second
 
 // wireRide is a ride on the wire. The driver is as the ride got him, not where
 // he is now, so that a version of a ride always looks the same.
@@ -101,7 +96,7 @@ func (g *Gateway) requestRide(w http.ResponseWriter, r *http.Request) error {
 			return g.respondRequested(w, r, *replayed, origin{})
 		}
 	}
-	from, ride, err := g.createRide(r, body, dispatch.RideRequest{
+	from, ride, err := g.createRide(w, r, body, dispatch.RideRequest{
 		RiderID: string(body.RiderID), Vehicle: body.Vehicle, Tags: body.Tags, Region: body.Region,
 		IdempotencyKey: key, Fingerprint: fingerprint, Claim: claim,
 	})
@@ -113,8 +108,8 @@ func (g *Gateway) requestRide(w http.ResponseWriter, r *http.Request) error {
 
 // createRide looks up the pickup and creates the ride. The idempotency key is
 // given back when no ride can have come of it.
-func (g *Gateway) createRide(r *http.Request, body rideRequest, request dispatch.RideRequest) (origin, dispatch.Ride, error) {
-	from, err := g.pickup(r, body.Q, body.coordinates)
+func (g *Gateway) createRide(w http.ResponseWriter, r *http.Request, body rideRequest, request dispatch.RideRequest) (origin, dispatch.Ride, error) {
+	from, err := g.pickup(w, r, body.Q, body.coordinates)
 	if err == nil {
 		request.Pickup = from.point
 		var ride dispatch.Ride
@@ -124,7 +119,8 @@ func (g *Gateway) createRide(r *http.Request, body rideRequest, request dispatch
 		err = fmt.Errorf("request ride: %w", err)
 	}
 	if request.Claim != "" && !errors.Is(err, dispatch.ErrUnavailable) {
-		err = errors.Join(err, g.engine.DropKey(r.Context(), request.Region, request.IdempotencyKey, request.Claim))
+		ctx := context.WithoutCancel(r.Context()) // whoever went away will come again with this key
+		err = errors.Join(err, g.engine.DropKey(ctx, request.Region, request.IdempotencyKey, request.Claim))
 	}
 	return origin{}, dispatch.Ride{}, err
 }
@@ -155,8 +151,15 @@ func (g *Gateway) respondRequested(w http.ResponseWriter, r *http.Request, ride 
 // version that the client has, which it names by If-None-Match, else from the
 // present one.
 func (g *Gateway) getRide(w http.ResponseWriter, r *http.Request) error {
-	id := chi.URLParam(r, "id")
-	wait, err := deadlineOf(r, maxWait)
+	query, err := parameters(r.URL, "wait")
+	if err != nil {
+		return err
+	}
+	wait, err := waitOf(query)
+	if err != nil {
+		return err
+	}
+	id, err := pathParam(r, "id")
 	if err != nil {
 		return err
 	}

@@ -245,3 +245,53 @@ func TestRedisComesAndGoes(t *testing.T) {
 		}
 	}
 }
+
+// With ?wait= an answer is held back until the client's version is an old one.
+func TestWaitAndETag(t *testing.T) {
+	f := newFixture(t)
+	var ride rideBody
+	f.do(t, "POST /v2/search", riderInSantiago).json(t, &ride)
+	path := "GET /v2/requests/" + ride.RequestID
+	tests := []struct {
+		name, query, held string
+		status            int
+	}{
+		{"plain", "", "", 200},
+		{"the version held", "", `"1"`, 304},
+		{"weakly held", "", `W/"1"`, 304},
+		{"one of several held", "", `"7", "1"`, 304},
+		{"any held", "", "*", 304},
+		{"another one held", "", `"0"`, 200},
+		{"a wait without a change", "?wait=30ms", "", 200},
+		{"a wait in seconds", "?wait=0.03", "", 200},
+		{"a wait without a change from the version held", "?wait=30ms", `"1"`, 304},
+		{"a wait from an older version does not wait", "?wait=25s", `"0"`, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			started := time.Now()
+			got := f.do(t, path+tt.query, "", "If-None-Match: "+tt.held)
+			if got.StatusCode != tt.status || got.Header.Get("ETag") != `"1"` || (got.body == "") != (tt.status == 304) {
+				t.Errorf("%d %q %s, want %d with ETag \"1\"", got.StatusCode, got.Header.Get("ETag"), got.body, tt.status)
+			}
+			if took := time.Since(started); took > 20*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+
+	for name, held := range map[string]string{"the version held": `"1"`, "nothing held": ""} {
+		t.Run("change from "+name, func(t *testing.T) {
+			changed := make(chan answer)
+			go func() { changed <- f.do(t, path+"?wait=25s", "", "If-None-Match: "+held) }()
+			f.do(t, "POST /v2/cancel", fmt.Sprintf(`{"request_id":%q}`, ride.RequestID))
+			if got := <-changed; got.StatusCode != 200 || got.Header.Get("ETag") != `"2"` || !strings.Contains(got.body, `"state":"cancelled"`) {
+				t.Errorf("%d %s, want the cancelled ride", got.StatusCode, got.body)
+			}
+		})
+	}
+	// Nothing will come after an end: there is nothing to wait for.
+	if got := f.do(t, path+"?wait=25s", "", `If-None-Match: "2"`); got.StatusCode != 304 {
+		t.Errorf("a wait after the end: %d, want 304 at once", got.StatusCode)
+	}
+}

@@ -1,0 +1,45 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMetricsTellHowDispatchStands(t *testing.T) {
+	f := newFixture(t, withAdmin)
+	f.do(t, "POST /tracking", `[{"id":"1","lat":-33.44091,"lng":-70.6301},{"id":"2","lat":50,"lng":7},{"id":"3","lat":1,"lng":1,"region":"north"}]`)
+	f.do(t, "POST /v2/search", riderInSantiago)
+	var ride rideBody
+	f.do(t, "POST /v2/search", `{"lat":10,"lng":10}`).json(t, &ride)
+	f.do(t, "POST /v2/search", `{"lat":10,"lng":10}`)
+	f.do(t, "POST /v2/cancel", `{"request_id":"`+ride.RequestID+`"}`)
+	rest(t, f.openStream(t, ride.RequestID+"/events").blocks)
+	got := f.do(t, "GET /metrics", "", asAdmin).body
+	for _, want := range []string{
+		`geogate_dispatch_rides{region="default",set="live"} 2`,
+		`geogate_dispatch_rides{region="default",set="searching"} 1`,
+		`geogate_dispatch_drivers{region="default",set="available"} 1`,
+		`geogate_dispatch_drivers{region="default",set="engaged"} 1`,
+		`geogate_dispatch_drivers{region="north",set="available"} 1`,
+		`geogate_dispatch_ride_transitions_total{region="default",state="searching"} 3`,
+		`geogate_dispatch_ride_transitions_total{region="default",state="matched"} 1`,
+		`geogate_dispatch_ride_transitions_total{region="default",state="cancelled"} 1`,
+		`geogate_dispatch_driver_transitions_total{region="default",state="available"} 2`,
+		`geogate_dispatch_store_up 1`,
+		`geogate_event_streams 0`,
+		`route="/v2/requests/{id}/events"`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(got)
+	}
+
+	f.redis.Stop()
+	down := f.do(t, "GET /metrics", "", asAdmin)
+	if down.StatusCode != 200 || !strings.Contains(down.body, "geogate_dispatch_store_up 0") || strings.Contains(down.body, "geogate_dispatch_rides{") {
+		t.Errorf("without Redis: %d, want the rest, and a word about what is missing:\n%s", down.StatusCode, down.body)
+	}
+}

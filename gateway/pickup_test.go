@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+
+	"geogate/upstream/upstreamtest"
+)
+
+// When the geocoder cannot tell where an address is, nothing comes of the
+// request and nothing of it stays: the client may repeat it.
+func TestAddressWithoutGeocoder(t *testing.T) {
+	tests := []struct {
+		name  string
+		fault upstreamtest.Fault
+		code  string
+		retry string // Retry-After
+	}{
+		{"quota", upstreamtest.Throttled(17), "upstream_throttled", "17"},
+		{"server error", upstreamtest.Failing(500), "upstream_unavailable", ""},
+		{"refused by a proxy", upstreamtest.Failing(403), "upstream_throttled", ""},
+		{"cut off", upstreamtest.Truncated, "upstream_invalid", ""},
+		{"HTML with status 200", upstreamtest.HTML, "upstream_invalid", ""},
+		{"redirect", upstreamtest.Redirect, "upstream_invalid", ""},
+		{"connection dropped", upstreamtest.Reset, "upstream_unavailable", ""},
+		{"hanging", upstreamtest.Hang, "upstream_timeout", ""},
+	}
+	first := newFixture(t)
+	first.upstreamOptions = "&timeout=200ms"
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := first.sibling(t)
+			f.do(t, "POST /tracking", driverInSantiago)
+			before := f.keys(t)
+			f.upstream.SetFault(tt.fault)
+			defer f.upstream.SetFault(upstreamtest.Fault{})
+			for _, request := range []string{"POST /search", "POST /v2/search", "GET /v2/nearby?q=santiago"} {
+				body := `{"q":"santiago"}`
+				if strings.HasPrefix(request, "GET") {
+					body = ""
+				}
+				got := f.do(t, request, body, "Idempotency-Key: "+tt.name)
+				var p problemBody
+				got.json(t, &p)
+				retry := got.Header.Get("Retry-After")
+				// A breaker that has opened meanwhile says so too.
+				known := p.Code == tt.code || p.Code == "upstream_unavailable" || p.Code == "upstream_throttled"
+				if got.StatusCode != 503 || p.Status != 503 || p.Title != "Service Unavailable" || !known || retry == "" || tt.retry != "" && retry != tt.retry {
+					t.Errorf("%s: %d %s, Retry-After %q, want 503 %s", request, got.StatusCode, got.body, retry, tt.code)
+				}
+			}
+			for _, key := range f.keys(t) {
+				for _, kind := range []string{":ride:", ":due", ":waiting", ":idem:", ":rider:", ":asked:"} {
+					if strings.Contains(key, kind) {
+						t.Errorf("left %q behind, there were %q before", key, before)
+					}
+				}
+			}
+		})
+	}
+}
+
+// What is cached does not need the geocoder.
+func TestCachedAddressWithoutGeocoder(t *testing.T) {
+	f := newFixture(t)
+	f.upstream.SetAnswer(&upstreamtest.Fixed{
+		ContentType: "application/json; charset=utf-8",
+		Body:        `[{"place_id":1,"licence":"Data © its makers","lat":"47.1392862","lon":"9.5227962","class":"boundary","type":"administrative","display_name":"Vaduz, Liechtenstein"}]`,
+	})
+	f.do(t, "POST /search", `{"q":"Vaduz"}`)
+	f.upstream.SetFault(upstreamtest.Failing(500))
+	for _, request := range []string{"POST /search", "POST /v2/search"} {
+		got := f.do(t, request, `{"q":"Vaduz"}`)
+		if got.StatusCode != 200 || !strings.Contains(got.body, `"cache":true`) || got.Header.Get("X-Cache") != "HIT" ||
+			got.Header.Get("Cache-Control") != "no-store" || !strings.Contains(got.body, `"licence":"Data © its makers"`) {
+			t.Errorf("%s: %d %s %v, want a hit", request, got.StatusCode, got.body, got.Header)
+		}
+	}
+}
