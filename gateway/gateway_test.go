@@ -60,18 +60,21 @@ func (f *fixture) sibling(t testing.TB, options ...func(*Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain, err := upstream.New(specs, upstream.Config{Contact: "test@example.org", Version: "test"})
+	metrics := NewMetrics()
+	chain, err := upstream.New(specs, upstream.Config{
+		Contact: "test@example.org", Version: "test", Observe: metrics.ObserveUpstream,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(chain.Close)
 	// A machine busy with other tests must not pass for a slow Redis.
-	store := cache.New(rdb, cache.Config{Memory: 8 << 20, RedisBudget: 2 * time.Second})
+	store := cache.New(rdb, cache.Config{Memory: 8 << 20, RedisBudget: 2 * time.Second, ObserveRedis: metrics.ObserveRedis})
 	engine := dispatch.New(rdb, s.dispatch)
 	run(t, store.Run)
 	run(t, engine.Run)
 
-	cfg := Config{Log: zerolog.New(zerolog.SyncWriter(s.log)), Version: "test"}
+	cfg := Config{Log: zerolog.New(zerolog.SyncWriter(s.log)), Version: "test", Metrics: metrics}
 	for _, option := range options {
 		option(&cfg)
 	}

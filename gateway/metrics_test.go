@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -29,5 +31,25 @@ func TestMetricsTellWhatTheCacheDid(t *testing.T) {
 	}
 	if strings.Contains(got, "aduz") || strings.Contains(got, "such") {
 		t.Error("/metrics tells what clients asked for")
+	}
+}
+
+// Every metric that the dashboard asks for is one that geogate has.
+func TestDashboardAsksForMetricsThatExist(t *testing.T) {
+	f := newFixture(t, withAdmin)
+	f.do(t, "GET "+vaduz, "")
+	metrics := f.do(t, "GET /metrics", "", asAdmin).body
+	dashboard, err := os.ReadFile("../docs/grafana/geogate.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`geogate_[a-z_]+`).FindAllString(string(dashboard), -1)
+	if len(names) < 10 {
+		t.Fatalf("the dashboard asks for %d metrics only", len(names))
+	}
+	for _, name := range names {
+		if !strings.Contains(metrics, "\n"+name) {
+			t.Errorf("the dashboard asks for %s, which /metrics does not tell", name)
+		}
 	}
 }

@@ -11,11 +11,13 @@ import (
 	"net"
 	"os/exec"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // startTimeout bounds how long a redis-server may take until it answers.
@@ -37,6 +39,7 @@ type Server struct {
 // ends.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
+	quiet()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		tb.Fatal("redis-server is not on the PATH: run the tests by `make test`, which installs it on Debian")
 	}
@@ -45,6 +48,10 @@ func Start(tb testing.TB, args ...string) *Server {
 	s.Restart(tb)
 	return s
 }
+
+// quiet keeps go-redis from writing a line for each connection that a test has
+// taken away on purpose; what matters of it is in the errors that tests check.
+var quiet = sync.OnceFunc(logging.Disable)
 
 // Client returns a client of the server, closed when the test ends.
 func (s *Server) Client(tb testing.TB) *redis.Client {
