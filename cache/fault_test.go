@@ -131,6 +131,9 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 	if err := rdb.Del(ctx, "ballast").Err(); err != nil {
 		t.Fatal(err)
 	}
+	if err := rdb.ConfigSet(ctx, "maxmemory", "2mb").Err(); err != nil {
+		t.Fatal(err)
+	}
 	get(t, c, "full", Directives{}, fill)
 	if r := get(t, c, "full", Directives{}, fill); r.Class != Hit {
 		t.Errorf("after memory came free: %s, want HIT", r.Class)
