@@ -38,8 +38,8 @@ run: ## Run geogate on port 8080, or $PORT.
 	go run .
 
 .PHONY: test
-test: ## Vet and run every test with the race detector; installs redis-server and node on Debian as root.
-	scripts/ensure cc redis-server node
+test: ## Vet and run every test with the race detector; installs what they need on Debian as root.
+	scripts/ensure cc redis-server node curl jq
 	go vet ./...
 	go test -race -shuffle=on -timeout 10m $(TESTFLAGS) ./...
 	cd checks && go vet ./... && go test -shuffle=on -timeout 5m ./deploy/... ./docs/...

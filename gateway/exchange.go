@@ -52,6 +52,10 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 		h["X-Content-Type-Options"] = nosniff
 		h["Referrer-Policy"] = noReferrer
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
+		if !isProbe(r.URL.Path) {
+			g.underWay.Add(1)
+			defer g.underWay.Add(-1)
+		}
 		defer func() { g.logAccess(r, ex, rec, time.Since(start)) }()
 		defer func() {
 			if v := recover(); v != nil {

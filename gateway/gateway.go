@@ -53,6 +53,7 @@ type Gateway struct {
 	heartbeat time.Duration // longest silence of a stream
 
 	ready    atomic.Bool
+	underWay atomic.Int64    // requests that a drain waits for
 	draining context.Context //nolint:containedctx // ends when streams and waits have to
 	drain    context.CancelFunc
 	handler  http.Handler

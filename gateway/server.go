@@ -47,8 +47,10 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	}
 
 	g.startDraining()
+	server.SetKeepAlivesEnabled(false)
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
+	g.finish(deadline)
 	err := server.Shutdown(deadline)
 	if err != nil {
 		_ = server.Close()
@@ -58,4 +60,24 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		err = errors.Join(err, serveErr)
 	}
 	return err
+}
+
+// lameDuck is how long new requests are still answered while old ones finish.
+const lameDuck = 5 * time.Second
+
+// finish waits until no request is under way, probes aside, but not for ever:
+// as long as the port is open, a load balancer hears from /readyz that this
+// process is going, and what it sent before it heard is served.
+func (g *Gateway) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lameDuck)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for g.underWay.Load() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
