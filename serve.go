@@ -67,7 +67,9 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	a := &app{cfg: cfg, log: log, redis: rdb, chain: chain}
-	a.cache = cache.New(rdb, cache.Config{Log: log, Memory: int64(cfg.CacheMemory), ObserveRedis: metrics.ObserveRedis})
+	a.cache = cache.New(rdb, cache.Config{
+		Log: log, Memory: int64(cfg.CacheMemory), RedisBudget: rdb.budget(), ObserveRedis: metrics.ObserveRedis,
+	})
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:         log,
 		Timeout:     time.Duration(cfg.DispatchTimeout),
