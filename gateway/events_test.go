@@ -41,7 +41,7 @@ func (f *fixture) openStream(t *testing.T, ride string, headers ...string) strea
 			req.Header.Set(name, value)
 		}
 	}
-	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req) //nolint:bodyclose // closed where it is read
 	if err != nil {
 		t.Fatal(err)
 	}

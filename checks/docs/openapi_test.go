@@ -3,7 +3,6 @@ package docs
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -89,6 +88,22 @@ type call struct {
 	status        int
 }
 
+// Where drivers are asked, {offer} stands for the offer that the call named
+// offer listed.
+var offerCalls = []call{
+	{"driver", "POST /tracking", `{"id":"1","lat":-33.44091,"lng":-70.6301}`, "", 200},
+	{"ride", "POST /v2/search", `{"lat":-33.44262,"lng":-70.63054}`, "", 200},
+	{"offer", "GET /v2/drivers/1/offers?wait=5s", "", "", 200},
+	{"reserved driver", "GET /v2/drivers/1", "", "", 200},
+	{"somebody else's offer", "POST /v2/offers/{offer}/accept", `{"driver_id":"2"}`, "", 404},
+	{"accepted", "POST /v2/offers/{offer}/accept", `{"driver_id":1}`, "", 200},
+	{"declined too late", "POST /v2/offers/{offer}/decline", `{"driver_id":1}`, "", 409},
+	{"completed", "POST /v2/complete", `{"request_id":"{ride}"}`, "", 200},
+	{"ride", "POST /v2/search", `{"lat":-33.44262,"lng":-70.63054}`, "", 200},
+	{"offer", "GET /v2/drivers/1/offers?wait=5s", "", "", 200},
+	{"declined", "POST /v2/offers/{offer}/decline", `{"driver_id":1}`, "", 200},
+}
+
 const admin = "Authorization: Bearer secret"
 
 var calls = []call{
@@ -127,8 +142,24 @@ var calls = []call{
 	{"ride as it stands", "GET /v2/requests/{ride}", "", "", 200},
 	{"unknown ride", "GET /v2/requests/nosuchride", "", "", 404},
 	{"wrong wait", "GET /v2/requests/{ride}?wait=1h", "", "", 400},
+	{"place and drivers", "GET /v2/nearby?q=Santiago,+Chile&radius_km=50&limit=2", "", "", 200},
+	{"place and drivers at a position", "GET /v2/nearby?lat=-33.44&lng=-70.63&tags=a,b", "", "", 200},
+	{"drivers where no place is", "GET /v2/nearby?lat=0&lon=-140", "", "", 200},
+	{"nearby of nothing", "GET /v2/nearby", "", "", 400},
+	{"nearby of no place", "GET /v2/nearby?q=qqqqqqqqqq", "", "", 422},
+	{"busy driver", "GET /v2/drivers/1", "", "", 200},
+	{"unknown driver", "GET /v2/drivers/a%2Fb", "", "", 404},
+	{"busy driver deleted", "DELETE /v2/drivers/1", "", "", 409},
+	{"no offers", "GET /v2/drivers/1/offers?wait=10ms", "", "", 200},
+	{"wrong wait for offers", "GET /v2/drivers/1/offers?wait=-1s", "", "", 400},
+	{"unknown offer", "POST /v2/offers/nosuchoffer/accept", `{"driver_id":"1"}`, "", 404},
+	{"nobody's answer", "POST /v2/offers/nosuchoffer/decline", `{}`, "", 400},
+	{"unknown stream", "GET /v2/requests/nosuchride/events", "", "", 404},
 	{"cancelled too late", "POST /v2/cancel", `{"request_id":"{ride}"}`, "", 409},
 	{"completed", "POST /v2/complete", `{"request_id":"{ride}"}`, "", 200},
+	{"stream of what has ended", "GET /v2/requests/{ride}/events", "", "", 200},
+	{"stream of what the client knows", "GET /v2/requests/{ride}/events", "", "Last-Event-ID: 3", 204},
+	{"driver deleted", "DELETE /v2/drivers/1", "", "", 204},
 	{"completed unknown", "POST /v2/complete", `{"request_id":17}`, "", 404},
 	{"alive", "GET /healthz", "", "", 200},
 	{"ready", "GET /readyz", "", "", 200},
@@ -150,7 +181,24 @@ var calls = []call{
 func TestAnswersFitDescription(t *testing.T) {
 	dir := t.TempDir()
 	geogate.Build(t, dir)
-	base := geogate.Start(t, dir, "bin/geogate serve", "ADMIN_TOKEN=secret", "RATE_LIMIT=0")
+	operations := map[string]bool{ // the gazetteer has neither lists nor details
+		"nominatimDeletable": true, "nominatimDeletablePHP": true, "nominatimPolygons": true, "nominatimPolygonsPHP": true,
+		"nominatimDetails": true, "nominatimDetailsPHP": true, "nominatimLookupPHP": true,
+	}
+	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "ADMIN_TOKEN=secret", "RATE_LIMIT=0"), calls, operations)
+	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "DISPATCH_OFFER_TTL=1m"), offerCalls, operations)
+	for path, item := range description(t).Paths.Map() {
+		for method, operation := range item.Operations() {
+			if !operations[operation.OperationID] {
+				t.Errorf("%s %s is described and was not asked", method, path)
+			}
+		}
+	}
+}
+
+// makeCalls asks the program at base and notes which operations that were.
+func makeCalls(t *testing.T, base string, calls []call, operations map[string]bool) {
+	t.Helper()
 	doc := description(t)
 	doc.Servers = openapi3.Servers{{URL: base}}
 	router, err := gorillamux.NewRouter(doc)
@@ -160,12 +208,12 @@ func TestAnswersFitDescription(t *testing.T) {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
 
-	var ride string
-	operations := map[string]bool{}
+	var ride, offer string
 	for _, c := range calls {
 		t.Run(c.name, func(t *testing.T) {
-			method, path, _ := strings.Cut(strings.ReplaceAll(c.request, "{ride}", ride), " ")
-			body := strings.ReplaceAll(c.body, "{ride}", ride)
+			fill := strings.NewReplacer("{ride}", ride, "{offer}", offer)
+			method, path, _ := strings.Cut(fill.Replace(c.request), " ")
+			body := fill.Replace(c.body)
 			req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
@@ -185,21 +233,13 @@ func TestAnswersFitDescription(t *testing.T) {
 			if err := fits(t.Context(), req, route, parameters, answer); err != nil {
 				t.Errorf("%s: the answer is not as described: %v\n%s", c.request, err, answer.body)
 			}
-			if c.name == "ride" {
-				ride = rideID(t, answer.body)
+			switch c.name {
+			case "ride":
+				ride = idOf(t, answer.body, `"request_id":"([^"]+)"`)
+			case "offer":
+				offer = idOf(t, answer.body, `"offer_id":"([^"]+)"`)
 			}
 		})
-	}
-	unasked := map[string]bool{ // the gazetteer has neither lists nor details
-		"nominatimDeletable": true, "nominatimDeletablePHP": true, "nominatimPolygons": true, "nominatimPolygonsPHP": true,
-		"nominatimDetails": true, "nominatimDetailsPHP": true, "nominatimLookupPHP": true,
-	}
-	for path, item := range doc.Paths.Map() {
-		for method, operation := range item.Operations() {
-			if !operations[operation.OperationID] && !unasked[operation.OperationID] {
-				t.Errorf("%s %s is described and was not asked", method, path)
-			}
-		}
 	}
 }
 
@@ -238,20 +278,18 @@ func fits(ctx context.Context, req *http.Request, route *routers.Route, paramete
 	})
 }
 
-func rideID(t *testing.T, body []byte) string {
+func idOf(t *testing.T, body []byte, pattern string) string {
 	t.Helper()
-	var ride struct {
-		ID string `json:"request_id"`
+	match := regexp.MustCompile(pattern).FindSubmatch(body)
+	if match == nil {
+		t.Fatalf("no %s in %s", pattern, body)
 	}
-	if err := json.Unmarshal(body, &ride); err != nil || ride.ID == "" {
-		t.Fatalf("no request_id in %s: %v", body, err)
-	}
-	return ride.ID
+	return string(match[1])
 }
 
 // Nominatim's text formats are looked at no closer than as text.
 func init() { //nolint:gochecknoinits // kin-openapi keeps its decoders in a global
-	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript", "application/x-ndjson"} {
+	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript", "application/x-ndjson", "text/event-stream"} {
 		openapi3filter.RegisterBodyDecoder(mediaType, openapi3filter.FileBodyDecoder)
 	}
 }
