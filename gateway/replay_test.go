@@ -1,47 +1,12 @@
 package gateway
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
+
+	"geogate/upstream/upstreamtest"
 )
-
-// recording is a request to a real Nominatim 5.3.2 and its answer.
-type recording struct {
-	Group      string            `json:"group"`
-	Method     string            `json:"method"`
-	URL        string            `json:"url"`
-	ReqHeaders map[string]string `json:"req_headers"`
-	Status     int               `json:"status"`
-	Headers    map[string]string `json:"headers"`
-	Body       string            `json:"body"`
-}
-
-func recordings(t *testing.T) []recording {
-	t.Helper()
-	data, err := os.ReadFile("../testdata/nominatim/recorded.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []recording
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var r recording
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, r)
-	}
-	if len(all) != 183 {
-		t.Fatalf("%d recordings, want 183", len(all))
-	}
-	return all
-}
 
 // faults are what that version of Nominatim did wrong, and what geogate answers
 // in their place.
@@ -58,14 +23,18 @@ var faults = map[string]struct {
 // cache. Each has a gateway of its own, lest two requests that mean the same
 // warm the cache for each other.
 func TestReplay(t *testing.T) {
+	all := upstreamtest.Recordings()
+	if len(all) != 183 {
+		t.Fatalf("%d recordings, want 183", len(all))
+	}
 	shared := newFixture(t)
-	for _, r := range recordings(t) {
+	for _, r := range all {
 		t.Run(r.Group+" "+r.Method+" "+shorten(r.URL), func(t *testing.T) {
 			shared.flush(t)
 			f := shared.sibling(t)
 			f.upstream.Reset()
 			var headers []string
-			for name, value := range r.ReqHeaders {
+			for name, value := range r.ReqHeader {
 				headers = append(headers, name+": "+value)
 			}
 			if fault, known := faults[r.URL]; known {
@@ -84,8 +53,8 @@ func TestReplay(t *testing.T) {
 				if got.StatusCode != r.Status {
 					t.Errorf("status %d, want %d as recorded", got.StatusCode, r.Status)
 				}
-				if ct := got.Header.Get("Content-Type"); ct != r.Headers["content-type"] {
-					t.Errorf("Content-Type %q, want %q as recorded", ct, r.Headers["content-type"])
+				if ct := got.Header.Get("Content-Type"); ct != r.Header["content-type"] {
+					t.Errorf("Content-Type %q, want %q as recorded", ct, r.Header["content-type"])
 				}
 				if got.body != r.Body {
 					t.Errorf("body\n%q, want as recorded\n%q", got.body, r.Body)
@@ -103,7 +72,7 @@ func TestReplay(t *testing.T) {
 
 // answeredHere tells the requests that are none of a geocoder's business: paths
 // that do not exist and methods that are not taken.
-func answeredHere(r recording) bool {
+func answeredHere(r upstreamtest.Recording) bool {
 	return r.Method != http.MethodGet || r.Status == http.StatusNotFound && r.Group == "paths"
 }
 
