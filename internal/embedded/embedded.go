@@ -39,10 +39,11 @@ func (s *Server) Dial(context.Context, string, string) (net.Conn, error) {
 	return newBufferedConn(conn), nil
 }
 
-// Client returns a client of the server with the given options; its dialer is
-// replaced.
+// Client returns a client of the server with the given options; its dialer and
+// address are replaced.
 func (s *Server) Client(options redis.Options) *redis.Client {
 	options.Dialer = s.Dial
+	options.Addr = "127.0.0.1:6379" // never dialled; go-redis would look up its default, localhost
 	return redis.NewClient(&options)
 }
 
