@@ -186,3 +186,16 @@ func isStart(command string) bool {
 	i := slices.Index(fields, "go")
 	return i >= 0 && slices.Equal(fields[i:], []string{"go", "run", "."})
 }
+
+// assignments are the variables that a command sets for itself, in front of it.
+func assignments(command string) env {
+	vars := env{}
+	for _, field := range strings.Fields(command) {
+		name, value, found := strings.Cut(field, "=")
+		if !found {
+			break
+		}
+		vars[name] = value
+	}
+	return vars
+}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,29 +11,45 @@ import (
 	"time"
 )
 
-// TestREADME runs every ```console block of the README as a reader would: in
-// one shell, in order, against a geogate that was started as the README says,
-// and compares what is shown with what comes. Blocks that are not to be run
-// (`make test`, deployment) are marked ```sh.
-func TestREADME(t *testing.T) {
+// TestTours runs every ```console block of a document as a reader would: in one
+// shell, in order, against a geogate that was started as the document says, and
+// compares what is shown with what comes. Blocks that are not to be run (`make
+// test`, deployment) are marked otherwise, such as ```sh.
+func TestTours(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(moduleRoot, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, tool := range []string{"bash", "curl", "jq"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("%s is not on the PATH: run `make test`, which installs it on Debian", tool)
 		}
 	}
-	g := start(t, env{"PORT": "0"}) // the README sets nothing, but every test has its own port
-	steps, err := consoleSteps(strings.ReplaceAll(string(text), "localhost:8080", "localhost:"+port(g)))
+	for _, document := range []string{"README.md", "docs/mobile.md"} {
+		t.Run(document, func(t *testing.T) {
+			t.Parallel()
+			tour(t, document)
+		})
+	}
+}
+
+func tour(t *testing.T, document string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(moduleRoot, filepath.FromSlash(document)))
 	if err != nil {
-		t.Fatalf("README.md: %v", err)
+		t.Fatal(err)
+	}
+	steps, err := consoleSteps(string(text))
+	if err != nil {
+		t.Fatalf("%s: %v", document, err)
 	}
 	if len(steps) == 0 {
-		t.Fatal("README.md has no ```console block with a command")
+		t.Fatalf("%s has no ```console block with a command", document)
 	}
+	vars := env{"PORT": "0"} // a test has its own port; the rest is as the document says
+	for _, step := range steps {
+		if isStart(step.Command) {
+			maps.Copy(vars, assignments(step.Command))
+		}
+	}
+	g := start(t, vars)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	bash, err := newBash(ctx, nil)
@@ -43,20 +60,21 @@ func TestREADME(t *testing.T) {
 	for _, step := range steps {
 		if isStart(step.Command) { // it runs already; what it says is its banner
 			if err := matchOutput(append(step.Want, ellipsis), g.Stderr.String()); err != nil {
-				t.Errorf("README.md:%d: $ %s\n%v", step.Line, step.Command, err)
+				t.Errorf("%s:%d: $ %s\n%v", document, step.Line, step.Command, err)
 			}
 			continue
 		}
-		output, code, err := bash.run(step.Command)
+		command := strings.ReplaceAll(step.Command, "localhost:8080", "localhost:"+port(g))
+		output, code, err := bash.run(command)
 		if err != nil {
-			t.Fatalf("README.md:%d: $ %s\n%v", step.Line, step.Command, err)
+			t.Fatalf("%s:%d: $ %s\n%v", document, step.Line, step.Command, err)
 		}
 		if code != 0 {
-			t.Errorf("README.md:%d: $ %s\nexit code %d, output:\n%s", step.Line, step.Command, code, output)
+			t.Errorf("%s:%d: $ %s\nexit code %d, output:\n%s", document, step.Line, step.Command, code, output)
 			continue
 		}
 		if err := matchOutput(step.Want, output); err != nil {
-			t.Errorf("README.md:%d: $ %s\n%v", step.Line, step.Command, err)
+			t.Errorf("%s:%d: $ %s\n%v", document, step.Line, step.Command, err)
 		}
 	}
 }
