@@ -91,6 +91,10 @@ var (
 		"Geocodes that the cache answered in a provider's stead.", []string{"provider"}, nil)
 	upDesc = prometheus.NewDesc("geogate_upstream_up",
 		"1 while a provider may be asked, 0 while its breaker is open or it has asked for a pause.", []string{"provider"}, nil)
+	budgetDesc = prometheus.NewDesc("geogate_upstream_budget_left",
+		"Calls that the budget of a provider would let through at once.", []string{"provider"}, nil)
+	waitingDesc = prometheus.NewDesc("geogate_upstream_budget_waiting",
+		"Requests of this process that wait for the budget of a provider.", []string{"provider"}, nil)
 )
 
 func (c geocodeCollector) Describe(descs chan<- *prometheus.Desc) {
@@ -127,5 +131,9 @@ func (c geocodeCollector) Collect(out chan<- prometheus.Metric) {
 			up = 1
 		}
 		gauge(upDesc, up, state.Name)
+		if b := state.Budget; b != nil {
+			gauge(budgetDesc, b.Left, state.Name)
+			gauge(waitingDesc, float64(b.Waiting), state.Name)
+		}
 	}
 }

@@ -38,6 +38,7 @@ func TestMetricsTellWhatTheCacheDid(t *testing.T) {
 func TestDashboardAsksForMetricsThatExist(t *testing.T) {
 	f := newFixture(t, withAdmin)
 	f.do(t, "GET "+vaduz, "")
+	f.do(t, "POST /v2/search", riderInSantiago)
 	metrics := f.do(t, "GET /metrics", "", asAdmin).body
 	dashboard, err := os.ReadFile("../docs/grafana/geogate.json")
 	if err != nil {
