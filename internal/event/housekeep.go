@@ -1,0 +1,134 @@
+package event
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	housekeepEvery = 10 * time.Second
+	trimBatch      = 500 // entries that one script removes: it bounds how long Redis is busy
+	trimBatches    = 100 // per housekeeping
+)
+
+// housekeep trims the log every now and then. Every process does so; there is
+// nothing to coordinate.
+func (l *Log) housekeep(ctx context.Context) {
+	tick := time.NewTicker(housekeepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := l.Trim(ctx); err != nil && ctx.Err() == nil {
+			l.cfg.Log.Debug().Err(err).Msg("events not trimmed")
+		}
+	}
+}
+
+// Trim removes events beyond MaxAge and MaxUnread, and those beyond MaxLen that all
+// groups have read. Run calls it every ten seconds.
+func (l *Log) Trim(ctx context.Context) error {
+	groups, err := l.Groups(ctx)
+	if err != nil {
+		return err
+	}
+	unread := place{^uint64(0), 0}
+	for _, g := range groups {
+		if unread.after(g.next) {
+			unread = g.next
+		}
+	}
+	now, err := l.rdb.Time(ctx).Result()
+	if err != nil {
+		return fmt.Errorf("trim events: %w: %w", ErrUnavailable, err)
+	}
+	oldest := strconv.FormatInt(now.Add(-l.cfg.MaxAge).UnixMilli(), 10) + "-0"
+	for range trimBatches {
+		removed, err := l.trimSome(ctx, oldest, unread)
+		if err != nil {
+			return err
+		}
+		if removed < trimBatch {
+			break
+		}
+	}
+	return nil
+}
+
+func (l *Log) trimSome(ctx context.Context, oldest string, unread place) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	next := strconv.FormatUint(unread[0], 10) + "-" + strconv.FormatUint(unread[1], 10)
+	counts, err := trimScript.Run(ctx, l.rdb, []string{StreamKey},
+		l.cfg.MaxLen, l.cfg.MaxUnread, oldest, next, trimBatch).Int64Slice()
+	if err != nil {
+		return 0, fmt.Errorf("trim events: %w: %w", ErrUnavailable, err)
+	}
+	if counts[1] > 0 {
+		l.cfg.Log.Warn().Int64("events", counts[1]).Msg("events dropped before every group had read them")
+	}
+	return counts[0], nil
+}
+
+// Group is how far a group of readers got.
+type Group struct {
+	Name    string
+	Lag     time.Duration // how far the last event it was given lies behind the newest
+	Pending int64         // events given to it and not acknowledged
+
+	next place // where it has to go on
+}
+
+// Groups tells how far each group got.
+func (l *Log) Groups(ctx context.Context) ([]Group, error) {
+	_, newest, err := l.Bounds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	if newest == "" { // XINFO has an error for a stream that is not there
+		return nil, nil
+	}
+	infos, err := l.rdb.XInfoGroups(ctx, StreamKey).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read groups: %w: %w", ErrUnavailable, err)
+	}
+	groups := make([]Group, 0, len(infos))
+	for _, info := range infos {
+		g, err := l.newGroup(ctx, info, placeOf(newest))
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, g)
+	}
+	return groups, nil
+}
+
+func (l *Log) newGroup(ctx context.Context, info redis.XInfoGroup, newest place) (Group, error) {
+	last, err := parsePosition(info.LastDeliveredID)
+	if err != nil { // miniredis keeps the "0" that the group was created with
+		last = place{}
+	}
+	g := Group{Name: info.Name, Pending: info.Pending, next: place{last[0], last[1] + 1}}
+	if info.Pending > 0 {
+		pending, err := l.rdb.XPending(ctx, StreamKey, info.Name).Result()
+		if err != nil {
+			return Group{}, fmt.Errorf("read groups: %w: %w", ErrUnavailable, err)
+		}
+		if p, err := parsePosition(pending.Lower); err == nil {
+			g.next = p
+		}
+	}
+	if newest.after(last) && last[0] > 0 {
+		g.Lag = time.Duration(newest[0]-last[0]) * time.Millisecond
+	}
+	return g, nil
+}

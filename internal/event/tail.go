@@ -1,0 +1,163 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// tailBlock is how long one read of the tail waits in Redis. It is short because
+	// a blocked read does not see its context end.
+	tailBlock = time.Second
+	// tailSlack is what a read may take beyond that, before Redis counts as away.
+	tailSlack = 2 * time.Second
+	tailBatch = 100
+	// maxRecent is how many of the newest events a process keeps, so that its
+	// listeners do not all ask Redis for the same ones.
+	maxRecent = 256
+)
+
+// Run follows the end of the log to wake listeners, and trims its beginning, until
+// ctx ends. It always returns nil: Redis being away is logged and waited out.
+func (l *Log) Run(ctx context.Context) error {
+	var parts errgroup.Group
+	parts.Go(func() error { l.follow(ctx); return nil })
+	parts.Go(func() error { l.housekeep(ctx); return nil })
+	return parts.Wait()
+}
+
+// Listen returns a channel that receives after events were added. One receive may
+// stand for many events, and for none: listeners Read. Call stop when done.
+func (l *Log) Listen() (wake <-chan struct{}, stop func()) {
+	c := make(chan struct{}, 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.listeners[c] = struct{}{}
+	return c, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.listeners, c)
+	}
+}
+
+// follow reads the tail. It is the one connection per process that blocks.
+func (l *Log) follow(ctx context.Context) {
+	last := "" // nothing known: begin at the end
+	for failures := 0; ctx.Err() == nil; {
+		events, err := l.readTail(ctx, &last)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			if failures == 0 {
+				l.cfg.Log.Warn().Err(err).Msg("cannot follow events")
+			}
+			last = "" // Redis may come back empty
+			l.forget()
+			pause(ctx, failures)
+			failures++
+			continue
+		case failures > 0:
+			failures = 0
+			l.cfg.Log.Info().Msg("following events again")
+			l.remember(nil) // what came in between is for the listeners to read
+		}
+		if len(events) > 0 {
+			l.remember(events)
+		}
+	}
+}
+
+func (l *Log) readTail(ctx context.Context, last *string) ([]Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, tailBlock+tailSlack)
+	defer cancel()
+	if *last == "" {
+		_, newest, err := l.Bounds(ctx)
+		if err != nil {
+			return nil, err
+		}
+		pos, err := position(newest)
+		if err != nil {
+			return nil, err
+		}
+		*last = pos
+		l.begin(newest)
+	}
+	streams, err := l.rdb.XRead(ctx, &redis.XReadArgs{
+		Streams: []string{StreamKey, *last}, Count: tailBatch, Block: tailBlock,
+	}).Result()
+	if errors.Is(err, redis.Nil) || err == nil && len(streams) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	entries := streams[0].Messages
+	*last = entries[len(entries)-1].ID
+	return newEvents(entries), nil
+}
+
+// recent is a window on the end of the log: every event after since.
+type recent struct {
+	valid  bool
+	since  string
+	events []Event
+}
+
+// begin opens the window behind the event with an id.
+func (l *Log) begin(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.recent = recent{valid: true, since: id}
+}
+
+func (l *Log) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.recent = recent{}
+}
+
+// remember adds events to the window and wakes the listeners.
+func (l *Log) remember(events []Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.recent.events = append(l.recent.events, events...)
+	if excess := len(l.recent.events) - maxRecent; excess > 0 {
+		l.recent.since = l.recent.events[excess-1].ID
+		l.recent.events = slices.Clone(l.recent.events[excess:])
+	}
+	for c := range l.listeners {
+		select {
+		case c <- struct{}{}:
+		default: // woken already
+		}
+	}
+}
+
+// recall reads from the window, if it reaches back far enough.
+func (l *Log) recall(after string, limit int) ([]Event, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.recent.valid || Before(after, l.recent.since) {
+		return nil, false
+	}
+	i, found := slices.BinarySearchFunc(l.recent.events, after, func(e Event, id string) int {
+		switch {
+		case e.ID == id:
+			return 0
+		case Before(e.ID, id):
+			return -1
+		}
+		return 1
+	})
+	if found {
+		i++
+	}
+	rest := l.recent.events[i:]
+	return slices.Clone(rest[:min(limit, len(rest))]), true
+}
