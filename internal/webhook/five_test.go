@@ -1,0 +1,158 @@
+package webhook_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"geogate/internal/redistest"
+	"geogate/internal/webhook"
+)
+
+// latencies notes how long events took from being published to being received. Their
+// data is the time of publishing.
+type latencies struct {
+	mu   sync.Mutex
+	took []time.Duration
+}
+
+func (l *latencies) note(got received) {
+	data := got.body[strings.LastIndex(got.body, ":")+1 : len(got.body)-1]
+	ns, err := strconv.ParseInt(data, 10, 64)
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.took = append(l.took, got.at.Sub(time.Unix(0, ns)))
+}
+
+func (l *latencies) quantile(q float64) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.took) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(l.took))
+	return sorted[int(q*float64(len(sorted)-1))]
+}
+
+// publishSteadily publishes so many events a second, for so long.
+func (h *house) publishSteadily(t testing.TB, perSecond int, d time.Duration) (n int) {
+	t.Helper()
+	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer tick.Stop()
+	for end := time.Now().Add(d); time.Now().Before(end); n++ {
+		<-tick.C
+		h.publish(t, "request.matched", "ride:"+strconv.Itoa(n), time.Now().UnixNano())
+	}
+	return n
+}
+
+// Five subscribers at 200 events a second: one answers well, one with 500, one hangs,
+// one says 410, one was registered and never heard of again.
+func TestFiveSubscribers(t *testing.T) {
+	d := 4 * time.Second
+	cfg := quick()
+	cfg.DisableAfter = 1 << 30 // the point is that they go on disturbing
+	if *long {
+		d, cfg.Timeout = time.Minute, 15*time.Second
+	}
+	h := newHouse(t, redistest.Start(t).Client(t), cfg)
+	var took latencies
+	well := newReceiver(t, func(_ http.ResponseWriter, _ *http.Request, got received) { took.note(got) })
+	broken := newReceiver(t, status(http.StatusInternalServerError))
+	hanging := newReceiver(t, hang)
+	gone := newReceiver(t, status(http.StatusGone))
+	silent := newReceiver(t, hang)
+	wellSub, brokenSub, hangingSub, goneSub := h.subscribe(t, well), h.subscribe(t, broken), h.subscribe(t, hanging), h.subscribe(t, gone)
+	const ttl = time.Second
+	ghost, _, err := h.Register(t.Context(), webhook.Registration{URL: silent.URL, TTL: ttl})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropped := make(chan time.Duration, 1)
+	background(t, func(context.Context) error {
+		limit := time.After(ttl + 10*time.Second)
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-limit:
+				return errors.New("the ghost is still there")
+			case <-tick.C:
+			}
+			if _, err := h.Subscriber(t.Context(), ghost.ID); errors.Is(err, webhook.ErrNotFound) {
+				dropped <- time.Since(ghost.RegisteredAt)
+				return nil
+			}
+		}
+	})
+	n := h.publishSteadily(t, 200, d)
+
+	eventually(t, "the first has everything", func() bool { return h.subscriber(t, wellSub.ID).Delivered == int64(n) })
+	if p99 := took.quantile(0.99); p99 >= time.Second {
+		t.Errorf("p99 of the first = %s, want below 1 s", p99)
+	}
+	for name, r := range map[string]*receiver{"200": well, "500": broken, "hanging": hanging, "410": gone} {
+		for _, call := range r.received() {
+			if call.err != nil {
+				t.Fatalf("%s: signature of %s: %v", name, call.id, call.err)
+			}
+		}
+	}
+	if got := len(gone.received()); got != 1 {
+		t.Errorf("the one that said 410 was called %d times, want once", got)
+	}
+	if _, err := h.Subscriber(t.Context(), goneSub.ID); !errors.Is(err, webhook.ErrNotFound) {
+		t.Errorf("the one that said 410 is still there: %v", err)
+	}
+	if got := h.subscriber(t, brokenSub.ID); got.State != webhook.Failing || got.Retried == 0 {
+		t.Errorf("the one that says 500 = %+v", got)
+	}
+	eventually(t, "the hanging one is cut off", func() bool {
+		dead, err := h.Deliveries(t.Context(), hangingSub.ID, 1, webhook.Pending, webhook.Dead)
+		for _, delivery := range dead {
+			for _, a := range delivery.Attempts {
+				if a.Error == "timeout" && a.Took < cfg.Timeout+2*time.Second {
+					return true
+				}
+			}
+		}
+		return err == nil && h.subscriber(t, hangingSub.ID).Reason == "timeout"
+	})
+	t.Logf("%d events: p50 %s, p99 %s, max %s; ghost with ttl %s dropped after %s", n,
+		took.quantile(0.5), took.quantile(0.99), took.quantile(1), ttl, (<-dropped).Round(time.Millisecond))
+}
+
+// A dead subscriber adds less than a tenth to what the others wait at the 99th
+// percentile. Short runs on a busy machine say little: they only catch what is grossly
+// wrong, the figures come from -long.
+func TestDeadSubscriberDelaysNobody(t *testing.T) {
+	d, slack := 2*time.Second, 500*time.Millisecond
+	if *long {
+		d, slack = 30*time.Second, 2*time.Millisecond
+	}
+	h := newHouse(t, redistest.Start(t).Client(t), webhook.Config{Timeout: time.Second})
+	var alone, beside latencies
+	into := &alone
+	well := newReceiver(t, func(_ http.ResponseWriter, _ *http.Request, got received) { into.note(got) })
+	s := h.subscribe(t, well)
+	n := h.publishSteadily(t, 200, d)
+	eventually(t, "first half", func() bool { return h.subscriber(t, s.ID).Delivered == int64(n) })
+	into = &beside
+	h.subscribe(t, newReceiver(t, hang))
+	n += h.publishSteadily(t, 200, d)
+	eventually(t, "second half", func() bool { return h.subscriber(t, s.ID).Delivered == int64(n) })
+	without, with := alone.quantile(0.99), beside.quantile(0.99)
+	t.Logf("p99 alone %s, beside a dead subscriber %s", without, with)
+	if with > without+without/10+slack {
+		t.Errorf("p99 = %s beside a dead subscriber, %s without", with, without)
+	}
+}

@@ -1,0 +1,158 @@
+// Package webhook delivers events to the subscribers' own HTTP endpoints, by the
+// Standard Webhooks specification. A Registry keeps the subscribers; a Sender, one
+// in each process, sends.
+//
+// It promises: an event that a subscriber asked for is delivered at least once or
+// ends among its dead letters, whichever process dies when; events of one ride or
+// driver reach a subscriber in order; an endpoint that is slow, dead or malicious
+// neither delays the others nor reaches into the network that geogate runs in.
+//
+// All state is in Redis and every step of a delivery is one Lua script; DESIGN.md
+// has the keys and the argument.
+package webhook
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"geogate/internal/event"
+)
+
+// Limits that are not configured.
+const (
+	MaxTTL     = 24 * time.Hour
+	MinTTL     = time.Second
+	DefaultTTL = 2 * time.Minute
+
+	maxURL         = 2048
+	maxSubscribers = 1000
+	rotationLife   = 24 * time.Hour // how long an old secret signs beside the new one
+
+	// opTimeout bounds one call to Redis.
+	opTimeout = 1500 * time.Millisecond
+	// lease is how long a worker that says nothing keeps what it has in hand.
+	lease = 5 * time.Second
+	// turnEvery is the longest pause between two turns: it renews the lease, and
+	// bounds how long an ended subscription lingers.
+	turnEvery = time.Second
+)
+
+// TestType is the type of the event that Registry.Test sends.
+const TestType = "webhook.test"
+
+var (
+	// ErrNotFound means that there is no such subscriber, or no more, or no such
+	// delivery of it.
+	ErrNotFound = errors.New("subscriber or delivery not found")
+	// ErrInvalid means that a URL, type or ttl is not well-formed.
+	ErrInvalid = errors.New("invalid subscription")
+	// ErrForbiddenTarget means that geogate does not send there: a private address,
+	// or no https on port 443.
+	ErrForbiddenTarget = errors.New("target is not allowed")
+	// ErrUnresolved means that the name in a URL has no address.
+	ErrUnresolved = errors.New("name does not resolve")
+	// ErrFull means that there are as many subscribers as there may be.
+	ErrFull = errors.New("too many subscribers")
+	// ErrUnavailable means that Redis did not answer, or refused.
+	ErrUnavailable = errors.New("subscriptions unavailable")
+)
+
+// Config adjusts a Registry and a Sender; all processes on one Redis must use the
+// same values. Zero values mean the defaults given.
+type Config struct {
+	Retries      Schedule      // pauses after failed attempts; DefaultRetries
+	Timeout      time.Duration // of one attempt; 15 s
+	Window       int           // deliveries to one subscriber under way at once; 32
+	MaxInFlight  int           // deliveries of one process under way at once; 512
+	MaxBacklog   int           // deliveries of one subscriber pending, and as many dead ones; 100,000
+	DisableAfter int           // dead letters in a row, no success among them, that disable a subscriber; 10
+	Grace        time.Duration // how long attempts under way may finish when Run ends; 3 s
+	UserAgent    string        // geogate
+	Log          zerolog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Retries == nil {
+		c.Retries = DefaultRetries
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 15 * time.Second
+	}
+	if c.Window == 0 {
+		c.Window = 32
+	}
+	if c.MaxInFlight == 0 {
+		c.MaxInFlight = 512
+	}
+	if c.MaxBacklog == 0 {
+		c.MaxBacklog = 100_000
+	}
+	if c.DisableAfter == 0 {
+		c.DisableAfter = 10
+	}
+	if c.Grace == 0 {
+		c.Grace = 3 * time.Second
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = "geogate"
+	}
+	return c
+}
+
+// history is how many delivered deliveries of a subscriber can be looked at.
+const history = 100
+
+// deadLife is how long a dead letter is kept.
+const deadLife = 7 * 24 * time.Hour
+
+// forScripts renders what the scripts need to know.
+func (c Config) forScripts() string {
+	text, err := json.Marshal(map[string]any{
+		"window":        c.Window,
+		"backlog":       c.MaxBacklog,
+		"disable_after": c.DisableAfter,
+		"history":       history,
+		"dead_life":     deadLife.Milliseconds(),
+		"lease":         lease.Milliseconds(),
+		"batch":         100, // events handed out, and entries cleared up, in one turn
+		"share":         16,  // deliveries that one subscriber gets claimed before the next one's turn
+	})
+	if err != nil {
+		panic(fmt.Sprintf("webhook: encode configuration: %v", err)) // numbers always encode
+	}
+	return string(text)
+}
+
+//go:embed scripts/*.lua
+var scriptFiles embed.FS
+
+var (
+	keepaliveScript  = newScript("keepalive")
+	redeliverScript  = newScript("redeliver")
+	registerScript   = newScript("register")
+	rotateScript     = newScript("rotate")
+	testScript       = newScript("test")
+	turnScript       = newScript("turn")
+	unregisterScript = newScript("unregister")
+)
+
+func newScript(name string) *redis.Script {
+	return redis.NewScript(source("lib") + source(name))
+}
+
+func source(name string) string {
+	text, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic(fmt.Sprintf("webhook: embedded script: %v", err))
+	}
+	return string(text)
+}
+
+// scriptKeys is KEYS of every script.
+var scriptKeys = []string{event.Prefix}
