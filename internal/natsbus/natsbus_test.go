@@ -1,0 +1,319 @@
+package natsbus_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	"geogate/internal/event"
+	"geogate/internal/natsbus"
+	"geogate/internal/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// natsServer is a real NATS server in this process, on a port that it keeps.
+type natsServer struct {
+	options server.Options
+	running *server.Server
+}
+
+func newNATS(t *testing.T, withJetStream bool) *natsServer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	_ = l.Close()
+	s := &natsServer{options: server.Options{
+		Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true, JetStream: withJetStream, StoreDir: t.TempDir(),
+	}}
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *natsServer) start(t *testing.T) {
+	t.Helper()
+	options := s.options
+	running, err := server.NewServer(&options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.running = running
+	running.Start()
+	if !running.ReadyForConnections(10 * time.Second) {
+		t.Fatal("nats-server is not ready within 10 s")
+	}
+}
+
+func (s *natsServer) stop() {
+	if s.running != nil {
+		s.running.Shutdown()
+		s.running.WaitForShutdown()
+		s.running = nil
+	}
+}
+
+func (s *natsServer) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", s.options.Port) }
+
+func (s *natsServer) connect(t *testing.T) *nats.Conn {
+	t.Helper()
+	conn, err := nats.Connect(s.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+func background(t *testing.T, part func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() {
+		if err := part(ctx); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	stop = func() {
+		cancel()
+		group.Wait()
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("not within 20 s: %s", what)
+		}
+	}
+}
+
+func newLog(t *testing.T) *event.Log {
+	t.Helper()
+	l := event.New(redistest.Start(t).Client(t), event.Config{})
+	background(t, l.Run)
+	return l
+}
+
+func publish(t *testing.T, l *event.Log, kind string, n int) string {
+	t.Helper()
+	id, _, err := l.Publish(context.Background(), event.Publication{Type: kind, Data: fmt.Append(nil, n)})
+	if err != nil {
+		t.Fatalf("Publish: %v", err)
+	}
+	return id
+}
+
+// inbox collects what arrives on the bus.
+type inbox struct {
+	mu  sync.Mutex
+	ids []string
+}
+
+func (b *inbox) take(m *nats.Msg) {
+	var envelope struct{ ID, Type string }
+	_ = json.Unmarshal(m.Data, &envelope)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if m.Header.Get("Nats-Msg-Id") == envelope.ID && m.Subject == "geogate.events."+envelope.Type {
+		b.ids = append(b.ids, envelope.ID)
+	}
+}
+
+func (b *inbox) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.ids)
+}
+
+func TestPublishesWithoutJetStream(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t, false)
+	s.start(t)
+	var got inbox
+	if _, err := s.connect(t).Subscribe("geogate.events.>", got.take); err != nil {
+		t.Fatal(err)
+	}
+	l := newLog(t)
+	bus := natsbus.New(s.url(), l, natsbus.Services{}, natsbus.Config{})
+	background(t, bus.Run)
+	id := publish(t, l, "news.flash", 1)
+	eventually(t, "event on the bus", func() bool { return got.len() == 1 })
+	if got.ids[0] != id {
+		t.Errorf("got %v, want %s", got.ids, id)
+	}
+	eventually(t, "counted", func() bool { return bus.Stats() == natsbus.Stats{Connected: true, Published: 1} })
+}
+
+// The bus is not there when geogate starts, then is killed and restarted under load:
+// publishing events never fails or waits, and each one is in JetStream once.
+func TestEventsOfTheGapAreStored(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t, true)
+	l := newLog(t)
+	for range 2 { // two processes
+		background(t, natsbus.New(s.url(), l, natsbus.Services{}, natsbus.Config{}).Run)
+	}
+	n := 0
+	var slowest time.Duration
+	load := func(events int) {
+		tick := time.NewTicker(2 * time.Millisecond)
+		defer tick.Stop()
+		for range events {
+			<-tick.C
+			started := time.Now()
+			publish(t, l, "request.matched", n)
+			slowest = max(slowest, time.Since(started))
+			n++
+		}
+	}
+	load(100)
+	s.start(t)
+	load(200)
+	s.stop()
+	load(200)
+	s.start(t)
+	load(200)
+	js, err := jetstream.New(s.connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored jetstream.Stream
+	eventually(t, "all stored", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if stored, err = js.Stream(ctx, "GEOGATE_EVENTS"); err != nil {
+			return false
+		}
+		info, err := stored.Info(ctx)
+		return err == nil && info.State.Msgs >= uint64(n)
+	})
+	seen := map[string]bool{}
+	for seq := range uint64(n) {
+		m, err := stored.GetMsg(t.Context(), seq+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var envelope struct {
+			ID   string
+			Data int
+		}
+		if err := json.Unmarshal(m.Data, &envelope); err != nil {
+			t.Fatal(err)
+		}
+		if seen[envelope.ID] {
+			t.Errorf("%s is stored twice", envelope.ID)
+		}
+		seen[envelope.ID] = true
+	}
+	if len(seen) != n {
+		t.Errorf("%d events stored, want %d", len(seen), n)
+	}
+	if slowest > time.Second {
+		t.Errorf("publishing an event took %s", slowest)
+	}
+}
+
+// Several processes share the requests; each request is answered once.
+func TestRequestsAreShared(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t, false)
+	l := newLog(t)
+	var answers [3]atomic.Int64
+	for i := range answers {
+		services := natsbus.Services{
+			Geocode: func(_ context.Context, request []byte) (int, []byte) {
+				answers[i].Add(1)
+				return http.StatusOK, append([]byte("found "), request...)
+			},
+			Nearby: func(context.Context, []byte) (int, []byte) { return http.StatusBadRequest, []byte(`{"code":"x"}`) },
+		}
+		background(t, natsbus.New(s.url(), l, services, natsbus.Config{}).Run)
+	}
+	s.start(t) // after the services: they wait for the bus
+	conn := s.connect(t)
+	ask := func(subject, data string) (*nats.Msg, error) { return conn.Request(subject, []byte(data), time.Second) }
+	eventually(t, "services are there", func() bool { _, err := ask("geogate.geocode", "x"); return err == nil })
+	eventually(t, "requests are shared", func() bool {
+		m, err := ask("geogate.geocode", "rome")
+		if err != nil || string(m.Data) != "found rome" {
+			t.Fatalf("geogate.geocode = %v, %v", m, err)
+		}
+		return answers[0].Load() > 0 && answers[1].Load() > 0 && answers[2].Load() > 0
+	})
+	before := answers[0].Load() + answers[1].Load() + answers[2].Load()
+	for range 20 {
+		if _, err := ask("geogate.geocode", "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := answers[0].Load() + answers[1].Load() + answers[2].Load(); after-before != 20 {
+		t.Errorf("20 requests were answered %d times", after-before)
+	}
+	m, err := ask("geogate.nearby", "{}")
+	if err != nil || m.Header.Get("Nats-Service-Error-Code") != "400" || string(m.Data) != `{"code":"x"}` {
+		t.Errorf("a refusal = %v, %v", m, err)
+	}
+}
+
+func TestRequestsHaveDeadlineAndBound(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t, false)
+	s.start(t)
+	services := natsbus.Services{Geocode: func(ctx context.Context, _ []byte) (int, []byte) {
+		<-ctx.Done()
+		return http.StatusGatewayTimeout, nil
+	}}
+	bus := natsbus.New(s.url(), newLog(t), services, natsbus.Config{Deadline: 300 * time.Millisecond, MaxInFlight: 1})
+	background(t, bus.Run)
+	conn := s.connect(t)
+	eventually(t, "service is there", func() bool {
+		m, err := conn.Request("geogate.geocode", nil, 2*time.Second)
+		return err == nil && m.Header.Get("Nats-Service-Error-Code") == "504"
+	})
+	inbox := conn.NewInbox()
+	replies := make(chan *nats.Msg, 2)
+	if _, err := conn.ChanSubscribe(inbox, replies); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := conn.PublishRequest("geogate.geocode", inbox, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	codes := (<-replies).Header.Get("Nats-Service-Error-Code") + " " + (<-replies).Header.Get("Nats-Service-Error-Code")
+	if codes != "503 504" {
+		t.Errorf("two requests at once: %s, want 503 504", codes)
+	}
+}
+
+func TestWrongURL(t *testing.T) {
+	bus := natsbus.New("nats://user:geheim@[", newLog(t), natsbus.Services{}, natsbus.Config{})
+	err := bus.Run(t.Context())
+	if err == nil || strings.Contains(err.Error(), "geheim") {
+		t.Errorf("Run = %v, want an error without the password", err)
+	}
+}
