@@ -27,6 +27,13 @@ func writeBanner(ctx context.Context, w io.Writer, a *app, addr net.Addr) {
 	line("upstreams", describeUpstreams(a.cfg.Upstreams))
 	line("rate limit", describeRate(a.cfg.RateLimit))
 	line("admin", openIf(a.cfg.AdminToken != "", "/metrics open to ADMIN_TOKEN", "closed (no ADMIN_TOKEN)"))
+	line("events", openIf(a.cfg.AdminToken != "", "/events open to ADMIN_TOKEN", "/events open to this machine only (no ADMIN_TOKEN)"))
+	if len(a.cfg.WebhookAllow) > 0 {
+		line("webhooks", "may go to "+a.cfg.WebhookAllow.String()+", without TLS too (WEBHOOK_ALLOW_CIDRS)")
+	}
+	if a.cfg.NATSURL != "" {
+		line("bus", "NATS at "+a.cfg.NATSURL.hosts())
+	}
 	line("proxies", fmt.Sprintf("%d trusted to set X-Forwarded-For", a.cfg.TrustedProxies.hops))
 	line("dispatch", openIf(len(a.cfg.CORSOrigins) > 0, "pages of "+strings.Join(a.cfg.CORSOrigins, ", "), "closed to web pages (no CORS_ORIGINS), open to everything else"))
 	for _, step := range nextSteps(a.cfg) {

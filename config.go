@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"geogate/gateway"
+	"geogate/internal/webhook"
 	"geogate/upstream"
 )
 
@@ -35,7 +37,7 @@ type Config struct {
 	ReverseCells       cells    `env:"REVERSE_CELLS" form:"zoom=metres pairs with growing zooms, such as 10=500,18=30" help:"squares whose centre is asked by /reverse, by zoom; empty: positions stay exact"`
 	RateLimit          rate     `env:"RATE_LIMIT" envDefault:"600/1m" form:"requests/duration such as 600/1m, 0 for none" help:"requests that one client may send"`
 	TrustedProxies     proxies  `env:"TRUSTED_PROXIES" form:"a whole number from 0 to 16" help:"proxy hops that may set X-Forwarded-For; 0, on Heroku 1"`
-	AdminToken         secret   `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics and /admin; empty: closed"`
+	AdminToken         secret   `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics, /admin and /events; empty: closed, /events open to this machine"`
 	CORSOrigins        []string `env:"CORS_ORIGINS" form:"origins such as https://app.example.org, comma-separated" help:"web pages that may use the dispatch endpoints; geocoding is open to all"`
 
 	DispatchTimeout     duration   `env:"DISPATCH_TIMEOUT" envDefault:"4m" form:"a duration such as 4m" help:"how long a ride request may search"`
@@ -47,6 +49,10 @@ type Config struct {
 	DispatchRetention   duration   `env:"DISPATCH_RETENTION" envDefault:"24h" form:"a duration such as 24h" help:"how long ended rides and idempotency keys stay readable"`
 	DispatchRideTTL     duration   `env:"DISPATCH_RIDE_TTL" envDefault:"4h" form:"a duration such as 4h" help:"when a matched ride that nobody completes is completed"`
 	DriverTTL           duration   `env:"DRIVER_TTL" envDefault:"60s" form:"a duration such as 60s" help:"a driver not heard of for so long is no candidate"`
+
+	WebhookRetries schedule `env:"WEBHOOK_RETRIES" envDefault:"1s,2s,5s,10s,30s,5m,30m,2h,5h,10h,24h" form:"durations above 0, comma-separated, such as 1s,30s,5m" help:"pauses after failed attempts to deliver an event"`
+	WebhookAllow   cidrs    `env:"WEBHOOK_ALLOW_CIDRS" form:"address ranges such as 10.0.0.0/8, comma-separated" help:"private addresses that webhooks may go to, with any port and without TLS; for development"`
+	NATSURL        natsURL  `env:"NATS_URL" form:"nats:// or tls:// with a host, several comma-separated" help:"event bus; empty: none"`
 
 	LogLevel  logLevel  `env:"LOG_LEVEL" envDefault:"info" form:"debug, info, warn or error" help:"least level that is logged"`
 	LogFormat logFormat `env:"LOG_FORMAT" envDefault:"auto" form:"auto, json or text" help:"auto: text on a terminal, JSON otherwise"`
@@ -149,7 +155,7 @@ func variables() []variable {
 			fallback: f.Tag.Get("envDefault"),
 			form:     f.Tag.Get("form"),
 			help:     f.Tag.Get("help"),
-			secret:   f.Type == reflect.TypeFor[secret]() || f.Type == reflect.TypeFor[specs](),
+			secret:   f.Type == reflect.TypeFor[secret]() || f.Type == reflect.TypeFor[specs]() || f.Type == reflect.TypeFor[natsURL](),
 		}
 	}
 	return list
@@ -217,6 +223,67 @@ func (d *duration) UnmarshalText(text []byte) error {
 	}
 	*d = duration(v)
 	return nil
+}
+
+// schedule is the pauses between attempts to deliver.
+type schedule webhook.Schedule
+
+func (s *schedule) UnmarshalText(text []byte) error {
+	parsed, err := webhook.ParseSchedule(string(text))
+	*s = schedule(parsed)
+	return err
+}
+
+// cidrs are ranges of addresses.
+type cidrs []netip.Prefix
+
+func (c *cidrs) UnmarshalText(text []byte) error {
+	for part := range strings.SplitSeq(string(text), ",") {
+		prefix, err := netip.ParsePrefix(strings.TrimSpace(part))
+		if err != nil {
+			return err
+		}
+		*c = append(*c, prefix)
+	}
+	return nil
+}
+
+func (c cidrs) String() string {
+	parts := make([]string, len(c))
+	for i, prefix := range c {
+		parts[i] = prefix.String()
+	}
+	return strings.Join(parts, ", ")
+}
+
+// natsURL is where the bus is, and may hold a password.
+type natsURL string
+
+func (n *natsURL) UnmarshalText(text []byte) error {
+	for part := range strings.SplitSeq(string(text), ",") {
+		u, err := url.Parse(strings.TrimSpace(part))
+		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			return errors.New("not a NATS URL")
+		}
+	}
+	*n = natsURL(text)
+	return nil
+}
+
+func (natsURL) String() string { return "(hidden)" }
+
+// MarshalText keeps the value out of anything that is encoded.
+func (natsURL) MarshalText() ([]byte, error) { return []byte("(hidden)"), nil }
+
+// hosts are where the bus is, without user and password.
+func (n natsURL) hosts() string {
+	var hosts []string
+	for part := range strings.SplitSeq(string(n), ",") {
+		if u, err := url.Parse(strings.TrimSpace(part)); err == nil {
+			hosts = append(hosts, u.Host)
+		}
+	}
+	return strings.Join(hosts, ", ")
 }
 
 // byteSize counts bytes; written as 512, 64KiB, 64MiB or 1GiB.

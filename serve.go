@@ -19,7 +19,10 @@ import (
 	"geogate/cache"
 	"geogate/dispatch"
 	"geogate/gateway"
+	"geogate/internal/event"
 	"geogate/internal/gazetteer"
+	"geogate/internal/natsbus"
+	"geogate/internal/webhook"
 	"geogate/upstream"
 )
 
@@ -51,6 +54,10 @@ type app struct {
 	chain   *upstream.Chain
 	cache   *cache.Cache
 	engine  *dispatch.Engine
+	events  *event.Log
+	guard   *webhook.Guard
+	sender  *webhook.Sender
+	bus     *natsbus.Bus // nil without NATS_URL
 	gateway *gateway.Gateway
 }
 
@@ -81,13 +88,23 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 		Retention:   time.Duration(cfg.DispatchRetention),
 		RideTTL:     time.Duration(cfg.DispatchRideTTL),
 		DriverTTL:   time.Duration(cfg.DriverTTL),
+		Emit:        a.emit,
 	})
+	a.events = event.New(rdb, event.Config{Log: log})
+	a.guard = webhook.NewGuard(webhook.GuardConfig{Open: cfg.WebhookAllow})
+	hooks := webhook.Config{
+		Retries:   webhook.Schedule(cfg.WebhookRetries),
+		UserAgent: "geogate/" + buildVersion(),
+		Log:       log,
+	}
+	a.sender = webhook.NewSender(rdb, a.events, a.guard, hooks)
+	events := gateway.Events{Log: a.events, Subscribers: webhook.NewRegistry(rdb, a.guard, hooks)}
 	geocoder := gateway.NewGeocoder(chain, a.cache, gateway.Lifetimes{
 		Fresh: time.Duration(cfg.CacheTTL),
 		Empty: time.Duration(cfg.CacheEmptyTTL),
 		Stale: time.Duration(cfg.CacheStaleTTL),
 	})
-	a.gateway = gateway.New(geocoder, a.engine, rdb.ping, gateway.Config{
+	a.gateway = gateway.New(geocoder, a.engine, events, rdb.ping, gateway.Config{
 		Log:            log,
 		Version:        buildVersion(),
 		RateLimit:      gateway.RateLimit{Requests: cfg.RateLimit.requests, Per: cfg.RateLimit.per},
@@ -97,6 +114,16 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 		Metrics:        metrics,
 		ReverseCells:   cfg.ReverseCells,
 	})
+	if cfg.NATSURL != "" {
+		a.bus = natsbus.New(string(cfg.NATSURL), a.events, natsbus.Services{
+			Geocode: a.answer("/api"),
+			Nearby:  a.answer("/search"),
+		}, natsbus.Config{Log: log})
+		metrics.ObserveBus(func() (connected bool, published, answered int64) {
+			s := a.bus.Stats()
+			return s.Connected, s.Published, s.Answered
+		})
+	}
 	return a, nil
 }
 
@@ -130,6 +157,16 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	var parts errgroup.Group
 	parts.Go(func() error { return a.engine.Run(support) })
 	parts.Go(func() error { return a.cache.Run(support) })
+	parts.Go(func() error { return a.events.Run(support) })
+	parts.Go(func() error { return a.sender.Run(support) })
+	if a.bus != nil {
+		parts.Go(func() error {
+			if err := a.bus.Run(support); err != nil { // nothing else needs the bus
+				a.log.Error().Err(err).Msg("bus given up")
+			}
+			return nil
+		})
+	}
 
 	clock, stopClock := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopClock()
@@ -141,6 +178,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	err := a.gateway.Serve(ctx, l)
 	stopSupport()
 	err = errors.Join(err, parts.Wait())
+	a.guard.Close()
 	stopClock()
 	err = errors.Join(err, redisClock.Wait(), a.redis.Close())
 	a.log.Info().Msg("stopped")

@@ -64,6 +64,23 @@ func (e *Engine) Changes(ctx context.Context, id string, after int64) ([]Ride, e
 	return rides, nil
 }
 
+// RideAt returns a ride as it was at one of its versions, which is what an Event tells
+// of. Errors: ErrNotFound, ErrUnavailable.
+func (e *Engine) RideAt(ctx context.Context, id string, version int64) (Ride, error) {
+	r, err := e.rideRecord(ctx, id, rideScript)
+	if err != nil {
+		return Ride{}, fmt.Errorf("read ride: %w", err)
+	}
+	if version < 1 || version > r.integer("version") {
+		return Ride{}, fmt.Errorf("read ride: %w", ErrNotFound)
+	}
+	ride, err := r.rideAt(version)
+	if err != nil {
+		return Ride{}, fmt.Errorf("read ride: %w", err)
+	}
+	return ride, nil
+}
+
 func (e *Engine) rideRecord(ctx context.Context, id string, s *redis.Script) (*record, error) {
 	region, ok := regionOfRide(id)
 	if !ok {

@@ -21,6 +21,20 @@ type trackedDriver struct {
 	RequestID *string              `json:"request_id"`
 }
 
+func newTrackedDriver(d dispatch.Driver) trackedDriver {
+	wire := trackedDriver{
+		ID: d.ID, Lat: d.Point.Lat, Lng: d.Point.Lon, State: d.State, Vehicle: d.Vehicle,
+		Tags: d.Tags, Region: d.Region, SeenAt: wireTime(d.SeenAt),
+	}
+	if wire.Tags == nil {
+		wire.Tags = []string{}
+	}
+	if d.RideID != "" {
+		wire.RequestID = &d.RideID
+	}
+	return wire
+}
+
 // getDriver tells where a driver is and what he is doing. Without a region he
 // is looked for in all of them.
 func (g *Gateway) getDriver(w http.ResponseWriter, r *http.Request) error {
@@ -32,18 +46,8 @@ func (g *Gateway) getDriver(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("get driver: %w", err)
 	}
-	wire := trackedDriver{
-		ID: d.ID, Lat: d.Point.Lat, Lng: d.Point.Lon, State: d.State, Vehicle: d.Vehicle,
-		Tags: d.Tags, Region: d.Region, SeenAt: wireTime(d.SeenAt),
-	}
-	if wire.Tags == nil {
-		wire.Tags = []string{}
-	}
-	if d.RideID != "" {
-		wire.RequestID = &d.RideID
-		exchangeOf(r).rideID = d.RideID
-	}
-	return g.respond(w, http.StatusOK, wire)
+	exchangeOf(r).rideID = d.RideID
+	return g.respond(w, http.StatusOK, newTrackedDriver(d))
 }
 
 // deleteDriver erases what is known of a driver: he goes offline.

@@ -8,6 +8,8 @@ import (
 
 	"geogate/cache"
 	"geogate/dispatch"
+	"geogate/internal/event"
+	"geogate/internal/webhook"
 	"geogate/upstream"
 )
 
@@ -60,6 +62,17 @@ var meanings = []meaning{
 	{dispatch.ErrKeyInFlight, http.StatusConflict, "idempotency_key_in_flight", "the first request with this Idempotency-Key is still under way", "repeat in a second"},
 	{dispatch.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "dispatch needs Redis, which does not answer", ""},
 
+	{event.ErrInvalid, http.StatusBadRequest, "invalid_event", "the event, type or id is not well-formed", ""},
+	{event.ErrReserved, http.StatusUnprocessableEntity, "reserved_type", "this type is told by geogate alone", "choose a type of your own, such as news.flash"},
+	{event.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency_key_reused", "this Idempotency-Key was used for another event", "use a new key for every event"},
+	{event.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "events need Redis, which does not answer", ""},
+	{webhook.ErrInvalid, http.StatusBadRequest, "invalid_subscription", "the url, types or ttl cannot be used", ""},
+	{webhook.ErrForbiddenTarget, http.StatusUnprocessableEntity, "forbidden_target", "webhooks are not sent there", "use https on port 443 of a public address; WEBHOOK_ALLOW_CIDRS opens others"},
+	{webhook.ErrUnresolved, http.StatusUnprocessableEntity, "unresolved_name", "the name in the url has no address", "check the spelling, and whether its DNS is in place"},
+	{webhook.ErrNotFound, http.StatusNotFound, "not_found", "unknown, or no longer kept", "a subscriber that did not keep itself alive has to register again"},
+	{webhook.ErrFull, http.StatusServiceUnavailable, "too_many_subscribers", "as many are subscribed as this geogate takes", ""},
+	{webhook.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "events need Redis, which does not answer", ""},
+
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout", "this took longer than it may", ""},
 	{context.Canceled, statusClientClosed, "client_closed", "the client went away", ""},
 }
@@ -78,6 +91,7 @@ func problemOf(err error) *problem {
 	var bad *upstream.BadRequest
 	var late *dispatch.StateError
 	var invalid *dispatch.InputError
+	var wrong *event.InputError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -94,6 +108,9 @@ func problemOf(err error) *problem {
 		if errors.Is(err, m.err) {
 			p := newProblem(m.status, m.code, m.detail)
 			p.Hint, p.retryAfter = m.hint, pauseAfter(err)
+			if errors.As(err, &wrong) {
+				p.Detail = wrong.Detail
+			}
 			return p
 		}
 	}

@@ -37,6 +37,7 @@ type Config struct {
 type Gateway struct {
 	geocoder *Geocoder
 	engine   *dispatch.Engine
+	events   Events
 	ping     func(context.Context) error
 
 	log            zerolog.Logger
@@ -59,15 +60,15 @@ type Gateway struct {
 	handler  http.Handler
 }
 
-// New returns a gateway to geocoder and engine. ping asks whether Redis
+// New returns a gateway to geocoder, engine and events. ping asks whether Redis
 // answers; it is called with a short deadline.
-func New(geocoder *Geocoder, engine *dispatch.Engine, ping func(context.Context) error, cfg Config) *Gateway {
+func New(geocoder *Geocoder, engine *dispatch.Engine, events Events, ping func(context.Context) error, cfg Config) *Gateway {
 	origins := cfg.CORSOrigins
 	if origins == nil {
 		origins = []string{} // none, which is not the same as every one
 	}
 	g := &Gateway{
-		geocoder: geocoder, engine: engine, ping: ping,
+		geocoder: geocoder, engine: engine, events: events, ping: ping,
 		log: cfg.Log, version: cfg.Version, adminToken: cfg.AdminToken,
 		trustedProxies: cfg.TrustedProxies, corsOrigins: origins, cells: cfg.ReverseCells,
 		queryHash: newQueryHasher(),
@@ -83,7 +84,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, ping func(context.Context)
 		g.metrics = NewMetrics()
 	}
 	g.metrics.registry.MustRegister(geocodeCollector{geocoder.cache, geocoder.chain},
-		dispatchCollector{engine, &g.streams})
+		dispatchCollector{engine, &g.streams}, eventCollector{events})
 	g.handler = g.routes(cfg)
 	return g
 }
@@ -135,6 +136,21 @@ func (g *Gateway) routes(cfg Config) http.Handler {
 		r.Get("/v2/drivers/{id}/offers", g.problems(g.getOffers))
 		r.Post("/v2/offers/{offer_id}/accept", g.problems(g.acceptOffer))
 		r.Post("/v2/offers/{offer_id}/decline", g.problems(g.declineOffer))
+	})
+
+	r.Route("/events", func(r chi.Router) {
+		r.Use(g.requireOperator, noStore)
+		r.Post("/", g.problems(g.publishEvent))
+		r.Get("/stream", g.problems(g.streamEvents))
+		r.Get("/subscribers", g.problems(g.listSubscribers))
+		r.Post("/subscribers", g.problems(g.subscribe))
+		r.Get("/subscribers/{id}", g.problems(g.getSubscriber))
+		r.Delete("/subscribers/{id}", g.problems(g.unsubscribe))
+		r.Post("/subscribers/{id}/keepalive", g.problems(g.keepAlive))
+		r.Post("/subscribers/{id}/rotate", g.problems(g.rotateSecret))
+		r.Post("/subscribers/{id}/test", g.problems(g.testSubscriber))
+		r.Get("/subscribers/{id}/deliveries", g.problems(g.listDeliveries))
+		r.Post("/subscribers/{id}/deliveries/{delivery}/redeliver", g.problems(g.redeliver))
 	})
 	return r
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +18,9 @@ import (
 
 	"geogate/cache"
 	"geogate/dispatch"
+	"geogate/internal/event"
 	"geogate/internal/redistest"
+	"geogate/internal/webhook"
 	"geogate/upstream"
 	"geogate/upstream/upstreamtest"
 )
@@ -71,6 +74,10 @@ func (f *fixture) sibling(t testing.TB, options ...func(*Config)) *fixture {
 	// A machine busy with other tests must not pass for a slow Redis.
 	store := cache.New(rdb, cache.Config{Memory: 8 << 20, RedisBudget: 2 * time.Second, ObserveRedis: metrics.ObserveRedis})
 	engine := dispatch.New(rdb, s.dispatch)
+	events, guard := event.New(rdb, event.Config{}), webhook.NewGuard(webhook.GuardConfig{Open: loopback})
+	t.Cleanup(guard.Close)
+	run(t, events.Run)
+	run(t, webhook.NewSender(rdb, events, guard, hooks).Run)
 	run(t, store.Run)
 	run(t, engine.Run)
 
@@ -80,12 +87,18 @@ func (f *fixture) sibling(t testing.TB, options ...func(*Config)) *fixture {
 	}
 	s.gateway = New(
 		NewGeocoder(chain, store, Lifetimes{Fresh: time.Hour, Empty: time.Minute, Stale: time.Hour}),
-		engine, func(ctx context.Context) error { return rdb.Ping(ctx).Err() }, cfg)
+		engine, Events{Log: events, Subscribers: webhook.NewRegistry(rdb, guard, hooks)}, func(ctx context.Context) error { return rdb.Ping(ctx).Err() }, cfg)
 	s.gateway.setReady()
 	s.Server = httptest.NewServer(s.gateway)
 	t.Cleanup(s.Close)
 	return s
 }
+
+// loopback opens what tests listen on; hooks retry as fast as a test can wait.
+var (
+	loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	hooks    = webhook.Config{Retries: webhook.Schedule{20 * time.Millisecond}, Timeout: time.Second}
+)
 
 // flush empties Redis.
 func (f *fixture) flush(t *testing.T) {

@@ -35,7 +35,7 @@ func (g *Gateway) limitRate(limit RateLimit) func(http.Handler) http.Handler {
 	limiter := httprate.NewRateLimiter(limit.Requests, limit.Per, httprate.WithResponseHeaders(rateHeaders))
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !isProbe(r.URL.Path) && limiter.OnLimit(w, r, clientKey(exchangeOf(r).client)) {
+			if !isProbe(r.URL.Path) && !isInternal(r) && limiter.OnLimit(w, r, clientKey(exchangeOf(r).client)) {
 				g.refuse(w, r, errRateLimited)
 				return
 			}

@@ -62,6 +62,21 @@ var (
 	ErrUnavailable = errors.New("event log unavailable")
 )
 
+// InputError tells what is wrong with what a client sent. It unwraps to Kind, a
+// sentinel of this package or of one that builds on it.
+type InputError struct {
+	Kind   error
+	Detail string // for people, without what the client sent
+}
+
+func (e *InputError) Error() string { return e.Kind.Error() + ": " + e.Detail }
+
+func (e *InputError) Unwrap() error { return e.Kind }
+
+func invalid(format string, args ...any) error {
+	return &InputError{ErrInvalid, fmt.Sprintf(format, args...)}
+}
+
 // Event is one entry of the log. Its fields are not to be changed.
 type Event struct {
 	ID      string          // idPrefix and the position in the log
@@ -99,10 +114,10 @@ var (
 // ErrReserved.
 func CheckType(name string) error {
 	if len(name) > maxType || !typeForm.MatchString(name) {
-		return fmt.Errorf("%w: a type is letters, digits, _ and - in parts joined by dots, such as news.flash, at most %d characters", ErrInvalid, maxType)
+		return invalid("a type is letters, digits, _ and - in parts joined by dots, such as news.flash, at most %d characters", maxType)
 	}
 	if slices.Contains(builtIn, name) {
-		return fmt.Errorf("%w: %s is told by geogate only", ErrReserved, name)
+		return &InputError{ErrReserved, name + " is told by geogate alone"}
 	}
 	return nil
 }
@@ -114,11 +129,11 @@ type Patterns []string
 // Check tells whether patterns are well-formed; the error is ErrInvalid.
 func (p Patterns) Check() error {
 	if len(p) > MaxPatterns {
-		return fmt.Errorf("%w: more than %d types", ErrInvalid, MaxPatterns)
+		return invalid("more than %d types", MaxPatterns)
 	}
 	for _, pattern := range p {
 		if len(pattern) > maxType || !patternForm.MatchString(pattern) {
-			return fmt.Errorf("%w: a type to listen to is like request.matched, request.* or *", ErrInvalid)
+			return invalid("a type to listen to is like request.matched, request.* or *")
 		}
 	}
 	return nil
@@ -148,7 +163,7 @@ func position(id string) (string, error) {
 	}
 	pos, found := strings.CutPrefix(id, idPrefix)
 	if _, err := parsePosition(pos); !found || err != nil {
-		return "", fmt.Errorf("%w: %q is no event id", ErrInvalid, id)
+		return "", invalid("not the id of an event")
 	}
 	return pos, nil
 }

@@ -105,14 +105,14 @@ type Publication struct {
 func (l *Log) Publish(ctx context.Context, p Publication) (id string, replayed bool, err error) {
 	var data bytes.Buffer // on one line, as streams of events need it
 	if len(p.Data) > MaxData || json.Compact(&data, p.Data) != nil {
-		return "", false, fmt.Errorf("publish event: %w: data is JSON of at most %d bytes", ErrInvalid, MaxData)
+		return "", false, fmt.Errorf("publish event: %w", invalid("data is JSON of at most %d bytes", MaxData))
 	}
 	if len(p.Type) > maxType || !typeForm.MatchString(p.Type) {
-		return "", false, fmt.Errorf("publish event: %w: type", ErrInvalid)
+		return "", false, fmt.Errorf("publish event: %w", invalid("type %q", p.Type))
 	}
 	if p.Source != "" {
 		if _, err := parsePosition(p.Position); err != nil {
-			return "", false, fmt.Errorf("publish event: %w: position", ErrInvalid)
+			return "", false, fmt.Errorf("publish event: %w", invalid("position %q", p.Position))
 		}
 	}
 	at, digest, fingerprint := "", "", ""

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"code.dny.dev/ssrf"
+
+	"geogate/internal/event"
 )
 
 const (
@@ -82,7 +84,7 @@ func (g *Guard) transport(secure bool) *http.Transport {
 		Control: func(network, address string, _ syscall.RawConn) error {
 			target, err := netip.ParseAddrPort(address)
 			if err != nil || network != "tcp4" && network != "tcp6" {
-				return fmt.Errorf("%w: %s is no TCP address", ErrForbiddenTarget, address)
+				return forbidden("not a TCP address")
 			}
 			return g.check(target, secure)
 		},
@@ -115,12 +117,12 @@ func (g *Guard) check(target netip.AddrPort, secure bool) error {
 	}
 	switch {
 	case !secure:
-		return fmt.Errorf("%w: only https, unless WEBHOOK_ALLOW_CIDRS covers the address", ErrForbiddenTarget)
+		return forbidden("only https, unless WEBHOOK_ALLOW_CIDRS covers the address")
 	case target.Port() != 443:
-		return fmt.Errorf("%w: only port 443, unless WEBHOOK_ALLOW_CIDRS covers the address", ErrForbiddenTarget)
+		return forbidden("only port 443, unless WEBHOOK_ALLOW_CIDRS covers the address")
 	}
 	if err := g.public.SafeAddr(addr); err != nil {
-		return fmt.Errorf("%w: not a public address", ErrForbiddenTarget)
+		return forbidden("not a public address, and WEBHOOK_ALLOW_CIDRS does not cover it")
 	}
 	return nil
 }
@@ -137,7 +139,7 @@ func (g *Guard) Check(ctx context.Context, raw string) (string, error) {
 	defer cancel()
 	addrs, err := g.resolver.LookupNetIP(ctx, "ip", u.Hostname())
 	if err != nil || len(addrs) == 0 {
-		return "", fmt.Errorf("check url: %w: %s", ErrUnresolved, u.Hostname())
+		return "", fmt.Errorf("check url: %w", &event.InputError{Kind: ErrUnresolved, Detail: "the name in the url has no address"})
 	}
 	for _, addr := range addrs {
 		if err := g.check(netip.AddrPortFrom(addr, port), u.Scheme == "https"); err != nil {
@@ -149,32 +151,29 @@ func (g *Guard) Check(ctx context.Context, raw string) (string, error) {
 
 // parseTarget reads an absolute http or https URL and brings it into canonical form.
 func parseTarget(raw string) (*url.URL, uint16, error) {
-	invalid := func(why string) (*url.URL, uint16, error) {
-		return nil, 0, fmt.Errorf("%w: %s", ErrInvalid, why)
-	}
 	if len(raw) > maxURL {
-		return invalid("the url is longer than 2,048 characters")
+		return nil, 0, invalid("the url is longer than 2,048 characters")
 	}
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Opaque != "" || u.Hostname() == "":
-		return invalid("the url must be absolute, such as https://app.example.org/event")
+		return nil, 0, invalid("the url must be absolute, such as https://app.example.org/event")
 	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, 0, fmt.Errorf("%w: only https", ErrForbiddenTarget)
+		return nil, 0, forbidden("only https")
 	case u.User != nil:
-		return invalid("the url must not hold a user or password")
+		return nil, 0, invalid("the url must not hold a user or password")
 	case u.Fragment != "":
-		return invalid("the url must not have a fragment")
+		return nil, 0, invalid("the url must not have a fragment")
 	}
 	host := strings.ToLower(u.Hostname())
 	for _, c := range []byte(host) {
 		if c <= ' ' || c >= 0x7f || c == '%' {
 			// Also keeps Unicode digits and dots from becoming ASCII ones on the way.
-			return invalid("the name must be written in ASCII, international ones as xn--…")
+			return nil, 0, invalid("the name must be written in ASCII, international ones as xn--…")
 		}
 	}
 	if disguised(host) {
-		return nil, 0, fmt.Errorf("%w: an address must be written in its usual form", ErrForbiddenTarget)
+		return nil, 0, forbidden("an address must be written in its usual form")
 	}
 	port := uint16(443)
 	if u.Scheme == "http" {
@@ -188,7 +187,7 @@ func parseTarget(raw string) (*url.URL, uint16, error) {
 	if written != "" {
 		n, err := strconv.ParseUint(written, 10, 16)
 		if err != nil || n == 0 {
-			return invalid("the port is no number from 1 to 65535")
+			return nil, 0, invalid("the port is no number from 1 to 65535")
 		}
 		if uint16(n) != port {
 			u.Host = net.JoinHostPort(host, written)

@@ -78,7 +78,7 @@ func NewRegistry(rdb redis.UniversalClient, guard *Guard, cfg Config) *Registry 
 // ErrUnavailable.
 func (r *Registry) Register(ctx context.Context, reg Registration) (s Subscriber, created bool, err error) {
 	if reg.TTL != 0 && (reg.TTL < MinTTL || reg.TTL > MaxTTL) {
-		return Subscriber{}, false, fmt.Errorf("register: %w: ttl is from %s to %s", ErrInvalid, MinTTL, MaxTTL)
+		return Subscriber{}, false, fmt.Errorf("register: %w", invalid("ttl is from 1s to 24h"))
 	}
 	if err := reg.Types.Check(); err != nil {
 		return Subscriber{}, false, fmt.Errorf("register: %w: %w", ErrInvalid, err)

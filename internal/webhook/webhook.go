@@ -63,6 +63,12 @@ var (
 	ErrUnavailable = errors.New("subscriptions unavailable")
 )
 
+func invalid(detail string) error { return &event.InputError{Kind: ErrInvalid, Detail: detail} }
+
+func forbidden(detail string) error {
+	return &event.InputError{Kind: ErrForbiddenTarget, Detail: detail}
+}
+
 // Config adjusts a Registry and a Sender; all processes on one Redis must use the
 // same values. Zero values mean the defaults given.
 type Config struct {
