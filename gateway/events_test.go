@@ -30,9 +30,15 @@ type stream struct {
 // openStream asks for the events of a ride. The stream ends with the test.
 func (f *fixture) openStream(t *testing.T, ride string, headers ...string) stream {
 	t.Helper()
+	return f.open(t, "/v2/requests/"+ride, headers...)
+}
+
+// open is openStream for any target.
+func (f *fixture) open(t *testing.T, target string, headers ...string) (*http.Response, <-chan streamed, context.CancelFunc) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	req, err := http.NewRequestWithContext(ctx, "GET", f.URL+"/v2/requests/"+ride, nil)
+	req, err := http.NewRequestWithContext(ctx, "GET", f.URL+target, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

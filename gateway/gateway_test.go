@@ -140,6 +140,9 @@ func (f *fixture) do(t testing.TB, line, body string, headers ...string) answer 
 	for _, h := range headers {
 		if name, value, found := strings.Cut(h, ": "); found {
 			req.Header.Add(name, value)
+			if name == "Host" { // net/http keeps it elsewhere
+				req.Host = value
+			}
 		}
 	}
 	transport := &http.Transport{DisableCompression: true, DisableKeepAlives: true}
