@@ -48,6 +48,10 @@ test: ## Vet and run every test with the race detector; installs what they need 
 bench: ## Run the Go benchmarks, without the tests.
 	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
 
+.PHONY: soak-events
+soak-events: ## Prove at full size that webhooks lose nothing and delay nobody (about 20 minutes).
+	go test -count=1 -timeout 60m -v -run 'TestKilled|TestFive|TestDead' ./internal/webhook -long
+
 .PHONY: cover
 cover: ## Run the tests for coverage and print the total by function.
 	go test -coverpkg=./... -coverprofile=coverage.out ./...

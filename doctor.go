@@ -89,6 +89,7 @@ func examine(ctx context.Context, getenv func(string) string) []finding {
 		return append(findings, finding{"redis", failed, err.Error(), ""})
 	}
 	findings = append(findings, examineRedis(ctx, rdb, cfg)...)
+	findings = append(findings, examineEvents(ctx, rdb, cfg)...)
 	findings = append(findings, examineUpstreams(ctx, rdb, cfg)...)
 	if err := rdb.Close(); err != nil {
 		findings = append(findings, finding{"redis", warned, err.Error(), ""})

@@ -21,9 +21,10 @@ func (f *fixture) publish(t *testing.T, kind string, n int) (id string) {
 func TestStreamOfEvents(t *testing.T) {
 	f := newFixture(t)
 	f.publish(t, "news.flash", 0)
-	res, blocks, _ := f.open(t, "/events/stream?types=news.*,weather")
-	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("stream = %d %v", res.StatusCode, res.Header)
+	s := f.open(t, "/events/stream?types=news.*,weather")
+	blocks := s.blocks
+	if s.status != 200 || s.header.Get("Content-Type") != "text/event-stream" || s.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("stream = %d %v", s.status, s.header)
 	}
 	first := f.publish(t, "news.flash", 1)
 	f.publish(t, "sport", 2)
@@ -51,19 +52,19 @@ func TestStreamOfEventsResumes(t *testing.T) {
 	first := f.publish(t, "a", 1)
 	second, third := f.publish(t, "a", 2), f.publish(t, "a", 3)
 	for _, where := range []*fixture{f, f.sibling(t)} {
-		_, blocks, _ := where.open(t, "/events/stream", "Last-Event-ID: "+first)
+		blocks := where.open(t, "/events/stream", "Last-Event-ID: "+first).blocks
 		for _, want := range []string{second, third} {
 			if got := nextEvent(t, blocks); got.id != want {
 				t.Errorf("resumed with %s, want %s", got.id, want)
 			}
 		}
-		_, blocks, _ = where.open(t, "/events/stream?lastEventId="+second)
+		blocks = where.open(t, "/events/stream?lastEventId="+second).blocks
 		if got := nextEvent(t, blocks); got.id != third {
 			t.Errorf("resumed with %s, want %s", got.id, third)
 		}
 	}
 	// An event that is no longer kept: what there is follows, and a comment says so.
-	_, blocks, _ := f.open(t, "/events/stream", "Last-Event-ID: evt_1-0")
+	blocks := f.open(t, "/events/stream", "Last-Event-ID: evt_1-0").blocks
 	if opening := <-blocks; !opening.comment || !opening.retry {
 		t.Errorf("opening = %+v, want it to tell of the gap", opening)
 	}
@@ -74,7 +75,7 @@ func TestStreamOfEventsResumes(t *testing.T) {
 
 func TestStreamOfEventsOutlivesRedis(t *testing.T) {
 	f := newFixture(t)
-	_, blocks, _ := f.open(t, "/events/stream")
+	blocks := f.open(t, "/events/stream").blocks
 	f.publish(t, "a", 1)
 	nextEvent(t, blocks)
 	f.redis.Stop()
@@ -93,7 +94,7 @@ func TestStreamOfEventsOutlivesRedis(t *testing.T) {
 func TestStreamOfEventsBeatsAndDrains(t *testing.T) {
 	f := newFixture(t)
 	f.gateway.heartbeat = 20 * time.Millisecond
-	_, blocks, _ := f.open(t, "/events/stream")
+	blocks := f.open(t, "/events/stream").blocks
 	if hint := <-blocks; !hint.retry {
 		t.Errorf("first block = %+v, want a retry hint", hint)
 	}

@@ -33,8 +33,8 @@ func (f *fixture) openStream(t *testing.T, ride string, headers ...string) strea
 	return f.open(t, "/v2/requests/"+ride, headers...)
 }
 
-// open is openStream for any target.
-func (f *fixture) open(t *testing.T, target string, headers ...string) (*http.Response, <-chan streamed, context.CancelFunc) {
+// open is openStream for any target; headers are lines.
+func (f *fixture) open(t *testing.T, target string, headers ...string) stream {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)

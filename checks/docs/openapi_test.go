@@ -104,6 +104,27 @@ var offerCalls = []call{
 	{"declined", "POST /v2/offers/{offer}/decline", `{"driver_id":1}`, "", 200},
 }
 
+// {subscriber} and {delivery} stand for what the calls of these names answered.
+var eventCalls = []call{
+	{"subscriber", "POST /events/subscribers", `{"url":"http://127.0.0.1:9/event","types":["news.*"],"ttl":"1m"}`, "", 201},
+	{"renewed", "POST /events/subscribers", `{"url":"http://127.0.0.1:9/event","ttl":90}`, "", 200},
+	{"private address", "POST /events/subscribers", `{"url":"https://10.0.0.1/"}`, "", 422},
+	{"no url", "POST /events/subscribers", `{}`, "", 400},
+	{"kept alive", "POST /events/subscribers/{subscriber}/keepalive", "", "", 200},
+	{"new secret", "POST /events/subscribers/{subscriber}/rotate", "", "", 200},
+	{"published", "POST /events", `{"type":"news.flash","data":[1]}`, "Idempotency-Key: k", 202},
+	{"own type", "POST /events", `{"type":"request.matched"}`, "", 422},
+	{"delivery", "POST /events/subscribers/{subscriber}/test", "", "", 202},
+	{"deliveries", "GET /events/subscribers/{subscriber}/deliveries?limit=10", "", "", 200},
+	{"delivered again", "POST /events/subscribers/{subscriber}/deliveries/{delivery}/redeliver", "", "", 202},
+	{"list", "GET /events/subscribers", "", "", 200},
+	{"one of them", "GET /events/subscribers/{subscriber}", "", "", 200},
+	{"stream of wrong types", "GET /events/stream?types=a+b", "", "", 400},
+	{"through a proxy", "GET /events/subscribers", "", "X-Forwarded-For: 192.0.2.1", 403},
+	{"ended", "DELETE /events/subscribers/{subscriber}", "", "", 204},
+	{"ended already", "DELETE /events/subscribers/{subscriber}", "", "", 404},
+}
+
 const admin = "Authorization: Bearer secret"
 
 var calls = []call{
@@ -187,6 +208,7 @@ func TestAnswersFitDescription(t *testing.T) {
 	}
 	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "ADMIN_TOKEN=secret", "RATE_LIMIT=0"), calls, operations)
 	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "DISPATCH_OFFER_TTL=1m"), offerCalls, operations)
+	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "WEBHOOK_ALLOW_CIDRS=127.0.0.0/8"), eventCalls, operations)
 	for path, item := range description(t).Paths.Map() {
 		for method, operation := range item.Operations() {
 			if !operations[operation.OperationID] {
@@ -208,10 +230,10 @@ func makeCalls(t *testing.T, base string, calls []call, operations map[string]bo
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
 
-	var ride, offer string
+	var ride, offer, subscriber, delivery string
 	for _, c := range calls {
 		t.Run(c.name, func(t *testing.T) {
-			fill := strings.NewReplacer("{ride}", ride, "{offer}", offer)
+			fill := strings.NewReplacer("{ride}", ride, "{offer}", offer, "{subscriber}", subscriber, "{delivery}", delivery)
 			method, path, _ := strings.Cut(fill.Replace(c.request), " ")
 			body := fill.Replace(c.body)
 			req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
@@ -236,6 +258,10 @@ func makeCalls(t *testing.T, base string, calls []call, operations map[string]bo
 			switch c.name {
 			case "ride":
 				ride = idOf(t, answer.body, `"request_id":"([^"]+)"`)
+			case "subscriber":
+				subscriber = idOf(t, answer.body, `"id":"([^"]+)"`)
+			case "delivery":
+				delivery = idOf(t, answer.body, `"id":"([^"]+)"`)
 			case "offer":
 				offer = idOf(t, answer.body, `"offer_id":"([^"]+)"`)
 			}

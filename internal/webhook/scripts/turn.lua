@@ -10,6 +10,7 @@
 local worker, turn, acked = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local capacity, leaving = tonumber(ARGV[5]), ARGV[7] == '1'
 local more = 0
+local touched = {} -- subscribers to be filed anew before deliveries are claimed
 
 local function fly_key(w) return P .. 'fly:' .. w end
 
@@ -21,7 +22,7 @@ local function give_back(flight)
   if redis.call('EXISTS', sub_key(id)) == 0 then return end
   redis.call('HINCRBY', sub_key(id), 'flying', -1)
   redis.call('ZADD', due_key(id), number(now), ev)
-  rework(id)
+  touched[id] = true
 end
 
 -- ---- settle ------------------------------------------------------------------
@@ -74,7 +75,7 @@ local function settle(r)
   redis.call('HSET', d, 'log', log)
   if r.gone then return drop(id) end
   if r.ok then succeeded(id, ev, d) else failed(id, ev, d, r) end
-  rework(id)
+  touched[id] = true
 end
 
 -- ---- hand out ------------------------------------------------------------------
@@ -110,7 +111,7 @@ local function hand_out()
   local entries = read_events()
   if #entries == 0 then return end
   if #entries >= cfg.batch then more = 1 end
-  local subs, touched = {}, {}
+  local subs = {}
   local flat = redis.call('HGETALL', P .. 'types')
   for i = 1, #flat, 2 do
     local since, types = string.match(flat[i + 1], '^(%S+) (.*)$')
@@ -134,7 +135,6 @@ local function hand_out()
       end
     end
   end
-  for id in pairs(touched) do rework(id) end
 end
 
 -- ---- clear up ------------------------------------------------------------------
@@ -216,6 +216,7 @@ for _, flight in ipairs(redis.call('ZRANGEBYSCORE', fly_key(worker), from, '+inf
   give_back(flight)
 end
 if leaving then
+  for id in pairs(touched) do rework(id) end
   redis.call('ZREM', P .. 'workers', worker)
   return { 'ok', 0, -1, {} }
 end
@@ -223,6 +224,7 @@ end
 redis.call('ZADD', P .. 'workers', number(now + cfg.lease), worker)
 hand_out()
 clear_up()
+for id in pairs(touched) do rework(id) end
 
 local claims = {}
 if capacity > 0 then
