@@ -1,0 +1,210 @@
+package bulk
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// board collects the answers of one chunk. It is safe for concurrent use.
+type board struct {
+	mu      sync.Mutex
+	answers []done
+	counts  Counts
+}
+
+func newBoard(answers []done) *board { return &board{answers: answers, counts: count(answers)} }
+
+func (b *board) set(i int, d *done) {
+	b.answers[i] = *d
+	b.counts.add(d)
+}
+
+// snapshot returns a copy of the answers so far and their counts.
+func (b *board) snapshot() ([]done, Counts) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]done(nil), b.answers...), b.counts
+}
+
+// group is the rows of a chunk that ask the same.
+type group struct {
+	Request
+	rows []int
+}
+
+// hash identifies the question within the job, without telling it.
+func (g *group) hash() string {
+	sum := sha256.Sum256([]byte(g.Key))
+	return string(sum[:16])
+}
+
+// group puts the rows without an answer together by what they ask. Rows that
+// cannot be asked for get theirs at once.
+func (b *board) group(s *spec, rows []row, plan Plan) []*group {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var groups []*group
+	byKey := make(map[string]*group, len(rows))
+	for i := range rows {
+		if b.answers[i].Outcome != "" {
+			continue
+		}
+		request, ok := Request{}, false
+		if query, valid := s.query(&rows[i]); valid {
+			var err error
+			request, err = plan(query)
+			ok = err == nil
+		}
+		if !ok {
+			b.set(i, &done{Outcome: OutcomeInvalid})
+			continue
+		}
+		g := byKey[request.Key]
+		if g == nil {
+			g = &group{Request: request}
+			byKey[request.Key] = g
+			groups = append(groups, g)
+		}
+		g.rows = append(g.rows, i)
+	}
+	return groups
+}
+
+// answer gives all rows of a group the answer to the first one. The others
+// cost nothing.
+func (b *board) answer(g *group, d done) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, i := range g.rows {
+		b.set(i, &d)
+		if d.Outcome == OutcomeFound || d.Outcome == OutcomeEmpty {
+			d.Cached = true
+		}
+	}
+}
+
+// asker asks with patience.
+type asker struct {
+	log    zerolog.Logger
+	asks   int
+	pause  func(error) (time.Duration, bool)
+	warned *atomic.Int64 // when a pause was last logged, in Unix seconds
+}
+
+func newAsker(log zerolog.Logger, asks int, pause func(error) (time.Duration, bool)) asker {
+	if pause == nil {
+		pause = func(error) (time.Duration, bool) { return 0, false }
+	}
+	return asker{log: log, asks: asks, pause: pause, warned: new(atomic.Int64)}
+}
+
+const (
+	// tries is how often a question is asked that fails for other reasons than
+	// that the geocoder wants a pause.
+	tries = 3
+	// leastPause and mostPause bound a pause, whatever the geocoder says: the
+	// budgets of the gateway keep its terms, this only keeps from asking in
+	// vain.
+	leastPause = time.Second
+	mostPause  = time.Minute
+)
+
+// ask asks for each group, several at a time, and passes the answers to take.
+// It returns the first error of take, else the cause of ctx's end, else nil.
+func (a asker) ask(ctx context.Context, groups []*group, take func(*group, Answer) error) error {
+	asking, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var next atomic.Int64
+	var hands sync.WaitGroup
+	for range min(a.asks, len(groups)) {
+		hands.Go(func() {
+			for asking.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(groups) {
+					return
+				}
+				answer, ok := a.insist(asking, groups[i])
+				if !ok {
+					return
+				}
+				if err := take(groups[i], answer); err != nil {
+					stop(err)
+				}
+			}
+		})
+	}
+	hands.Wait()
+	if asking.Err() != nil {
+		return context.Cause(asking)
+	}
+	return nil
+}
+
+// insist asks until there is an answer, one that says failed included; false
+// when ctx ended before.
+func (a asker) insist(ctx context.Context, g *group) (Answer, bool) {
+	for failures := 0; ; {
+		answer, err := safely(ctx, g)
+		if err == nil {
+			return answer, true
+		}
+		if ctx.Err() != nil {
+			return Answer{}, false
+		}
+		wait, wanted := a.pause(err)
+		if wanted {
+			wait = min(max(wait, leastPause), mostPause)
+			a.warn(err, wait)
+		} else {
+			if failures++; failures == tries {
+				a.log.Warn().Err(err).Msg("row of a job failed")
+				return Answer{Outcome: OutcomeFailed}, true
+			}
+			wait = leastPause / 4 << failures
+		}
+		// Those who were sent away together do not come back together.
+		if pause(ctx, wait+rand.N(wait/4)) != nil {
+			return Answer{}, false
+		}
+	}
+}
+
+// warn says once in a while that jobs wait.
+func (a asker) warn(err error, wait time.Duration) {
+	now := time.Now().Unix()
+	if last := a.warned.Load(); now-last >= 60 && a.warned.CompareAndSwap(last, now) {
+		a.log.Info().Err(err).Dur("wait", wait).Msg("jobs pause for the geocoder")
+	}
+}
+
+var errPanicked = errors.New("lookup panicked")
+
+// safely turns a panic into an error: one bad row must not end the process
+// that serves everyone, over and over.
+func safely(ctx context.Context, g *group) (answer Answer, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %v", errPanicked, v)
+		}
+	}()
+	answer, err = g.Ask(ctx)
+	if err == nil && answer.Outcome == OutcomeFound && !answer.sound() {
+		err = errUnsound
+	}
+	return answer, err
+}
+
+var errUnsound = errors.New("the geocoder's place has no coordinates")
+
+// sound reports whether what will stand as a number is one.
+func (a *Answer) sound() bool {
+	return isJSONNumber(a.Lat) && isJSONNumber(a.Lon) && (a.Importance == "" || isJSONNumber(a.Importance))
+}

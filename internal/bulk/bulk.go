@@ -1,0 +1,201 @@
+// Package bulk geocodes whole files: it takes an upload apart into rows, lets
+// any number of workers in any number of processes share them, and puts the
+// answers back in the order of the file.
+//
+// It promises that
+//
+//   - an upload and a result are streamed: what a job takes in memory does not
+//     grow with its file;
+//   - every row of the input is in the result exactly once and in order,
+//     whatever happens to workers in between; a row that cannot be asked for is
+//     kept and marked;
+//   - equal questions of one job are asked once, save for what a worker that
+//     was killed had in hand;
+//   - a geocoder that wants a pause gets one, and the job waits instead of
+//     failing;
+//   - what is deleted is gone when Delete returns, and nobody writes it back;
+//     what is not deleted goes by itself.
+//
+// Who keeps what is in DESIGN.md.
+package bulk
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Limits and lives that a Config may change.
+const (
+	DefaultMaxBytes  = 256 << 20
+	DefaultMaxRows   = 1_000_000
+	DefaultRetention = 24 * time.Hour
+)
+
+// State is how far a job is. A job that was deleted has no state: it is not
+// found; only those who were watching it see Cancelled.
+type State string
+
+// The states of a job. Finished, Failed and Cancelled are final.
+const (
+	Queued    State = "queued"
+	Running   State = "running"
+	Finished  State = "finished"
+	Failed    State = "failed"
+	Cancelled State = "cancelled"
+)
+
+// Ended reports whether the state is final.
+func (s State) Ended() bool { return s == Finished || s == Failed || s == Cancelled }
+
+// Errors that callers branch on.
+var (
+	// ErrNotFound: no such job, or one that was deleted or has expired.
+	ErrNotFound = errors.New("no such job")
+	// ErrUnfinished: the job has no complete result yet; see StateError.
+	ErrUnfinished = errors.New("the job is not finished")
+	// ErrTooLarge: more bytes or rows than a job may have; see LimitError.
+	ErrTooLarge = errors.New("upload too large")
+	// ErrInvalid: the upload cannot be understood; see InputError.
+	ErrInvalid = errors.New("invalid upload")
+	// ErrUnavailable: Redis or the store does not answer, or is full.
+	ErrUnavailable = errors.New("jobs unavailable")
+)
+
+// StateError is ErrUnfinished with the state that the job is in.
+type StateError struct{ State State }
+
+func (e *StateError) Error() string { return "the job is " + string(e.State) }
+
+// Unwrap returns ErrUnfinished.
+func (e *StateError) Unwrap() error { return ErrUnfinished }
+
+// LimitError is ErrTooLarge with the limit that was passed.
+type LimitError struct {
+	What  string // "bytes" or "rows"
+	Limit int64
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("the upload has more than %d %s", e.Limit, e.What)
+}
+
+// Unwrap returns ErrTooLarge.
+func (e *LimitError) Unwrap() error { return ErrTooLarge }
+
+// InputError is ErrInvalid with a code for programs and words for people.
+type InputError struct{ Code, Detail, Hint string }
+
+func (e *InputError) Error() string { return e.Detail }
+
+// Unwrap returns ErrInvalid.
+func (e *InputError) Unwrap() error { return ErrInvalid }
+
+// Counts are rows by outcome; Done is the sum of the four.
+type Counts struct {
+	Done, Found, Empty, Invalid, Failed int
+	CacheHits                           int // rows that cost no call of a geocoder
+}
+
+// Job is how a job stands.
+type Job struct {
+	ID      string
+	State   State
+	Error   string // why it failed
+	Rows    int
+	Version int64 // grows with every change
+	Counts
+
+	CreatedAt time.Time
+	StartedAt time.Time // zero while queued
+	EndedAt   time.Time // zero while unended
+	// ETA is when the job will be done at the rate so far; zero when that is
+	// not known.
+	ETA time.Time
+}
+
+// Mode is what is asked of each row.
+type Mode string
+
+// The modes.
+const (
+	Search  Mode = "search"
+	Reverse Mode = "reverse"
+)
+
+// Format is a notation of rows.
+type Format string
+
+// The formats. Uploads are CSV or NDJSON.
+const (
+	CSV     Format = "csv"
+	NDJSON  Format = "ndjson"
+	GeoJSON Format = "geojson"
+)
+
+// Options say what is asked of the rows of an upload.
+type Options struct {
+	Mode Mode // empty: Search
+	// Columns are names, or numbers from 1, of the columns that make up the
+	// question: joined by ", " in mode Search, latitude and longitude in mode
+	// Reverse. Empty: the column named q, query or address, else the first;
+	// those named as coordinates are.
+	Columns []string
+	// Header says whether the first record of a CSV file names its columns;
+	// nil: find out.
+	Header *bool
+	// Limit is how many places each question asks for, 1 to 50; the best one
+	// is kept. 0: 1.
+	Limit        int
+	Language     string // as in Accept-Language
+	CountryCodes string // comma-separated
+}
+
+// spec is what workers and renderers need to know of a job. It is fixed when
+// the upload is complete.
+type spec struct {
+	Mode         Mode     `json:"mode"`
+	Format       Format   `json:"format"`
+	Columns      []string `json:"columns"` // unique names, as in the result
+	Asked        []int    `json:"asked"`   // indexes into Columns
+	Limit        int      `json:"limit"`
+	Language     string   `json:"language,omitempty"`
+	CountryCodes string   `json:"countrycodes,omitempty"`
+	Rows         int      `json:"rows"`
+	Chunks       int      `json:"chunks"`
+	Rendering    int      `json:"rendering"` // renderingVersion of the sizes
+}
+
+func (s *spec) encode() string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	return string(text)
+}
+
+func decodeSpec(text string) (*spec, error) {
+	var s spec
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return nil, fmt.Errorf("decode job: %w", err)
+	}
+	return &s, nil
+}
+
+// idBytes makes ids of 128 bits: knowing one is the right to read the job.
+const idBytes = 16
+
+func newID() string {
+	var b [idBytes]byte
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
+	return hex.EncodeToString(b[:])
+}
+
+// validID keeps anything that newID did not make away from keys and paths.
+func validID(id string) bool {
+	return len(id) == 2*idBytes && strings.Trim(id, "0123456789abcdef") == ""
+}

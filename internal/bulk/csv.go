@@ -1,0 +1,194 @@
+package bulk
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxColumns bounds the columns of a job.
+const maxColumns = 1000
+
+// A record is one record of a CSV file. Its cells are UTF-8.
+type record struct {
+	cells     []string
+	malformed bool // a quote that is opened and never closed
+}
+
+// csvReader reads the CSV of the real world. Encoding/csv could not be used:
+// it holds the rest of the file in memory after a stray quote, and cannot go on
+// behind it. Here a quote that is not closed as RFC 4180 has it within
+// maxRecord costs its own line and nothing else.
+type csvReader struct {
+	lines lineReader
+	comma byte // 0: every line is one cell
+}
+
+// next returns the next record that is not a blank line, or io.EOF.
+func (c *csvReader) next() (record, error) {
+	for {
+		line, err := c.lines.next()
+		if err != nil {
+			return record{}, err
+		}
+		if len(bytes.TrimSpace(line)) == 0 && (c.comma != '\t' || len(chomp(line)) == 0) {
+			continue
+		}
+		return c.record(line)
+	}
+}
+
+func (c *csvReader) record(first []byte) (record, error) {
+	s := splitter{raw: first, comma: c.comma}
+	var more [][]byte
+	for s.split() == open {
+		line, err := c.lines.next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return record{}, err
+		}
+		if err == nil {
+			more = append(more, line)
+		}
+		if err != nil || len(s.raw)+len(line) > maxRecord {
+			s.state = broken
+			break
+		}
+		if len(more) == 1 { // first stays as it is, for another try
+			s.raw = append(make([]byte, 0, 2*(len(first)+len(line))), first...)
+		}
+		s.raw = append(s.raw, line...)
+	}
+	if s.state == broken {
+		c.lines.giveBack(more)
+		s = splitter{raw: first, comma: c.comma, lenient: true}
+		s.split()
+	}
+	if len(s.cells) > maxColumns {
+		return record{}, &InputError{
+			"too_many_columns", fmt.Sprintf("line %d has more than %d columns", c.lines.count, maxColumns), "",
+		}
+	}
+	return record{cells: s.texts(), malformed: s.state == open}, nil
+}
+
+// splitState is how far a record is.
+type splitState int
+
+const (
+	open     splitState = iota // within a quoted cell
+	complete                   // at the end of the record
+	broken                     // a quote stands where none may
+)
+
+// splitter cuts one record into cells. It goes on where it stopped when more
+// is appended to raw.
+type splitter struct {
+	raw     []byte
+	comma   byte
+	lenient bool // a quote that stands where none may is a letter
+
+	state  splitState
+	at     int
+	quoted bool
+	cell   []byte // the quoted cell so far
+	cells  [][]byte
+}
+
+func (s *splitter) split() splitState {
+	s.state = complete
+	for s.at < len(s.raw) || s.quoted {
+		if !s.quoted {
+			if s.raw[s.at] == '"' {
+				s.at++
+				s.quoted, s.cell = true, []byte{}
+				continue
+			}
+			if s.bare() {
+				return s.state
+			}
+			continue
+		}
+		if ended := s.inQuotes(); ended {
+			return s.state
+		}
+	}
+	return s.state
+}
+
+// bare takes a cell that does not begin with a quote; true at the end of the
+// record.
+func (s *splitter) bare() bool {
+	rest := s.raw[s.at:]
+	if i := s.indexComma(rest); i >= 0 {
+		s.cells = append(s.cells, rest[:i])
+		s.at += i + 1
+		if s.at == len(s.raw) { // the file ends behind a comma
+			s.cells = append(s.cells, nil)
+		}
+		return s.at == len(s.raw)
+	}
+	s.cells = append(s.cells, chomp(rest))
+	s.at = len(s.raw)
+	return true
+}
+
+func (s *splitter) indexComma(b []byte) int {
+	if s.comma == 0 {
+		return -1
+	}
+	return bytes.IndexByte(b, s.comma)
+}
+
+// inQuotes goes on within a quoted cell; true when the record ends or cannot go
+// on.
+func (s *splitter) inQuotes() bool {
+	i := bytes.IndexByte(s.raw[s.at:], '"')
+	if i < 0 {
+		s.cell = append(s.cell, s.raw[s.at:]...)
+		s.at = len(s.raw)
+		s.state = open
+		if s.lenient {
+			s.cells = append(s.cells, chomp(s.cell))
+			s.quoted = false
+		}
+		return true
+	}
+	s.cell = append(s.cell, s.raw[s.at:s.at+i]...)
+	s.at += i + 1
+	rest := s.raw[s.at:]
+	switch {
+	case len(rest) > 0 && rest[0] == '"':
+		s.cell = append(s.cell, '"')
+		s.at++
+		return false
+	case len(chomp(rest)) == 0:
+		s.endQuoted(len(rest))
+		return true
+	case s.comma != 0 && rest[0] == s.comma:
+		s.endQuoted(1)
+		if s.at == len(s.raw) {
+			s.cells = append(s.cells, nil)
+		}
+		return s.at == len(s.raw)
+	case s.lenient:
+		s.cell = append(s.cell, '"')
+		return false
+	}
+	s.state = broken
+	return true
+}
+
+func (s *splitter) endQuoted(skip int) {
+	s.cells = append(s.cells, s.cell)
+	s.at += skip
+	s.quoted = false
+}
+
+func (s *splitter) texts() []string {
+	texts := make([]string, len(s.cells))
+	for i, cell := range s.cells {
+		texts[i] = plainText(cell)
+	}
+	return texts
+}

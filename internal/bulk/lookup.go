@@ -1,0 +1,96 @@
+package bulk
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Query is the question of one row.
+type Query struct {
+	Mode         Mode
+	Q            string  // in mode Search
+	Lat, Lon     float64 // degrees, in mode Reverse
+	Limit        int
+	Language     string
+	CountryCodes string
+}
+
+// Outcome is what became of a row.
+type Outcome string
+
+// The outcomes. A row has none before it was asked for.
+const (
+	OutcomeFound   Outcome = "found"
+	OutcomeEmpty   Outcome = "empty"   // the geocoder knows no such place
+	OutcomeInvalid Outcome = "invalid" // the row is malformed, or the geocoder refused it
+	OutcomeFailed  Outcome = "failed"  // asked several times without an answer
+)
+
+// Answer is the best place for a query.
+type Answer struct {
+	Outcome     Outcome // OutcomeFound, OutcomeEmpty or OutcomeInvalid
+	Lat, Lon    string  // decimal degrees, as the geocoder wrote them
+	DisplayName string
+	Type        string
+	Importance  string // a decimal number, or empty
+	Provider    string
+	Cached      bool // no geocoder was called for it
+	// Held is for how long the same question will be answered from the cache.
+	Held time.Duration
+}
+
+// Request is a query as it would be asked.
+type Request struct {
+	// Key is the same for two queries exactly if the same is asked for them.
+	Key string
+	// Ask obtains the answer. It is safe for concurrent use.
+	Ask func(ctx context.Context) (Answer, error)
+}
+
+// Plan turns a query into a request without asking anything. Its error means
+// that the query can never be asked: the row is invalid.
+type Plan func(Query) (Request, error)
+
+// maxQuestion is the longest address, in characters, that geogate asks for on
+// its own endpoints.
+const maxQuestion = 1000
+
+// query builds the question of a row; false: the row is invalid.
+func (s *spec) query(r *row) (Query, bool) {
+	if r.malformed {
+		return Query{}, false
+	}
+	q := Query{Mode: s.Mode, Limit: s.Limit, Language: s.Language, CountryCodes: s.CountryCodes}
+	if s.Mode == Reverse {
+		var okLat, okLon bool
+		q.Lat, okLat = degrees(s.text(r, s.Asked[0]), 90)
+		q.Lon, okLon = degrees(s.text(r, s.Asked[1]), 180)
+		return q, okLat && okLon
+	}
+	parts := make([]string, 0, 4)
+	for _, column := range s.Asked {
+		if part := strings.Join(strings.Fields(s.text(r, column)), " "); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	q.Q = norm.NFC.String(strings.Join(parts, ", "))
+	n := utf8.RuneCountInString(q.Q)
+	return q, n > 0 && n <= maxQuestion && !strings.ContainsRune(q.Q, 0)
+}
+
+// degrees reads a coordinate. A comma for the point is understood: files that
+// separate by semicolons come from where numbers are written so.
+func degrees(text string, limit float64) (float64, bool) {
+	text = strings.TrimSpace(text)
+	if strings.Count(text, ",") == 1 && !strings.Contains(text, ".") {
+		text = strings.Replace(text, ",", ".", 1)
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	return v, err == nil && math.Abs(v) <= limit // false for NaN
+}

@@ -1,0 +1,161 @@
+package bulk
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// rendered is the whole of a result of one chunk.
+func rendered(s *spec, r Rendering, rows []row, answers []done) string {
+	variant, err := r.variant()
+	if err != nil {
+		panic(err)
+	}
+	render := newRenderer(s)
+	b := render.head(variant)
+	b = render.rows(b, variant, true, rows, answers)
+	return string(append(b, render.foot(variant)...))
+}
+
+var (
+	sampleSpec = &spec{Format: CSV, Columns: []string{"id", "lat", "note"}}
+	sampleRows = []row{
+		{cells: []string{"1", "x", "=1+1"}},
+		{cells: []string{"2"}, malformed: true},
+		{cells: []string{"3", "-5", "a\n\"b\", c"}},
+	}
+	sampleAnswers = []done{
+		{Outcome: OutcomeFound, Lat: "47.14", Lon: "-9.52", DisplayName: "Vaduz, @FL", Type: "city", Importance: "0.5", Provider: "own", Cached: true},
+		{Outcome: OutcomeInvalid},
+		{Outcome: OutcomeEmpty, Provider: "own"},
+	}
+)
+
+func TestRender(t *testing.T) {
+	tests := []struct {
+		name string
+		r    Rendering
+		want string
+	}{
+		{"csv", Rendering{Format: CSV}, `id,input_lat,note,lat,lon,display_name,type,importance,outcome,cache,provider
+1,x,=1+1,47.14,-9.52,"Vaduz, @FL",city,0.5,found,true,own
+2,,,,,,,,invalid,false,
+3,-5,"a
+""b"", c",,,,,,empty,false,own
+`},
+		{"safe csv", Rendering{CSV, true}, `id,input_lat,note,lat,lon,display_name,type,importance,outcome,cache,provider
+1,x,'=1+1,47.14,-9.52,"Vaduz, @FL",city,0.5,found,true,own
+2,,,,,,,,invalid,false,
+3,'-5,"a
+""b"", c",,,,,,empty,false,own
+`},
+		{"ndjson", Rendering{NDJSON, true}, `{"id":"1","input_lat":"x","note":"=1+1","lat":47.14,"lon":-9.52,"display_name":"Vaduz, @FL","type":"city","importance":0.5,"outcome":"found","cache":true,"provider":"own"}
+{"id":"2","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"invalid","cache":false,"provider":null}
+{"id":"3","input_lat":"-5","note":"a\n\"b\", c","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"empty","cache":false,"provider":"own"}
+`},
+		{"geojson", Rendering{Format: GeoJSON}, `{"type":"FeatureCollection","features":[
+{"type":"Feature","geometry":{"type":"Point","coordinates":[-9.52,47.14]},"properties":{"id":"1","input_lat":"x","note":"=1+1","lat":47.14,"lon":-9.52,"display_name":"Vaduz, @FL","type":"city","importance":0.5,"outcome":"found","cache":true,"provider":"own"}},
+{"type":"Feature","geometry":null,"properties":{"id":"2","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"invalid","cache":false,"provider":null}},
+{"type":"Feature","geometry":null,"properties":{"id":"3","input_lat":"-5","note":"a\n\"b\", c","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"empty","cache":false,"provider":"own"}}
+]}
+`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := rendered(sampleSpec, tt.r, sampleRows, sampleAnswers)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRenderNDJSONAsItCame(t *testing.T) {
+	s := &spec{Format: NDJSON, Columns: []string{"q", "n", "lon"}}
+	rows := []row{{cells: []string{`"V\u00e4"`, `{"a":[1]}`, "null"}}, {cells: []string{"", "2"}}}
+	answers := []done{{Outcome: OutcomeEmpty}, {Outcome: OutcomeInvalid}}
+	got := rendered(s, Rendering{Format: NDJSON}, rows, answers)
+	if !strings.HasPrefix(got, `{"q":"V\u00e4","n":{"a":[1]},"input_lon":null,"lat":null`) {
+		t.Errorf("ndjson = %s", got)
+	}
+	got = rendered(s, Rendering{Format: CSV}, rows, answers)
+	if !strings.Contains(got, "\nVä,\"{\"\"a\"\":[1]}\",,,,") || !strings.Contains(got, "\n,2,,,,") {
+		t.Errorf("csv = %s", got)
+	}
+}
+
+// What is announced as the length of a result is its length, for every variant
+// and wherever a chunk stands; and everything stored is read back as it was.
+func TestMeasureAndCodec(t *testing.T) {
+	text := rapid.StringMatching(`[=+@"',;\\<\x00-\x1fa-zä€ -]{0,12}`)
+	number := rapid.SampledFrom([]string{"0", "-9.52", "47.1401234"})
+	answer := rapid.Custom(func(t *rapid.T) done {
+		d := done{Outcome: rapid.SampledFrom([]Outcome{OutcomeFound, OutcomeEmpty, OutcomeInvalid, OutcomeFailed}).Draw(t, "outcome")}
+		if d.Outcome == OutcomeInvalid {
+			return d
+		}
+		d.Cached, d.Provider = rapid.Bool().Draw(t, "cached"), text.Draw(t, "provider")
+		if d.Outcome == OutcomeFound {
+			d.Lat, d.Lon = number.Draw(t, "lat"), number.Draw(t, "lon")
+			d.DisplayName, d.Type = text.Draw(t, "name"), text.Draw(t, "type")
+		}
+		return d
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		s := &spec{Format: rapid.SampledFrom([]Format{CSV, NDJSON}).Draw(t, "format"), Columns: []string{"a", "lat", "c"}}
+		cell := rapid.Custom(func(t *rapid.T) string {
+			v := text.Draw(t, "cell")
+			if s.Format == NDJSON {
+				return string(appendJSON(nil, v))
+			}
+			return v
+		})
+		n := rapid.IntRange(1, 5).Draw(t, "rows")
+		var stored []byte
+		rows, answers := make([]row, n), make([]done, n)
+		for i := range rows {
+			rows[i] = row{cells: rapid.SliceOfN(cell, 0, 3).Draw(t, "cells"), malformed: rapid.Bool().Draw(t, "malformed")}
+			answers[i] = answer.Draw(t, "answer")
+			stored = appendRow(stored, &rows[i])
+		}
+		first := rapid.Bool().Draw(t, "first")
+		render := newRenderer(s)
+		measured := render.measure(first, rows, answers)
+		for v := range variants {
+			got := render.rows(nil, v, first, rows, answers)
+			if int64(len(got)) != measured[v] {
+				t.Errorf("%v renders to %d bytes, measured %d:\n%s", variants[v], len(got), measured[v], got)
+			}
+			if variants[v].Format == NDJSON {
+				for line := range strings.Lines(string(got)) {
+					if !json.Valid([]byte(line)) {
+						t.Errorf("invalid JSON %s", line)
+					}
+				}
+			}
+		}
+		gotRows, err := decodeRows(compress(stored))
+		if err != nil || !cmp.Equal(gotRows, rows, cmp.AllowUnexported(row{})) {
+			t.Errorf("rows %v come back as %v, %v", rows, gotRows, err)
+		}
+		gotAnswers, err := decodeAnswers(encodeAnswers(answers))
+		if err != nil || !cmp.Equal(gotAnswers, answers) {
+			t.Errorf("answers %v come back as %v, %v", answers, gotAnswers, err)
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(encodeAnswers(sampleAnswers))
+	f.Add([]byte{})
+	f.Fuzz(func(_ *testing.T, stored []byte) {
+		_, _ = decodeRows(stored)
+		_, _ = decodeAnswers(stored)
+		_, _ = decodeRows(compress(stored))
+		_, _ = decodeAnswers(compress(stored))
+	})
+}

@@ -1,0 +1,320 @@
+package bulk
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+)
+
+// WorkerConfig adjusts a Worker; the zero value of each field means what its
+// comment says.
+type WorkerConfig struct {
+	Log zerolog.Logger
+	// Namespace and Retention: as for the Master.
+	Namespace string
+	Retention time.Duration
+	// Chunks is how many chunks are worked on at a time; 0: 2.
+	Chunks int
+	// Asks is how many rows of a chunk are asked for at a time; 0: 8.
+	Asks int
+	// Lease is how long a chunk stays with a worker that shows no sign of
+	// life; 0: 10 s. A living one shows one five times as often.
+	Lease time.Duration
+	// Turn is how long a worker stays with a chunk while other jobs wait; 0:
+	// 10 s.
+	Turn time.Duration
+	// Pause tells of an error of Ask whether the geocoder wants to be left
+	// alone for a while, and for how long (0: not known). The row is asked for
+	// again then, as often as it takes. Nil: no error is one of these.
+	Pause func(error) (time.Duration, bool)
+}
+
+// Worker works on chunks of any job. It is safe for concurrent use.
+type Worker struct {
+	ledger *ledger
+	store  Store
+	bell   *Bell
+	plan   Plan
+	cfg    WorkerConfig
+	asker  asker
+}
+
+// NewWorker returns a worker that asks by plan, and starts nothing.
+func NewWorker(rdb redis.UniversalClient, store Store, bell *Bell, plan Plan, cfg WorkerConfig) *Worker {
+	cfg.Chunks = cmp.Or(cfg.Chunks, 2)
+	cfg.Asks = cmp.Or(cfg.Asks, 8)
+	cfg.Lease = cmp.Or(cfg.Lease, 10*time.Second)
+	cfg.Turn = cmp.Or(cfg.Turn, 10*time.Second)
+	cfg.Retention = cmp.Or(cfg.Retention, DefaultRetention)
+	return &Worker{
+		ledger: newLedger(rdb, cfg.Namespace, cfg.Retention), store: store, bell: bell, plan: plan, cfg: cfg,
+		asker: newAsker(cfg.Log, cfg.Asks, cfg.Pause),
+	}
+}
+
+const (
+	// idleLook is how often an idle worker looks for work unasked, give or
+	// take a half; a lapsed lease rings no bell.
+	idleLook = 2 * time.Second
+	// troubleLook is the same when Redis or the store failed.
+	troubleLook = time.Second
+	// partingTimeout bounds what a worker still saves when it has to stop.
+	partingTimeout = 3 * time.Second
+)
+
+// Run works until ctx ends, saves what is under way, gives its chunks back and
+// returns nil.
+func (w *Worker) Run(ctx context.Context) error {
+	var hands sync.WaitGroup
+	for range w.cfg.Chunks {
+		hands.Go(func() { w.run(ctx) })
+	}
+	hands.Wait()
+	return nil
+}
+
+func (w *Worker) run(ctx context.Context) {
+	changes, stop := w.bell.listen("")
+	defer stop()
+	for ctx.Err() == nil {
+		c, err := w.ledger.claimNext(ctx, newID(), w.cfg.Lease)
+		look := idleLook/2 + rand.N(idleLook)
+		if err == nil && c != nil {
+			if err = w.work(ctx, c); err == nil {
+				continue
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			look = troubleLook/2 + rand.N(troubleLook)
+			w.cfg.Log.Warn().Err(err).Msg("bulk worker in trouble")
+		}
+		timer := time.NewTimer(look)
+		select {
+		case <-changes:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// work does a claimed chunk, or as much of it as it may. The error is one of
+// Redis or of the store: the chunk then waits for its lease to lapse.
+func (w *Worker) work(ctx context.Context, c *claim) error {
+	job, s, err := w.ledger.read(ctx, c.job)
+	if errors.Is(err, ErrNotFound) || err == nil && job.State != Running {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p, err := w.open(ctx, c, s)
+	switch {
+	case errors.Is(err, errNoBlob), errors.Is(err, errCorrupt):
+		return w.failJob(ctx, c.job, err)
+	case err != nil:
+		return err
+	}
+	return w.finish(ctx, p)
+}
+
+// failJob ends a job whose data is gone, unless the job itself is.
+func (w *Worker) failJob(ctx context.Context, id string, cause error) error {
+	if _, _, err := w.ledger.read(ctx, id); err != nil {
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	w.cfg.Log.Error().Err(cause).Msg("stored rows of a job are lost")
+	if err := w.ledger.fail(ctx, id, "the stored rows are lost"); err != nil {
+		return err
+	}
+	w.bell.ring(ctx, id)
+	return nil
+}
+
+// inHand is a chunk that a worker has in hand.
+type inHand struct {
+	*claim
+	spec  *spec
+	rows  []row
+	board *board
+
+	record chunkRecord // as last saved
+	old    []string    // blobs that no record names any more
+	saves  int
+	kept   time.Time // when the store was last told to keep the job
+}
+
+func (w *Worker) open(ctx context.Context, c *claim, s *spec) (*inHand, error) {
+	blob, err := w.store.Get(ctx, c.job, inputBlob(c.chunk))
+	if err != nil {
+		return nil, err
+	}
+	rows, err := decodeRows(blob)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]done, len(rows))
+	if c.stored.blob != "" { // somebody was at it before
+		if blob, err = w.store.Get(ctx, c.job, c.stored.blob); err != nil {
+			return nil, err
+		}
+		if answers, err = decodeAnswers(blob); err != nil {
+			return nil, err
+		}
+		if len(answers) != len(rows) {
+			return nil, errCorrupt
+		}
+	}
+	return &inHand{claim: c, spec: s, rows: rows, board: newBoard(answers), record: c.stored}, nil
+}
+
+// finish asks for the rows of a chunk while it keeps the lease, and ends with
+// the chunk finished, given back, or taken away.
+func (w *Worker) finish(ctx context.Context, p *inHand) error {
+	asking, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	asked := make(chan error, 1)
+	go func() { asked <- w.ask(asking, p) }()
+
+	changes, deaf := w.bell.listen(p.job)
+	defer deaf()
+	sign := time.NewTicker(w.cfg.Lease / 5)
+	defer sign.Stop()
+	turn := time.Now()
+	for {
+		var err error
+		select {
+		case err = <-asked:
+			return w.part(ctx, p, err)
+		case <-changes: // most are our own; a deletion is not
+			if _, _, err = w.ledger.read(ctx, p.job); errors.Is(err, ErrNotFound) {
+				err = errGone
+			}
+		case <-sign.C:
+			err = w.save(ctx, p, renew)
+			if err == nil && time.Since(turn) > w.cfg.Turn && w.ledger.others(ctx, p.job) {
+				err = errTurn
+			}
+		}
+		if errors.Is(err, errGone) || errors.Is(err, errLost) || errors.Is(err, errTurn) {
+			stop(err)
+		} else if err != nil && ctx.Err() == nil { // others may have the chunk before this ends
+			w.cfg.Log.Warn().Err(err).Msg("cannot renew the lease of a chunk")
+		}
+	}
+}
+
+// errTurn ends the work on a chunk so that other jobs get their turn.
+var errTurn = errors.New("other jobs wait")
+
+// part saves a chunk for the last time. cause is nil when all rows are done.
+func (w *Worker) part(ctx context.Context, p *inHand, cause error) error {
+	if errors.Is(cause, errGone) || errors.Is(cause, errLost) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), partingTimeout)
+	defer cancel()
+	act := release
+	if cause == nil {
+		act = finish
+	}
+	err := w.save(ctx, p, act)
+	if errors.Is(err, errGone) || errors.Is(err, errLost) {
+		return nil
+	}
+	if cause != nil && !errors.Is(cause, errTurn) && !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+// save stores the answers so far under a new name, if there are new ones, and
+// tells the ledger, which has the last word on whose chunk it is.
+func (w *Worker) save(ctx context.Context, p *inHand, act string) error {
+	answers, counts := p.board.snapshot()
+	var record *chunkRecord
+	if counts.Done > p.record.Done || act == finish {
+		p.saves++
+		record = &chunkRecord{Counts: counts, blob: fmt.Sprintf("out-%d-%s-%d", p.chunk, p.token, p.saves)}
+		if act == finish {
+			record.sizes = newRenderer(p.spec).measure(p.chunk == 0, p.rows, answers)
+		}
+		if err := w.store.Put(ctx, p.job, record.blob, encodeAnswers(answers)); err != nil {
+			if errors.Is(err, errNoBlob) {
+				return errGone
+			}
+			return err
+		}
+	}
+	if time.Since(p.kept) > w.cfg.Retention/100 || act == finish {
+		if err := w.store.Keep(ctx, p.job, w.cfg.Retention); err != nil && !errors.Is(err, errNoBlob) {
+			return err
+		}
+		p.kept = time.Now()
+	}
+	if _, err := w.ledger.save(ctx, p.claim, act, record, w.cfg.Lease); err != nil {
+		return err
+	}
+	if record == nil {
+		return nil
+	}
+	if p.record.blob != "" {
+		p.old = append(p.old, p.record.blob)
+	}
+	p.record = *record
+	w.bell.ring(ctx, p.job)
+	if len(p.old) > 0 && w.store.Remove(ctx, p.job, p.old...) == nil { // else with the job
+		p.old = nil
+	}
+	return nil
+}
+
+// ask asks for every row that has no answer yet.
+func (w *Worker) ask(ctx context.Context, p *inHand) error {
+	groups := p.board.group(p.spec, p.rows, w.plan)
+	hashes := make([]string, len(groups))
+	for i := range groups {
+		hashes[i] = groups[i].hash()
+	}
+	if len(groups) == 0 {
+		return nil
+	}
+	told, err := w.ledger.heldAnswers(ctx, p.job, hashes)
+	if err != nil {
+		return err
+	}
+	open := groups[:0]
+	for i := range groups {
+		if told[i].Outcome == "" {
+			open = append(open, groups[i])
+			continue
+		}
+		told[i].Cached = true
+		p.board.answer(groups[i], told[i])
+	}
+	return w.asker.ask(ctx, open, func(g *group, a Answer) error {
+		d := doneOf(a)
+		if a.Held < heldByCache && (a.Outcome == OutcomeFound || a.Outcome == OutcomeEmpty) {
+			pair := []any{g.hash(), appendAnswer(nil, &d)}
+			if err := w.ledger.holdAnswers(ctx, p.job, pair); err != nil {
+				return err
+			}
+		}
+		p.board.answer(g, d)
+		return nil
+	})
+}
+
+// heldByCache: what the cache holds for so long need not be held by the job.
+// Beyond it a job that meets the same question again asks for a fresh answer.
+const heldByCache = time.Hour
