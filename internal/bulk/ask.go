@@ -95,21 +95,40 @@ func (b *board) answer(g *group, d done) {
 type asker struct {
 	log    zerolog.Logger
 	asks   int
-	pause  func(error) (time.Duration, bool)
+	judge  Judge
 	warned *atomic.Int64 // when a pause was last logged, in Unix seconds
 }
 
-func newAsker(log zerolog.Logger, asks int, pause func(error) (time.Duration, bool)) asker {
-	if pause == nil {
-		pause = func(error) (time.Duration, bool) { return 0, false }
+func newAsker(log zerolog.Logger, asks int, judge Judge) asker {
+	if judge == nil {
+		judge = func(error) (Trouble, time.Duration) { return Fault, 0 }
 	}
-	return asker{log: log, asks: asks, pause: pause, warned: new(atomic.Int64)}
+	return asker{log: log, asks: asks, judge: judge, warned: new(atomic.Int64)}
 }
 
+// Judge tells what an error of Request.Ask means for a job, and for how long
+// the geocoder wants to be left alone; 0: not known.
+type Judge func(error) (Trouble, time.Duration)
+
+// Trouble is what keeps a row from getting its answer.
+type Trouble int
+
 const (
-	// tries is how often a question is asked that fails for other reasons than
-	// that the geocoder wants a pause.
-	tries = 3
+	// Fault: the question is at fault as likely as the geocoder. The row is
+	// asked for a few times.
+	Fault Trouble = iota
+	// Busy: the geocoder, or the budget for it, wants a pause. The row waits,
+	// however long it takes.
+	Busy
+	// Down: the geocoder is not there. The row waits about an hour, then it
+	// has failed: a server that breaks on this very question looks the same.
+	Down
+)
+
+const (
+	// triesAtFault and triesWhileDown are how often a row is asked for.
+	triesAtFault   = 3
+	triesWhileDown = 64
 	// leastPause and mostPause bound a pause, whatever the geocoder says: the
 	// budgets of the gateway keep its terms, this only keeps from asking in
 	// vain.
@@ -151,7 +170,8 @@ func (a asker) ask(ctx context.Context, groups []*group, take func(*group, Answe
 // insist asks until there is an answer, one that says failed included; false
 // when ctx ended before.
 func (a asker) insist(ctx context.Context, g *group) (Answer, bool) {
-	for failures := 0; ; {
+	faults, down := 0, 0
+	for {
 		answer, err := safely(ctx, g)
 		if err == nil {
 			return answer, true
@@ -159,16 +179,23 @@ func (a asker) insist(ctx context.Context, g *group) (Answer, bool) {
 		if ctx.Err() != nil {
 			return Answer{}, false
 		}
-		wait, wanted := a.pause(err)
-		if wanted {
+		trouble, wait := a.judge(err)
+		switch trouble {
+		case Fault:
+			faults++
+			wait = leastPause / 4 << faults
+		case Busy:
 			wait = min(max(wait, leastPause), mostPause)
+		case Down:
+			down++
+			wait = min(max(wait, leastPause<<min(down-1, 6)), mostPause)
+		}
+		if faults == triesAtFault || down == triesWhileDown {
+			a.log.Warn().Err(err).Msg("row of a job failed")
+			return Answer{Outcome: OutcomeFailed}, true
+		}
+		if trouble != Fault {
 			a.warn(err, wait)
-		} else {
-			if failures++; failures == tries {
-				a.log.Warn().Err(err).Msg("row of a job failed")
-				return Answer{Outcome: OutcomeFailed}, true
-			}
-			wait = leastPause / 4 << failures
 		}
 		// Those who were sent away together do not come back together.
 		if pause(ctx, wait+rand.N(wait/4)) != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/rs/zerolog"
 )
@@ -18,7 +17,7 @@ type Local struct {
 	Plan  Plan
 	Log   zerolog.Logger
 	Asks  int
-	Pause func(error) (time.Duration, bool)
+	Judge Judge
 }
 
 // Checkpoint is how far a conversion is: what has been written and can be gone
@@ -50,7 +49,7 @@ func (l *Local) Convert(ctx context.Context, in io.ReadSeeker, u Upload, r Rende
 		return from, err
 	}
 	c := &conversion{
-		asker:  newAsker(l.Log, cmp.Or(l.Asks, 8), l.Pause),
+		asker:  newAsker(l.Log, cmp.Or(l.Asks, 8), l.Judge),
 		plan:   l.Plan,
 		spec:   whole,
 		render: newRenderer(whole), variant: variant,

@@ -30,10 +30,8 @@ type WorkerConfig struct {
 	// Turn is how long a worker stays with a chunk while other jobs wait; 0:
 	// 10 s.
 	Turn time.Duration
-	// Pause tells of an error of Ask whether the geocoder wants to be left
-	// alone for a while, and for how long (0: not known). The row is asked for
-	// again then, as often as it takes. Nil: no error is one of these.
-	Pause func(error) (time.Duration, bool)
+	// Judge tells what an error of a request means; nil: every one is a Fault.
+	Judge Judge
 }
 
 // Worker works on chunks of any job. It is safe for concurrent use.
@@ -55,7 +53,7 @@ func NewWorker(rdb redis.UniversalClient, store Store, bell *Bell, plan Plan, cf
 	cfg.Retention = cmp.Or(cfg.Retention, DefaultRetention)
 	return &Worker{
 		ledger: newLedger(rdb, cfg.Namespace, cfg.Retention), store: store, bell: bell, plan: plan, cfg: cfg,
-		asker: newAsker(cfg.Log, cfg.Asks, cfg.Pause),
+		asker: newAsker(cfg.Log, cfg.Asks, cfg.Judge),
 	}
 }
 

@@ -237,7 +237,7 @@ func (throttled) Error() string { return "throttled" }
 
 func TestPauses(t *testing.T) {
 	w := newWorld(t)
-	var refused, waited atomic.Int64
+	var refused, busy, down atomic.Int64
 	w.town.before = func(_ context.Context, call int, q Query) error {
 		switch {
 		case q.Q == "broken":
@@ -250,20 +250,23 @@ func TestPauses(t *testing.T) {
 	}
 	job := w.create(t, "address\nVaduz\nrefused\nunplannable\nbroken\npanic\n", Options{})
 	began := time.Now()
-	w.worker(t, WorkerConfig{Chunks: 1, Asks: 1, Pause: func(err error) (time.Duration, bool) {
+	w.worker(t, WorkerConfig{Chunks: 1, Asks: 1, Judge: func(err error) (Trouble, time.Duration) {
 		var wants throttled
 		if !errors.As(err, &wants) {
-			return 0, false
+			return Fault, 0
 		}
-		waited.Add(1)
-		return wants.after, true
+		if busy.Add(1) > 1 {
+			down.Add(1)
+			return Down, 0
+		}
+		return Busy, wants.after
 	}})
 	now := w.finished(t, job.ID)
 	if now.State != Finished || now.Found != 2 || now.Invalid != 2 || now.Failed != 1 {
 		t.Errorf("job %+v", now)
 	}
-	if refused.Load() != 3 || waited.Load() != 3 || time.Since(began) < 3*leastPause {
-		t.Errorf("refused %d times, waited %d times, %v in all", refused.Load(), waited.Load(), time.Since(began))
+	if refused.Load() != 3 || busy.Load() != 3 || down.Load() != 2 || time.Since(began) < 3*leastPause {
+		t.Errorf("refused %d times, waited %d times, %v in all", refused.Load(), busy.Load(), time.Since(began))
 	}
 }
 
