@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -53,6 +54,10 @@ type Config struct {
 	WebhookRetries schedule `env:"WEBHOOK_RETRIES" envDefault:"1s,2s,5s,10s,30s,5m,30m,2h,5h,10h,24h" form:"durations above 0, comma-separated, such as 1s,30s,5m" help:"pauses after failed attempts to deliver an event"`
 	WebhookAllow   cidrs    `env:"WEBHOOK_ALLOW_CIDRS" form:"address ranges such as 10.0.0.0/8, comma-separated" help:"private addresses that webhooks may go to, with any port and without TLS; for development"`
 	NATSURL        natsURL  `env:"NATS_URL" form:"nats:// or tls:// with a host, several comma-separated" help:"event bus; empty: none"`
+	JobsMaxBytes   byteSize `env:"JOBS_MAX_BYTES" envDefault:"256MiB" form:"a size such as 256MiB" help:"largest upload of a bulk job"`
+	JobsMaxRows    int      `env:"JOBS_MAX_ROWS" envDefault:"1000000" form:"a whole number above 0" help:"most rows of a bulk job"`
+	JobsStore      jobStore `env:"JOBS_STORE" envDefault:"redis" form:"redis, or file:///path of a directory that all processes share" help:"where the rows of bulk jobs are kept"`
+	Workers        int      `env:"WORKERS" envDefault:"2" form:"a whole number, 0 for none" help:"chunks of bulk jobs that serve works on at a time"`
 
 	LogLevel  logLevel  `env:"LOG_LEVEL" envDefault:"info" form:"debug, info, warn or error" help:"least level that is logged"`
 	LogFormat logFormat `env:"LOG_FORMAT" envDefault:"auto" form:"auto, json or text" help:"auto: text on a terminal, JSON otherwise"`
@@ -117,6 +122,15 @@ func (c *Config) rangeProblems() []string {
 	}
 	if c.DispatchMaxRides < 0 {
 		add("DISPATCH_MAX_RIDES", "want a whole number above 0")
+	}
+	if c.JobsMaxBytes == 0 {
+		add("JOBS_MAX_BYTES", "want a size above 0")
+	}
+	if c.JobsMaxRows < 1 {
+		add("JOBS_MAX_ROWS", "want a whole number above 0")
+	}
+	if c.Workers < 0 || c.Workers > maxWorkers {
+		add("WORKERS", fmt.Sprintf("want a whole number from 0 to %d", maxWorkers))
 	}
 	for _, origin := range c.CORSOrigins {
 		u, err := url.Parse(origin)
@@ -407,6 +421,28 @@ func (c *cells) UnmarshalText(text []byte) error {
 		all = append(all, gateway.Cell{MinZoom: z, Metres: m})
 	}
 	*c = all
+	return nil
+}
+
+// maxWorkers is far above what one process makes use of.
+const maxWorkers = 256
+
+// jobStore is where bulk jobs are kept: a directory, or Redis when empty.
+type jobStore string
+
+func (s *jobStore) UnmarshalText(text []byte) error {
+	if string(text) == "redis" {
+		*s = ""
+		return nil
+	}
+	u, err := url.Parse(string(text))
+	if err != nil {
+		return err
+	}
+	if u.Scheme != "file" || u.Host != "" || !filepath.IsAbs(u.Path) {
+		return errors.New("neither redis nor file:///path")
+	}
+	*s = jobStore(filepath.Clean(u.Path))
 	return nil
 }
 

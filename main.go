@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"geogate/internal/bulk"
 )
 
 // version is set by the linker; a build without it tells its revision.
@@ -24,6 +26,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2 // also a wrong configuration
+	exitPartly = 3 // done, but not for everything that was asked
 )
 
 func main() {
@@ -36,6 +39,10 @@ func main() {
 // cli is the command line.
 type cli struct {
 	Serve       serveCmd       `cmd:"" default:"1" help:"Answer HTTP requests (default)."`
+	Worker      workerCmd      `cmd:"" help:"Work on bulk jobs that other processes take in."`
+	Bulk        bulkCmd        `cmd:"" help:"Geocode a file of addresses or positions."`
+	Geocode     geocodeCmd     `cmd:"" help:"Find the place of an address."`
+	Reverse     reverseCmd     `cmd:"" help:"Find the address at a position."`
 	Doctor      doctorCmd      `cmd:"" help:"Check the configuration, Redis, the upstreams and the clock."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the geogate on this machine whether it is alive; for containers without a shell."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
@@ -91,16 +98,28 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 	return nil
 }
 
-// errUnhealthy ends a command that has already said what is wrong.
-var errUnhealthy = errors.New("not healthy")
+// Errors that end a command which has already said what is wrong.
+var (
+	errUnhealthy = errors.New("not healthy")
+	errPartly    = errors.New("not everything was found")
+)
 
 func exitCode(err error, stderr io.Writer) int {
 	var wrong *ConfigError
+	var input *bulk.InputError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errUnhealthy):
 		return exitFailed
+	case errors.Is(err, errPartly):
+		return exitPartly
+	case errors.As(err, &input):
+		fmt.Fprintf(stderr, "geogate: %v\n", err)
+		if input.Hint != "" {
+			fmt.Fprintf(stderr, "  %s\n", input.Hint)
+		}
+		return exitUsage
 	case errors.As(err, &wrong):
 		fmt.Fprintf(stderr, "geogate: %v\n", err)
 		return exitUsage

@@ -16,14 +16,11 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"geogate/cache"
 	"geogate/dispatch"
 	"geogate/gateway"
 	"geogate/internal/event"
-	"geogate/internal/gazetteer"
 	"geogate/internal/natsbus"
 	"geogate/internal/webhook"
-	"geogate/upstream"
 )
 
 type serveCmd struct{}
@@ -51,14 +48,14 @@ type app struct {
 	cfg     Config
 	log     zerolog.Logger
 	redis   *redisServer
-	chain   *upstream.Chain
-	cache   *cache.Cache
 	engine  *dispatch.Engine
 	events  *event.Log
 	guard   *webhook.Guard
 	sender  *webhook.Sender
 	bus     *natsbus.Bus // nil without NATS_URL
 	gateway *gateway.Gateway
+	jobs    *jobs
+	*geocoding
 }
 
 // newApp builds the parts and starts none of them.
@@ -69,14 +66,15 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 		return nil, err
 	}
 	metrics := gateway.NewMetrics()
-	chain, err := openUpstreams(cfg, rdb, log, metrics.ObserveUpstream)
+	geo, err := openGeocoding(cfg, rdb, log, metrics)
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	a := &app{cfg: cfg, log: log, redis: rdb, chain: chain}
-	a.cache = cache.New(rdb, cache.Config{
-		Log: log, Memory: int64(cfg.CacheMemory), RedisBudget: rdb.budget(), ObserveRedis: metrics.ObserveRedis,
-	})
+	work, err := openJobs(cfg, rdb, log)
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close())
+	}
+	a := &app{cfg: cfg, log: log, redis: rdb, geocoding: geo, jobs: work}
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:         log,
 		Timeout:     time.Duration(cfg.DispatchTimeout),
@@ -99,12 +97,7 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 	}
 	a.sender = webhook.NewSender(rdb, a.events, a.guard, hooks)
 	events := gateway.Events{Log: a.events, Subscribers: webhook.NewRegistry(rdb, a.guard, hooks)}
-	geocoder := gateway.NewGeocoder(chain, a.cache, gateway.Lifetimes{
-		Fresh: time.Duration(cfg.CacheTTL),
-		Empty: time.Duration(cfg.CacheEmptyTTL),
-		Stale: time.Duration(cfg.CacheStaleTTL),
-	})
-	a.gateway = gateway.New(geocoder, a.engine, events, rdb.ping, gateway.Config{
+	a.gateway = gateway.New(geo.geocoder, a.engine, events, rdb.ping, gateway.Config{
 		Log:            log,
 		Version:        buildVersion(),
 		RateLimit:      gateway.RateLimit{Requests: cfg.RateLimit.requests, Per: cfg.RateLimit.per},
@@ -113,6 +106,7 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 		CORSOrigins:    cfg.CORSOrigins,
 		Metrics:        metrics,
 		ReverseCells:   cfg.ReverseCells,
+		Jobs:           work.master,
 	})
 	if cfg.NATSURL != "" {
 		a.bus = natsbus.New(string(cfg.NATSURL), a.events, natsbus.Services{
@@ -125,27 +119,6 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 		})
 	}
 	return a, nil
-}
-
-// openUpstreams returns the geocoders in their order. It sends nothing.
-func openUpstreams(cfg Config, rdb redis.UniversalClient, log zerolog.Logger, observe func(upstream.Call)) (*upstream.Chain, error) {
-	places, err := gazetteer.Load()
-	if err != nil {
-		return nil, fmt.Errorf("open upstreams: %w", err)
-	}
-	chain, err := upstream.New(cfg.Upstreams, upstream.Config{
-		Log:       log,
-		Contact:   cfg.UpstreamContact,
-		Version:   buildVersion(),
-		Wait:      time.Duration(cfg.UpstreamWait),
-		Redis:     rdb,
-		Observe:   observe,
-		Gazetteer: upstream.NewGazetteer(places, buildVersion()),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open upstreams: %w", err)
-	}
-	return chain, nil
 }
 
 // serve runs every part until ctx ends. The order of the end matters: HTTP
@@ -166,6 +139,12 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 			}
 			return nil
 		})
+	}
+	parts.Go(func() error { return a.jobs.bell.Run(support) })
+	parts.Go(func() error { return a.jobs.master.Run(support) })
+	if a.cfg.Workers > 0 {
+		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)
+		parts.Go(func() error { return worker.Run(ctx) }) // gives its chunks back while HTTP drains
 	}
 
 	clock, stopClock := context.WithCancel(context.WithoutCancel(ctx))

@@ -190,9 +190,9 @@ func TestCellsKeepTheirBounds(t *testing.T) {
 		if d := geo.Distance(p, centre); d > metres*0.72 {
 			t.Fatalf("seed %d: %v was moved %.1f m in a cell of %.1f m", seed, p, d, metres)
 		}
-		g := Gateway{cells: []Cell{{0, metres}}}
+		cells := []Cell{{0, metres}}
 		query := url.Values{"lat": {strconv.FormatFloat(p.Lat, 'f', 7, 64)}, "lon": {strconv.FormatFloat(p.Lon, 'f', 7, 64)}}
-		if once := g.snap(query); g.snap(query) != once {
+		if once := snap(cells, query); snap(cells, query) != once {
 			t.Fatalf("seed %d: %v is not stable in cells of %.1f m", seed, p, metres)
 		}
 	}

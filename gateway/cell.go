@@ -27,11 +27,15 @@ const (
 	coordinateDigits = 7
 )
 
+func (g *Gateway) canonical(endpoint upstream.Endpoint, query url.Values, acceptLanguage string) (req upstream.Request, cell string, err error) {
+	return canonical(g.cells, endpoint, query, acceptLanguage)
+}
+
 // canonical makes the canonical request for what a client asked. cell is the
 // centre that is asked in place of the client's position, "" where none is.
-func (g *Gateway) canonical(endpoint upstream.Endpoint, query url.Values, acceptLanguage string) (req upstream.Request, cell string, err error) {
-	if endpoint == upstream.Reverse && len(g.cells) > 0 {
-		cell = g.snap(query)
+func canonical(cells []Cell, endpoint upstream.Endpoint, query url.Values, acceptLanguage string) (req upstream.Request, cell string, err error) {
+	if endpoint == upstream.Reverse && len(cells) > 0 {
+		cell = snap(cells, query)
 	}
 	req, err = upstream.Canonical(endpoint, query, acceptLanguage)
 	return req, cell, err
@@ -39,11 +43,11 @@ func (g *Gateway) canonical(endpoint upstream.Endpoint, query url.Values, accept
 
 // snap moves lat and lon of query to the centre of their cell and returns that.
 // What is no position, or too near a pole, stays as it is.
-func (g *Gateway) snap(query url.Values) string {
+func snap(cells []Cell, query url.Values) string {
 	lat, errLat := strconv.ParseFloat(query.Get("lat"), 64)
 	lon, errLon := strconv.ParseFloat(query.Get("lon"), 64)
 	p := geo.Point{Lat: lat, Lon: lon}
-	metres := g.cellSize(query.Get("zoom"))
+	metres := cellSize(cells, query.Get("zoom"))
 	if errLat != nil || errLon != nil || !p.Valid() || math.Abs(p.Lat) > maxCellLatitude || metres == 0 ||
 		len(query["lat"]) > 1 || len(query["lon"]) > 1 {
 		return ""
@@ -57,7 +61,7 @@ func (g *Gateway) snap(query url.Values) string {
 }
 
 // cellSize is the side of the cells at a zoom, 0 where positions stay exact.
-func (g *Gateway) cellSize(zoom string) float64 {
+func cellSize(cells []Cell, zoom string) float64 {
 	z := defaultZoom
 	if zoom != "" {
 		var err error
@@ -65,7 +69,7 @@ func (g *Gateway) cellSize(zoom string) float64 {
 			return 0 // the geocoder refuses it
 		}
 	}
-	for _, c := range slices.Backward(g.cells) {
+	for _, c := range slices.Backward(cells) {
 		if z >= c.MinZoom {
 			return c.Metres
 		}

@@ -8,6 +8,7 @@ import (
 
 	"geogate/cache"
 	"geogate/dispatch"
+	"geogate/internal/bulk"
 	"geogate/internal/event"
 	"geogate/internal/webhook"
 	"geogate/upstream"
@@ -23,6 +24,8 @@ var (
 		"too many requests from this address").withHint("wait for as long as Retry-After says")
 	errTooManyStreams = newProblem(http.StatusServiceUnavailable, "too_many_streams",
 		"as many event streams are open as this geogate takes").withHint("poll GET /v2/requests/{id}?wait=20s meanwhile")
+	errTooManyUploads = newProblem(http.StatusServiceUnavailable, "too_many_uploads",
+		"as many uploads are under way as this geogate takes").withHint("try again when Retry-After says")
 	errAddressAndPoint = badRequest("address_and_position", "q and coordinates exclude each other").
 				withHint("give an address in q, or a position, not both")
 	errAddressNotFound = newProblem(http.StatusUnprocessableEntity, "address_not_found",
@@ -72,6 +75,11 @@ var meanings = []meaning{
 	{event.ErrReserved, http.StatusUnprocessableEntity, "reserved_type", "this type is told by geogate alone", "choose a type of your own, such as news.flash"},
 	{event.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency_key_reused", "this Idempotency-Key was used for another event", "use a new key for every event"},
 	{event.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "events need Redis, which does not answer", ""},
+	{bulk.ErrNotFound, http.StatusNotFound, "not_found", "unknown, deleted, or no longer kept", ""},
+	{bulk.ErrUnfinished, http.StatusConflict, "job_unfinished", "the job has no complete result yet", "wait for it, or take what there is with ?partial=1"},
+	{bulk.ErrTooLarge, http.StatusRequestEntityTooLarge, "upload_too_large", "the upload is larger than a job may be", "split it"},
+	{bulk.ErrInvalid, http.StatusBadRequest, "invalid_upload", "the upload cannot be understood", ""},
+	{bulk.ErrUnavailable, http.StatusServiceUnavailable, "job_store_unavailable", "jobs need their store, which does not answer or is full", ""},
 
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout", "this took longer than it may", ""},
 	{context.Canceled, statusClientClosed, "client_closed", "the client went away", ""},
@@ -92,6 +100,9 @@ func problemOf(err error) *problem {
 	var late *dispatch.StateError
 	var invalid *dispatch.InputError
 	var wrong *event.InputError
+	var unfinished *bulk.StateError
+	var limit *bulk.LimitError
+	var upload *bulk.InputError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -99,6 +110,14 @@ func problemOf(err error) *problem {
 		return newProblem(bad.Status, "bad_request", bad.Message)
 	case errors.As(err, &invalid):
 		return badRequest(invalid.Code, invalid.Detail)
+	case errors.As(err, &unfinished):
+		return jobUnfinished(unfinished)
+	case errors.As(err, &limit):
+		return newProblem(http.StatusRequestEntityTooLarge, "upload_too_large", limit.Error()).withHint("split the file")
+	case errors.As(err, &upload):
+		return badRequest(upload.Code, upload.Detail).withHint(upload.Hint)
+	case bulk.IsBodyError(err):
+		return badRequest("incomplete_body", "the body ended early or arrived too slowly")
 	case errors.As(err, &late):
 		p := newProblem(http.StatusConflict, "too_late", "the ride is "+string(late.Ride.State)+" already")
 		p.State = string(late.Ride.State)

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"geogate/dispatch"
+	"geogate/internal/bulk"
 )
 
 // Config is what may be chosen about a Gateway. The zero value answers without
@@ -31,6 +32,8 @@ type Config struct {
 	Metrics        *Metrics // shared with the packages below; nil: of its own
 	ReverseCells   []Cell   // by growing MinZoom; none: positions stay exact
 	MaxStreams     int      // event streams open at a time; 0: 4096
+
+	Jobs *bulk.Master // bulk geocoding; nil: there is none
 }
 
 // Gateway is the HTTP handler of geogate. It is safe for concurrent use.
@@ -49,6 +52,8 @@ type Gateway struct {
 	typing         typing
 	queryHash      queryHasher
 	metrics        *Metrics
+	jobs           *bulk.Master
+	uploads        chan struct{} // a place for each upload under way
 
 	streams   streams
 	heartbeat time.Duration // longest silence of a stream
@@ -71,7 +76,8 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, events Events, ping func(c
 		geocoder: geocoder, engine: engine, events: events, ping: ping,
 		log: cfg.Log, version: cfg.Version, adminToken: cfg.AdminToken,
 		trustedProxies: cfg.TrustedProxies, corsOrigins: origins, cells: cfg.ReverseCells,
-		queryHash: newQueryHasher(),
+		queryHash: newQueryHasher(), jobs: cfg.Jobs,
+		uploads:   make(chan struct{}, maxUploads),
 		streams:   streams{most: defaultMaxStreams},
 		heartbeat: heartbeat,
 	}
@@ -151,6 +157,19 @@ func (g *Gateway) routes(cfg Config) http.Handler {
 		r.Post("/subscribers/{id}/test", g.problems(g.testSubscriber))
 		r.Get("/subscribers/{id}/deliveries", g.problems(g.listDeliveries))
 		r.Post("/subscribers/{id}/deliveries/{delivery}/redeliver", g.problems(g.redeliver))
+	})
+	if g.jobs == nil {
+		return r
+	}
+	r.Get("/jobs", g.jobsPage("jobs.html"))
+	r.Get("/jobs/jobs.js", g.jobsPage("jobs.js"))
+	r.Get("/jobs/jobs.css", g.jobsPage("jobs.css"))
+	r.With(noStore).Group(func(r chi.Router) {
+		r.Post("/v2/jobs", g.problems(g.createJob))
+		r.Get("/v2/jobs/{id}", g.problems(g.getJob))
+		r.Get("/v2/jobs/{id}/events", g.problems(g.jobEvents))
+		r.Get("/v2/jobs/{id}/result", g.problems(g.jobResult))
+		r.Delete("/v2/jobs/{id}", g.problems(g.deleteJob))
 	})
 	return r
 }

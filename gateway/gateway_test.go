@@ -159,7 +159,7 @@ func (f *fixture) do(t testing.TB, line, body string, headers ...string) answer 
 }
 
 // json decodes the body into v.
-func (a answer) json(t *testing.T, v any) {
+func (a answer) json(t testing.TB, v any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.body), v); err != nil {
 		t.Fatalf("body %q: %v", a.body, err)

@@ -60,9 +60,13 @@ func (l *ledger) keys(id string) []string {
 // active orders the jobs that have work by when they last got some.
 func (l *ledger) active() string { return l.namespace + ":jobs:active" }
 
+// redisError is ErrUnavailable with its cause.
 func redisError(verb string, err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, context.Canceled): // the caller left: this says nothing about Redis
+		return fmt.Errorf("%s: %w", verb, err)
 	}
 	return fmt.Errorf("%s: %w: %w", verb, ErrUnavailable, err)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -194,6 +193,4 @@ func (m *Master) Run(ctx context.Context) error {
 
 // IsBodyError reports whether err is that of an upload's own reader: the
 // client went away or was too slow.
-func IsBodyError(err error) bool {
-	return errors.Is(err, errBody) || errors.Is(err, io.ErrUnexpectedEOF)
-}
+func IsBodyError(err error) bool { return errors.Is(err, errBody) }

@@ -35,7 +35,7 @@ func sniffCSV(in *bufio.Reader, o Options) (layout, error) {
 		}
 	}
 	head, err := in.Peek(sniffed)
-	if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return layout{}, err
 	}
 	whole := err != nil // there is nothing behind head

@@ -3,7 +3,6 @@ package bulk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -83,9 +82,4 @@ func (s *RedisStore) Erase(ctx context.Context, job string) error {
 // Sweep implements Store: Redis does it.
 func (s *RedisStore) Sweep(context.Context) error { return nil }
 
-func storeError(verb string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s blobs: %w: %w", verb, ErrUnavailable, err)
-}
+func storeError(verb string, err error) error { return redisError(verb+" blobs", err) }

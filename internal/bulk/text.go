@@ -3,6 +3,7 @@ package bulk
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -23,7 +24,7 @@ const sniffed = 64 << 10
 func decodeText(r io.Reader, charset string) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(r, sniffed)
 	head, err := in.Peek(sniffed)
-	if len(head) == 0 && err != nil && err != io.EOF { //nolint:errorlint // Peek passes on what the reader returned
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	enc, marked, err := encodingOf(head, charset)

@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"geogate/cache"
+	"geogate/internal/bulk"
+	"geogate/upstream"
+)
+
+// RowPlan asks for the rows of jobs what everyone's requests ask, through the
+// same cache, in the lane of bulk: a row that is cached costs nothing, and
+// people never queue behind a job. The requests are those that /search makes
+// of an address, so that the answers serve both.
+func RowPlan(geocoder *Geocoder, cells []Cell) bulk.Plan {
+	return func(q bulk.Query) (bulk.Request, error) {
+		query := url.Values{"format": {"json"}}
+		if q.CountryCodes != "" && q.Mode == bulk.Search {
+			query.Set("countrycodes", q.CountryCodes)
+		}
+		endpoint := upstream.Search
+		if q.Mode == bulk.Reverse {
+			endpoint = upstream.Reverse
+			query.Set("lat", strconv.FormatFloat(q.Lat, 'f', -1, 64))
+			query.Set("lon", strconv.FormatFloat(q.Lon, 'f', -1, 64))
+		} else {
+			query.Set("q", q.Q)
+			query.Set("limit", strconv.Itoa(q.Limit))
+		}
+		req, _, err := canonical(cells, endpoint, query, q.Language)
+		if err != nil {
+			return bulk.Request{}, fmt.Errorf("plan row: %w", err)
+		}
+		return bulk.Request{
+			Key: req.Key(),
+			Ask: func(ctx context.Context) (bulk.Answer, error) { return askRow(ctx, geocoder, req) },
+		}, nil
+	}
+}
+
+func askRow(ctx context.Context, geocoder *Geocoder, req upstream.Request) (bulk.Answer, error) {
+	res, held := geocoder.Held(req, cache.Directives{})
+	if !held {
+		var err error
+		if res, err = geocoder.Lookup(ctx, req, upstream.Bulk, cache.Directives{}); err != nil {
+			return bulk.Answer{}, err
+		}
+	}
+	a := bulk.Answer{
+		Provider: res.Provider,
+		Cached:   res.Class == cache.Hit || res.Class == cache.Stale || res.Collapsed,
+	}
+	if res.Stored {
+		a.Held = res.Fresh - res.Age
+	}
+	switch {
+	case res.Status != http.StatusOK:
+		a.Outcome = bulk.OutcomeInvalid
+	case res.Outcome == string(upstream.Found):
+		a.Outcome = bulk.OutcomeFound
+		return a, bestPlace(res.Body, &a)
+	default:
+		a.Outcome = bulk.OutcomeEmpty
+	}
+	return a, nil
+}
+
+// bestPlace reads the best place of an answer in Nominatim's format json, a
+// list or a single object.
+func bestPlace(body []byte, a *bulk.Answer) error {
+	type rowPlace struct {
+		Lat         string      `json:"lat"`
+		Lon         string      `json:"lon"`
+		DisplayName string      `json:"display_name"`
+		Type        string      `json:"type"`
+		Importance  json.Number `json:"importance"`
+	}
+	places := []rowPlace{{}}
+	var into any = &places
+	if len(body) > 0 && body[0] == '{' {
+		into = &places[0]
+	}
+	if err := json.Unmarshal(body, into); err != nil || len(places) == 0 {
+		return fmt.Errorf("read place: %w", upstream.ErrInvalidAnswer)
+	}
+	p := places[0]
+	a.Lat, a.Lon, a.DisplayName, a.Type, a.Importance = p.Lat, p.Lon, p.DisplayName, p.Type, p.Importance.String()
+	return nil
+}
+
+// RowTrouble tells what an error of the geocoders means for a job: what they
+// ask for is done, and what may pass is waited for.
+func RowTrouble(err error) (bulk.Trouble, time.Duration) {
+	var failed *upstream.Error
+	errors.As(err, &failed)
+	pause := time.Duration(0)
+	if failed != nil {
+		pause = failed.RetryAfter
+	}
+	switch {
+	case errors.Is(err, upstream.ErrThrottled), errors.Is(err, upstream.ErrBudget):
+		return bulk.Busy, pause
+	case errors.Is(err, upstream.ErrUnavailable):
+		return bulk.Down, pause
+	}
+	return bulk.Fault, 0
+}
