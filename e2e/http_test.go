@@ -28,17 +28,17 @@ func (a answer) String() string {
 }
 
 // do sends a request; header holds pairs of names and values. A body counts
-// as JSON. It may be called by any goroutine.
+// as JSON unless they say otherwise. It may be called by any goroutine.
 func (p *process) do(ctx context.Context, method, path, body string, header ...string) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, p.URL+path, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Add(header[i], header[i+1])
+	}
+	if body != "" && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	begin := time.Now()
 	res, err := p.client.Do(req)

@@ -223,7 +223,7 @@ func TestUploadForms(t *testing.T) {
 		{"compressed", "", "text/csv\nContent-Encoding: gzip", threeTowns, 415, "unsupported_encoding"},
 		{"form without file", "", "form", "q=id", 400, "missing_file"},
 		{"form with a strange field", "", "form", "x=y\nfile:a.csv=" + threeTowns, 400, "unknown_field"},
-		{"form that ends early", "", "multipart/form-data; boundary=x", "--x\r\n", 400, "invalid_form"},
+		{"form that ends early", "", "multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; na", 400, "invalid_form"},
 		{"unknown parameter", "&colums=id", "text/csv", threeTowns, 400, "unknown_parameter"},
 		{"unknown mode", "&mode=forward", "text/csv", threeTowns, 400, "invalid_mode"},
 		{"limit", "&limit=51", "text/csv", threeTowns, 400, "invalid_limit"},
@@ -251,7 +251,7 @@ func TestUploadForms(t *testing.T) {
 			}
 		})
 	}
-	for name, body := range map[string]string{"bytes": strings.Repeat("x", 1001), "rows": strings.Repeat("x\n", 101)} {
+	for name, body := range map[string]string{"bytes": strings.Repeat("x", 1001), "rows": strings.Repeat("x\n", 102)} {
 		res := j.do(t, "POST /v2/jobs", body, "Content-Type: text/csv")
 		var p problem
 		res.json(t, &p)
