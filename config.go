@@ -286,9 +286,6 @@ func (n *natsURL) UnmarshalText(text []byte) error {
 
 func (natsURL) String() string { return "(hidden)" }
 
-// MarshalText keeps the value out of anything that is encoded.
-func (natsURL) MarshalText() ([]byte, error) { return []byte("(hidden)"), nil }
-
 // hosts are where the bus is, without user and password.
 func (n natsURL) hosts() string {
 	var hosts []string

@@ -99,7 +99,6 @@ func problemOf(err error) *problem {
 	var bad *upstream.BadRequest
 	var late *dispatch.StateError
 	var invalid *dispatch.InputError
-	var wrong *event.InputError
 	var unfinished *bulk.StateError
 	var limit *bulk.LimitError
 	var upload *bulk.InputError
@@ -127,7 +126,7 @@ func problemOf(err error) *problem {
 		if errors.Is(err, m.err) {
 			p := newProblem(m.status, m.code, m.detail)
 			p.Hint, p.retryAfter = m.hint, pauseAfter(err)
-			if errors.As(err, &wrong) {
+			if wrong, ok := errors.AsType[*event.InputError](err); ok {
 				p.Detail = wrong.Detail
 			}
 			return p

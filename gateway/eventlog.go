@@ -30,8 +30,8 @@ func (g *Gateway) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	if after == "" {
 		after = lastEventIDParameter(query)
 	}
-	gap := false
-	if after, gap, err = g.beginAfter(r.Context(), after); err != nil {
+	after, gap, err := g.beginAfter(r.Context(), after)
+	if err != nil {
 		return err
 	}
 	if err := g.streams.enter(); err != nil {
@@ -50,7 +50,7 @@ func (g *Gateway) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	if gap {
 		opening = ": events before these are no longer kept\n" + opening
 	}
-	if err := s.send(opening); err == nil {
+	if err = s.send(opening); err == nil {
 		err = g.followLog(r.Context(), s, types, after)
 	}
 	if err != nil {
@@ -112,7 +112,7 @@ func (g *Gateway) followLog(ctx context.Context, s *eventStream, types event.Pat
 		}
 		switch {
 		case ctx.Err() != nil:
-			return nil //nolint:nilerr // the client has gone away, which is how streams end
+			return nil // the client has gone away, which is how streams end
 		case g.draining.Err() != nil:
 			return s.send(retryHint() + ": stopping\n\n")
 		case time.Since(s.last) >= g.heartbeat:

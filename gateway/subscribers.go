@@ -146,7 +146,7 @@ func (g *Gateway) listSubscribers(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (g *Gateway) getSubscriber(w http.ResponseWriter, r *http.Request) error {
-	id, err := onlyParam(r, "id")
+	id, err := subscriberOf(r)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (g *Gateway) getSubscriber(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) unsubscribe(w http.ResponseWriter, r *http.Request) error {
-	id, err := onlyParam(r, "id")
+	id, err := subscriberOf(r)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (g *Gateway) unsubscribe(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) keepAlive(w http.ResponseWriter, r *http.Request) error {
-	id, err := onlyParam(r, "id")
+	id, err := subscriberOf(r)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (g *Gateway) keepAlive(w http.ResponseWriter, r *http.Request) error {
 // rotateSecret gives a subscriber a new secret. The old one signs beside it for
 // a day, so that receivers can change over at leisure.
 func (g *Gateway) rotateSecret(w http.ResponseWriter, r *http.Request) error {
-	id, err := onlyParam(r, "id")
+	id, err := subscriberOf(r)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (g *Gateway) rotateSecret(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) testSubscriber(w http.ResponseWriter, r *http.Request) error {
-	id, err := onlyParam(r, "id")
+	id, err := subscriberOf(r)
 	if err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func (g *Gateway) testSubscriber(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) redeliver(w http.ResponseWriter, r *http.Request) error {
-	id, err := onlyParam(r, "id")
+	id, err := subscriberOf(r)
 	if err != nil {
 		return err
 	}
@@ -300,10 +300,10 @@ func newShownDelivery(d webhook.Delivery) shownDelivery {
 	return shown
 }
 
-// onlyParam is a part of the path of an endpoint that takes no query.
-func onlyParam(r *http.Request, name string) (string, error) {
+// subscriberOf is the subscriber in the path of an endpoint that takes no query.
+func subscriberOf(r *http.Request) (id string, err error) {
 	if err := noParameters(r); err != nil {
 		return "", err
 	}
-	return pathParam(r, name)
+	return pathParam(r, "id")
 }

@@ -30,17 +30,6 @@ type registeredBody struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-func (f *fixture) subscribe(t *testing.T, url string) registeredBody {
-	t.Helper()
-	answer := f.do(t, "POST /events/subscribers", fmt.Sprintf(`{"url":%q,"types":["news.*"]}`, url))
-	if answer.StatusCode != http.StatusCreated {
-		t.Fatalf("subscribe = %d %s", answer.StatusCode, answer.body)
-	}
-	var s registeredBody
-	answer.json(t, &s)
-	return s
-}
-
 func TestSubscriberFromRegistrationToItsEnd(t *testing.T) {
 	f := newFixture(t)
 	url, ids := endpoint(t, http.StatusOK)

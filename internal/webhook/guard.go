@@ -189,7 +189,7 @@ func parseTarget(raw string) (*url.URL, uint16, error) {
 		if err != nil || n == 0 {
 			return nil, 0, invalid("the port is no number from 1 to 65535")
 		}
-		if uint16(n) != port {
+		if n != uint64(port) {
 			u.Host = net.JoinHostPort(host, written)
 		}
 		port = uint16(n)

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"go.uber.org/goleak"
 
+	"geogate/internal/embedded"
 	"geogate/internal/event"
 	"geogate/internal/redistest"
 	"geogate/internal/webhook"
@@ -45,9 +45,11 @@ func onEachStore(t *testing.T, test func(t *testing.T, rdb redis.UniversalClient
 		t.Parallel()
 		test(t, clusterClient(t))
 	})
-	t.Run("miniredis", func(t *testing.T) {
+	t.Run("built-in", func(t *testing.T) {
 		t.Parallel()
-		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), ContextTimeoutEnabled: true, DisableIdentity: true})
+		server := embedded.New()
+		t.Cleanup(server.Close)
+		client := server.Client(redis.Options{ContextTimeoutEnabled: true, DisableIdentity: true})
 		t.Cleanup(func() { _ = client.Close() })
 		test(t, client)
 	})
