@@ -37,6 +37,7 @@ func main() {
 type cli struct {
 	Serve       serveCmd       `cmd:"" default:"1" help:"Answer HTTP requests (default)."`
 	Doctor      doctorCmd      `cmd:"" help:"Check the configuration, Redis, the upstreams and the clock."`
+	Simulate    simulateCmd    `cmd:"" help:"Send a simulated town of drivers and riders to running geogates, and watch for what must never happen."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the geogate on this machine whether it is alive; for containers without a shell."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
