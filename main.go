@@ -44,6 +44,7 @@ type cli struct {
 	Geocode     geocodeCmd     `cmd:"" help:"Find the place of an address."`
 	Reverse     reverseCmd     `cmd:"" help:"Find the address at a position."`
 	Doctor      doctorCmd      `cmd:"" help:"Check the configuration, Redis, the upstreams and the clock."`
+	Simulate    simulateCmd    `cmd:"" help:"Send a simulated town of drivers and riders to running geogates, and watch for what must never happen."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the geogate on this machine whether it is alive; for containers without a shell."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }

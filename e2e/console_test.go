@@ -190,7 +190,7 @@ func isStart(command string) bool {
 // assignments are the variables that a command sets for itself, in front of it.
 func assignments(command string) env {
 	vars := env{}
-	for _, field := range strings.Fields(command) {
+	for field := range strings.FieldsSeq(command) {
 		name, value, found := strings.Cut(field, "=")
 		if !found {
 			break

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	mathrand "math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+
+	"geogate/internal/geo"
+	"geogate/internal/simulate"
+)
+
+// What a simulation may ask for at most: it is a tool for looking at one's own
+// servers, not for bringing down others'.
+const (
+	maxSimulation         = time.Hour
+	maxSimulatedDrivers   = 20_000
+	maxSimulatedRides     = 1000 // a second
+	maxSimulationRequests = 10_000
+)
+
+type simulateCmd struct {
+	URLs     []string      `arg:"" optional:"" name:"url" help:"Base URLs of geogates that share one Redis, such as http://localhost:8080. Requests go to these and nowhere else. Start them with RATE_LIMIT=0: everything comes from one address."`
+	Duration time.Duration `default:"30s" help:"How long riders come; at most 1h. Rides under way may take 30s more to end."`
+	Drivers  int           `default:"200" help:"Drivers on the road."`
+	Rides    float64       `default:"10" help:"Rides asked for in a second, on average."`
+	MaxLive  int           `default:"1000" help:"Riders at a time."`
+	Rate     int           `default:"500" help:"Requests in a second, at most."`
+	RideTime time.Duration `default:"5s" help:"From match to completion, on average."`
+	Offers   bool          `help:"Drivers wait for offers and answer them, for geogates with DISPATCH_OFFER_TTL."`
+	Region   string        `help:"Region of drivers and rides."`
+	Centre   position      `default:"48.1374,11.5755" help:"Centre of the town: latitude,longitude."`
+	RadiusKM float64       `name:"radius-km" default:"5" help:"Radius of the town."`
+	Drive    string        `placeholder:"FILE" help:"One more driver follows a recorded drive, such as testdata/traces/munich-drive-1hz.json."`
+	Seed     *uint64       `help:"Of what is left to chance; printed. Default: another one each time."`
+	History  string        `placeholder:"FILE" help:"Write every call and its answer there, as lines of JSON."`
+	Check    string        `placeholder:"FILE" help:"Check such a history, and simulate nothing."`
+	JSON     bool          `name:"json" help:"Print the report as JSON."`
+}
+
+// position is lat,lon on the command line.
+type position geo.Point
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *position) UnmarshalText(text []byte) error {
+	if _, err := fmt.Sscanf(string(text), "%g,%g", &p.Lat, &p.Lon); err != nil || !geo.Point(*p).Valid() {
+		return errors.New("want latitude,longitude in degrees, such as 48.1374,11.5755")
+	}
+	return nil
+}
+
+// Validate is called by kong after the flags are read.
+func (c *simulateCmd) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check((len(c.URLs) > 0) != (c.Check != ""), "name the base URL of a geogate, such as http://localhost:8080, or a history with --check")
+	check(c.Duration > 0 && c.Duration <= maxSimulation, "--duration must be above 0s and at most %s", maxSimulation)
+	check(c.Drivers > 0 && c.Drivers <= maxSimulatedDrivers, "--drivers must be from 1 to %d", maxSimulatedDrivers)
+	check(c.Rides > 0 && c.Rides <= maxSimulatedRides, "--rides must be above 0 and at most %d", maxSimulatedRides)
+	check(c.MaxLive > 0 && c.MaxLive <= maxSimulatedDrivers, "--max-live must be from 1 to %d", maxSimulatedDrivers)
+	check(c.Rate > 0 && c.Rate <= maxSimulationRequests, "--rate must be from 1 to %d", maxSimulationRequests)
+	check(c.RideTime > 0 && c.RideTime <= maxSimulation, "--ride-time must be above 0s and at most %s", maxSimulation)
+	check(c.RadiusKM > 0 && c.RadiusKM <= 100, "--radius-km must be above 0 and at most 100")
+	return errors.Join(errs...)
+}
+
+// Run simulates, or checks what a simulation has written.
+func (c *simulateCmd) Run(p *process) error {
+	if c.Check != "" {
+		return c.check(p)
+	}
+	cfg := simulate.Config{
+		Duration: c.Duration, Drivers: c.Drivers, RidesPerSecond: c.Rides, MaxLive: c.MaxLive,
+		RequestsPerSecond: c.Rate, RideTime: c.RideTime, Offers: c.Offers, Region: c.Region,
+		Centre: geo.Point(c.Centre), RadiusM: c.RadiusKM * 1000,
+		Seed: mathrand.Uint64(),
+	}
+	if c.Seed != nil {
+		cfg.Seed = *c.Seed
+	}
+	if c.Drive != "" {
+		f, err := os.Open(c.Drive)
+		if err != nil {
+			return fmt.Errorf("open drive: %w", err)
+		}
+		defer func() { _ = f.Close() }()
+		if cfg.Drive, err = simulate.ReadDrive(f); err != nil {
+			return err
+		}
+	}
+	if c.History == "" {
+		return c.simulate(p, cfg)
+	}
+	f, err := os.Create(c.History)
+	if err != nil {
+		return fmt.Errorf("create history: %w", err)
+	}
+	cfg.History = f
+	return errors.Join(c.simulate(p, cfg), f.Close())
+}
+
+func (c *simulateCmd) simulate(p *process, cfg simulate.Config) error {
+	if f, isFile := p.stderr.(*os.File); isFile && isatty.IsTerminal(f.Fd()) {
+		cfg.Progress = func(r simulate.Report) {
+			fmt.Fprintf(p.stderr, "\r\x1b[K%3.0f s  %d rides, %d matched, %d requests, %d positions", r.Seconds, r.Rides, r.Matched, r.Requests, r.Positions)
+		}
+		defer fmt.Fprint(p.stderr, "\r\x1b[K")
+	}
+	report, err := simulate.Run(p.ctx, c.URLs, cfg)
+	if err != nil {
+		return err
+	}
+	if err := c.print(p.stdout, report); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(slices.Collect(maps.Keys(report.Errors)), func(what string) bool { return strings.Contains(what, "rate_limited") }) {
+		fmt.Fprintln(p.stderr, "geogate: simulate: the client's own limit was reached: start geogate with RATE_LIMIT=0")
+	}
+	switch {
+	case len(report.Violations) > 0:
+		return errUnhealthy
+	case report.Rides > 0 && report.Lost == report.Rides:
+		return errors.New("simulate: no ride was answered: is geogate running there?")
+	}
+	return nil
+}
+
+func (c *simulateCmd) print(w io.Writer, report simulate.Report) error {
+	if !c.JSON {
+		return report.WriteText(w)
+	}
+	return writeJSON(w, report)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// check reads a history, which may have been written elsewhere.
+func (c *simulateCmd) check(p *process) error {
+	f, err := os.Open(c.Check)
+	if err != nil {
+		return fmt.Errorf("open history: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	violations, records, err := simulate.CheckHistory(f)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		if violations == nil {
+			violations = []string{}
+		}
+		err = writeJSON(p.stdout, map[string]any{"records": records, "violations": violations})
+	} else {
+		fmt.Fprintf(p.stdout, "%d records, %d violations\n", records, len(violations))
+		for _, v := range violations {
+			fmt.Fprintln(p.stdout, v)
+		}
+	}
+	if err == nil && len(violations) > 0 {
+		return errUnhealthy
+	}
+	return err
+}
