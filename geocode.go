@@ -123,7 +123,7 @@ func withGeocoding(ctx context.Context, p *process, do func(context.Context, *ge
 		return err
 	}
 	log := newLogger(cfg, p.stderr)
-	rdb, err := openRedis(cfg)
+	rdb, err := openPatientRedis(cfg)
 	if err != nil {
 		return err
 	}

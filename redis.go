@@ -23,6 +23,7 @@ const (
 	redisMaxRetries   = 1
 	defaultPoolSize   = 8 // Heroku's smallest plan allows 20 connections in all
 	maxConnIdle       = 4 * time.Minute
+	patientTimeout    = 5 * time.Second
 	builtInRedisLabel = "built in (single instance, nothing kept on disk)"
 )
 
@@ -40,6 +41,25 @@ type redisServer struct {
 	redis.UniversalClient
 	label   string           // for people, without credentials
 	builtIn *embedded.Server // nil with a real server
+	patient bool
+}
+
+// openPatientRedis is openRedis where nobody waits for an answer: a Redis that
+// is slow for a moment is better waited for than gone on without, which would
+// ask the geocoder what is already known.
+func openPatientRedis(cfg Config) (*redisServer, error) {
+	rdb, err := openRedis(cfg)
+	if err != nil || rdb.builtIn != nil {
+		return rdb, err
+	}
+	options, err := redisOptions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	options.ReadTimeout, options.WriteTimeout, options.PoolTimeout = patientTimeout, patientTimeout, patientTimeout
+	_ = rdb.UniversalClient.Close() // has no connection yet
+	rdb.UniversalClient, rdb.patient = redis.NewUniversalClient(options), true
+	return rdb, nil
 }
 
 // openRedis returns a client; it does not wait for the server to be there.
@@ -50,7 +70,7 @@ func openRedis(cfg Config) (*redisServer, error) {
 			UniversalClient: server.Client(redis.Options{
 				ContextTimeoutEnabled: true,
 				DisableIdentity:       true,
-				ReadTimeout:           5 * time.Second, // no network to give up on, but slow large searches
+				ReadTimeout:           patientTimeout, // no network to give up on, but slow large searches
 				PoolSize:              64,
 				MaintNotificationsConfig: &maintnotifications.Config{
 					Mode: maintnotifications.ModeDisabled,
@@ -132,8 +152,8 @@ func redisLabel(o *redis.UniversalOptions) string {
 // budget is the time that a geocode may spend on Redis, 0 for the usual. The
 // built-in one cannot be away; on a busy machine it is as slow as the rest.
 func (r *redisServer) budget() time.Duration {
-	if r.builtIn != nil {
-		return 5 * time.Second
+	if r.builtIn != nil || r.patient {
+		return patientTimeout
 	}
 	return 0
 }

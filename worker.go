@@ -11,6 +11,7 @@ import (
 
 	"geogate/gateway"
 	"geogate/internal/bulk"
+	"geogate/internal/natsbus"
 )
 
 // jobs is bulk geocoding as this process sees it.
@@ -32,11 +33,20 @@ func openJobs(cfg Config, rdb redis.UniversalClient, log zerolog.Logger) (*jobs,
 		}
 		j.store = store
 	}
-	j.bell = bulk.NewBell(bulk.RedisTransport(rdb, ""), log)
+	j.bell = bulk.NewBell(jobTransport(cfg, rdb, log), log)
 	j.master = bulk.NewMaster(rdb, j.store, j.bell, bulk.Config{
 		Log: log, MaxBytes: int64(cfg.JobsMaxBytes), MaxRows: cfg.JobsMaxRows,
 	})
 	return j, nil
+}
+
+// jobTransport is the bus where there is one, else Redis.
+func jobTransport(cfg Config, rdb redis.UniversalClient, log zerolog.Logger) bulk.Transport {
+	if cfg.NATSURL == "" {
+		return bulk.RedisTransport(rdb, "")
+	}
+	signal := natsbus.NewSignal(string(cfg.NATSURL), natsbus.JobSubject, log)
+	return bulk.Transport{Publish: signal.Publish, Subscribe: signal.Subscribe}
 }
 
 // worker works on so many chunks at a time, and asks g.
@@ -62,7 +72,7 @@ func (cmd workerCmd) Run(p *process) error {
 		return &ConfigError{Problems: []string{fmt.Sprintf("--workers: want a whole number from 0 to %d", maxWorkers)}}
 	}
 	log := newLogger(cfg, p.stderr)
-	rdb, err := openRedis(cfg)
+	rdb, err := openPatientRedis(cfg)
 	if err != nil {
 		return err
 	}
