@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,16 +25,16 @@ const leaseTime = 5 * time.Second
 func TestTakeover(t *testing.T) {
 	tests := []struct {
 		name   string
-		end    func(t *testing.T, p *process)
+		end    func(t *testing.T, rdb *redis.Client, gone, heir *process)
 		within time.Duration
 	}{
-		{"told to stop", func(t *testing.T, p *process) { p.stop(t) }, 5 * time.Second},
-		{"killed", func(_ *testing.T, p *process) { p.kill() }, leaseTime + 5*time.Second},
+		{"told to stop", func(t *testing.T, _ *redis.Client, gone, _ *process) { gone.stop(t) }, 5 * time.Second},
+		{"killed", killAtWork, leaseTime + 5*time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			const rides, timeout = 1000, 25 * time.Second
+			const rides, timeout = 1000, 30 * time.Second
 			server := redistest.Start(t)
 			rdb := server.Client(t)
 			vars := settings("REDIS_URL", "redis://"+server.Addr, "DISPATCH_INTERVAL", "1s", "DISPATCH_TIMEOUT", timeout.String())
@@ -40,14 +42,14 @@ func TestTakeover(t *testing.T) {
 			ids := requestRides(t, []*process{gone}, rides)
 			asked := time.Now()
 
+			tt.end(t, rdb, gone, heir)
 			ended := time.Now()
-			tt.end(t, gone)
 			before := dueTimes(t, rdb)
 			if len(before) != rides {
 				t.Errorf("%d rides are to be looked at, want all %d", len(before), rides)
 			}
 			// Each attempt files its ride anew. The score is in milliseconds.
-			eventually(t, tt.within-time.Since(ended), "the other process tries every ride", func() error {
+			eventually(t, tt.within, "the other process tries every ride", func() error {
 				now, waiting := dueTimes(t, rdb), 0
 				for id, at := range before {
 					if now[id] == at {
@@ -74,6 +76,49 @@ func TestTakeover(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// killAtWork kills a process that has rides in hand, which nobody else may touch
+// before its lease lapses.
+func killAtWork(t *testing.T, rdb *redis.Client, gone, heir *process) {
+	t.Helper()
+	heir.signal(t, syscall.SIGSTOP) // so that what is leased from now on is leased to the other
+	paused := time.Now()
+	looks := 0
+	eventually(t, 15*time.Second, "a process is caught with rides in hand", func() error {
+		if looks++; looks == 1 {
+			gone.signal(t, syscall.SIGSTOP)
+		}
+		if looks < 10 { // what it has sent already still takes effect
+			return errors.New("it has just been stopped")
+		}
+		now, err := rdb.Time(t.Context()).Result()
+		if err != nil {
+			return err
+		}
+		held, lately := 0, float64(now.Add(leaseTime-time.Second).UnixMilli())
+		for _, at := range dueTimes(t, rdb) {
+			if at > lately {
+				held++
+			}
+		}
+		if held > 0 && time.Since(paused) > 2*time.Second {
+			t.Logf("killed with %d rides in hand", held)
+			return nil
+		}
+		gone.signal(t, syscall.SIGCONT)
+		looks = 0
+		return errors.New("it has none")
+	})
+	gone.kill()
+	heir.signal(t, syscall.SIGCONT)
+}
+
+func (p *process) signal(t *testing.T, sig syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		t.Fatalf("signal geogate: %v", err)
 	}
 }
 

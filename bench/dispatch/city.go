@@ -95,10 +95,14 @@ func post(ctx context.Context, url string, body any) ([]byte, error) {
 	return answer, err
 }
 
-// load reports drivers in arrays as large as they may be.
+// load reports drivers in arrays as large as they may be. It repeats what a busy
+// machine lets fail.
 func load(ctx context.Context, url string, drivers []point) error {
 	for chunk := range slices.Chunk(drivers, 10_000) {
-		if _, err := post(ctx, url+"/tracking", chunk); err != nil {
+		if err := await(ctx, func(ctx context.Context) error {
+			_, err := post(ctx, url+"/tracking", chunk)
+			return err
+		}); err != nil {
 			return fmt.Errorf("load drivers: %w", err)
 		}
 	}

@@ -22,6 +22,7 @@ type house struct {
 	geogate string // the binary
 	dir     string
 	ends    []func()
+	pids    map[string]int // of each process, by the address it serves
 }
 
 func newHouse(geogate string) (*house, error) {
@@ -29,7 +30,7 @@ func newHouse(geogate string) (*house, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
-	return &house{geogate: geogate, dir: dir}, nil
+	return &house{geogate: geogate, dir: dir, pids: make(map[string]int)}, nil
 }
 
 func (h *house) close() {
@@ -46,7 +47,7 @@ func (h *house) redis(ctx context.Context) (*redis.Client, error) {
 		return nil, err
 	}
 	_, port, _ := strings.Cut(addr, ":")
-	if err := h.start(ctx, loadCore, nil, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", h.dir); err != nil {
+	if err := h.start(ctx, addr, loadCore, nil, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", h.dir); err != nil {
 		return nil, err
 	}
 	client := redis.NewClient(&redis.Options{Addr: addr, DisableIdentity: true, DialTimeout: 10 * time.Second})
@@ -65,7 +66,7 @@ func (h *house) gate(ctx context.Context, addr string) (string, error) {
 		"PORT=" + port, "REDIS_URL=redis://" + addr, "UPSTREAMS=nominatim+http://127.0.0.1:9", "GOMAXPROCS=1",
 		"RATE_LIMIT=0", "DRIVER_TTL=1h", "DISPATCH_TIMEOUT=1h", "LOG_LEVEL=error",
 	}
-	if err := h.start(ctx, serverCore, env, h.geogate); err != nil {
+	if err := h.start(ctx, own, serverCore, env, h.geogate); err != nil {
 		return "", err
 	}
 	return h.url(ctx, own, "/readyz")
@@ -81,7 +82,7 @@ func (h *house) handler(ctx context.Context, addr string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find this program: %w", err)
 	}
-	if err := h.start(ctx, serverCore, []string{"GOMAXPROCS=1"}, self, "-plain", own, "-redis", addr); err != nil {
+	if err := h.start(ctx, own, serverCore, []string{"GOMAXPROCS=1"}, self, "-plain", own, "-redis", addr); err != nil {
 		return "", err
 	}
 	return h.url(ctx, own, "/healthz")
@@ -108,8 +109,8 @@ func (h *house) url(ctx context.Context, addr, ready string) (string, error) {
 	})
 }
 
-// start runs a program on a core until the house closes.
-func (h *house) start(ctx context.Context, core string, env []string, args ...string) error {
+// start runs a program that serves an address on a core, until the house closes.
+func (h *house) start(ctx context.Context, addr, core string, env []string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", core}, args...)...)
 	if env != nil {
 		cmd.Env = env
@@ -120,6 +121,7 @@ func (h *house) start(ctx context.Context, core string, env []string, args ...st
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", args[0], err)
 	}
+	h.pids[addr] = cmd.Process.Pid // taskset becomes the program
 	h.ends = append(h.ends, func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil && ctx.Err() == nil {
@@ -127,6 +129,29 @@ func (h *house) start(ctx context.Context, core string, env []string, args ...st
 		}
 	})
 	return nil
+}
+
+// worked is how much processor time the process that serves an address has used. It
+// says what something costs on a machine that does other things besides.
+func (h *house) worked(addr string) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.pids[addr]))
+	if err != nil {
+		return 0, fmt.Errorf("read processor time: %w", err)
+	}
+	// The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("read processor time: %d fields", len(fields))
+	}
+	var ticks int
+	for _, field := range fields[11:13] {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			return 0, fmt.Errorf("read processor time: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil // of Linux, 100 in a second
 }
 
 func freeAddr(ctx context.Context) (string, error) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 //go:embed positions.lua
@@ -32,8 +33,24 @@ var batches = []batch{{1, 32}, {100, 8}, {10_000, 4}}
 // recorder is something that stores positions.
 type recorder struct {
 	name    string
-	measure func(context.Context, batch) (perSecond float64, err error)
+	addr    string // empty: Redis itself
+	measure func(context.Context, batch) (measured, error)
 	rates   map[int][]float64 // by the size of the batch
+	cost    map[int]*cost     // likewise
+	refused int
+}
+
+// cost is processor time for so many positions.
+type cost struct {
+	server, redis time.Duration
+	positions     float64
+}
+
+// measured is what one measurement found.
+type measured struct {
+	perSecond float64 // positions that were stored
+	stored    float64 // of them in all
+	refused   int     // requests that were answered by an error, such as 503 when Redis got no time
 }
 
 // positions measures positions stored per second.
@@ -58,28 +75,26 @@ func positions(ctx context.Context, h *house, o options, out io.Writer) error {
 	if err := load(ctx, gate, city(tracked)); err != nil {
 		return err
 	}
-	overHTTP := func(url string) func(context.Context, batch) (float64, error) {
-		return func(ctx context.Context, b batch) (float64, error) { return wrk(ctx, o, url, script, b) }
+	overHTTP := func(url string) func(context.Context, batch) (measured, error) {
+		return func(ctx context.Context, b batch) (measured, error) { return wrk(ctx, o, url, script, b) }
 	}
 	all := []*recorder{
-		{name: "redis-benchmark, GEOADD alone, pipelined", measure: func(ctx context.Context, b batch) (float64, error) {
+		{name: "redis-benchmark, GEOADD alone, pipelined", measure: func(ctx context.Context, b batch) (measured, error) {
 			return redisBenchmark(ctx, o, addr, b)
 		}},
-		{name: "plain handler, GEOADD and nothing else", measure: overHTTP(plain)},
-		{name: "geogate", measure: overHTTP(gate)},
+		{name: "plain handler, GEOADD and nothing else", addr: strings.TrimPrefix(plain, "http://"), measure: overHTTP(plain)},
+		{name: "geogate", addr: strings.TrimPrefix(gate, "http://"), measure: overHTTP(gate)},
 	}
 	for _, r := range all {
-		r.rates = make(map[int][]float64)
+		r.rates, r.cost = make(map[int][]float64), make(map[int]*cost)
 	}
 	for round := range o.rounds {
 		for _, b := range batches {
 			for _, r := range all {
 				fmt.Fprintf(os.Stderr, "round %d of %d: %s, %d at a time\n", round+1, o.rounds, r.name, b.size)
-				rate, err := r.measure(ctx, b)
-				if err != nil {
+				if err := r.record(ctx, h, addr, b); err != nil {
 					return fmt.Errorf("%s: %w", r.name, err)
 				}
-				r.rates[b.size] = append(r.rates[b.size], rate)
 			}
 		}
 	}
@@ -87,49 +102,104 @@ func positions(ctx context.Context, h *house, o options, out io.Writer) error {
 	return nil
 }
 
+// record takes one measurement, and what it cost.
+func (r *recorder) record(ctx context.Context, h *house, redisAddr string, b batch) error {
+	worked := func() (server, redis time.Duration, err error) {
+		if r.addr != "" {
+			if server, err = h.worked(r.addr); err != nil {
+				return 0, 0, err
+			}
+		}
+		redis, err = h.worked(redisAddr)
+		return server, redis, err
+	}
+	server, redis, err := worked()
+	if err != nil {
+		return err
+	}
+	m, err := r.measure(ctx, b)
+	if err != nil {
+		return err
+	}
+	serverNow, redisNow, err := worked()
+	if err != nil {
+		return err
+	}
+	r.rates[b.size] = append(r.rates[b.size], m.perSecond)
+	r.refused += m.refused
+	if r.cost[b.size] == nil {
+		r.cost[b.size] = &cost{}
+	}
+	c := r.cost[b.size]
+	c.server += serverNow - server
+	c.redis += redisNow - redis
+	c.positions += m.stored
+	return nil
+}
+
 func reportPositions(out io.Writer, o options, all []*recorder) {
 	fmt.Fprintf(out, "\n### Positions stored per second\n\n%d drivers move; the server has core %s, Redis and the load core %s; medians of %d interleaved rounds of %s.\n\n",
 		tracked, serverCore, loadCore, o.rounds, o.duration)
-	fmt.Fprint(out, "| what stores |")
+	fmt.Fprintln(out, "| positions a request, connections | what stores | positions/s | min…max | of GEOADD | CPU of the server, µs a position | CPU of Redis, µs a position |")
+	fmt.Fprintln(out, "|---|---|---|---|---|---|---|")
 	for _, b := range batches {
-		fmt.Fprintf(out, " %d at a time, %d connections | min…max | of GEOADD |", b.size, b.connections)
-	}
-	fmt.Fprintln(out, "\n|---|"+strings.Repeat("---|", 3*len(batches)))
-	for _, r := range all {
-		fmt.Fprintf(out, "| %s |", r.name)
-		for _, b := range batches {
-			rates := r.rates[b.size]
+		for _, r := range all {
+			rates, c := r.rates[b.size], r.cost[b.size]
 			median := percentile(rates, 0.5)
-			fmt.Fprintf(out, " %.0f | %.0f…%.0f | %.2f |", median, slices.Min(rates), slices.Max(rates), median/percentile(all[0].rates[b.size], 0.5))
+			fmt.Fprintf(out, "| %d, %d | %s | %.0f | %.0f…%.0f | %.2f | %.1f | %.1f |\n", b.size, b.connections, r.name,
+				median, slices.Min(rates), slices.Max(rates), median/percentile(all[0].rates[b.size], 0.5),
+				micros(c.server)/c.positions, micros(c.redis)/c.positions)
 		}
-		fmt.Fprintln(out)
 	}
 	fmt.Fprintln(out)
+	for _, r := range all {
+		if r.refused > 0 {
+			fmt.Fprintf(out, "%s refused %d requests, which are not counted above.\n", r.name, r.refused)
+		}
+	}
 }
+
+func micros(d time.Duration) float64 { return float64(d.Microseconds()) }
 
 var (
 	rateLine = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
-	badLine  = regexp.MustCompile(`Non-2xx or 3xx responses: \d+|Socket errors: .*`)
+	sentLine = regexp.MustCompile(`(\d+) requests in`)
+	badLine  = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
+	lostLine = regexp.MustCompile(`Socket errors: .*`)
 	geoadded = regexp.MustCompile(`([\d.]+) requests per second`)
 )
 
-func wrk(ctx context.Context, o options, url, script string, b batch) (float64, error) {
+func wrk(ctx context.Context, o options, url, script string, b batch) (measured, error) {
 	text, err := exec.CommandContext(ctx, "taskset", "-c", loadCore, "wrk", "-t1", "-c", strconv.Itoa(b.connections),
 		"-d", o.duration.String(), "--timeout", "10s", "-s", script, url, "--", strconv.Itoa(b.size), strconv.Itoa(tracked)).CombinedOutput()
 	if err != nil {
-		return 0, fmt.Errorf("wrk: %w: %s", err, text)
+		return measured{}, fmt.Errorf("wrk: %w: %s", err, text)
 	}
-	if bad := badLine.Find(text); bad != nil {
-		return 0, fmt.Errorf("wrk: %s", bad)
+	if lost := lostLine.Find(text); lost != nil {
+		return measured{}, fmt.Errorf("wrk: %s", lost)
 	}
 	rate, err := number(rateLine, text)
-	return rate * float64(b.size), err
+	if err != nil {
+		return measured{}, err
+	}
+	sent, err := number(sentLine, text)
+	if err != nil {
+		return measured{}, err
+	}
+	bad := 0.0
+	if badLine.Match(text) {
+		if bad, err = number(badLine, text); err != nil {
+			return measured{}, err
+		}
+	}
+	size := float64(b.size)
+	return measured{perSecond: rate * size * (1 - bad/sent), stored: (sent - bad) * size, refused: int(bad)}, nil
 }
 
 // redisBenchmark sends GEOADD of one position a command, as many of them in a
 // pipeline as the batch has: the most that Redis can take from anybody. Its own load
 // runs on the core that servers otherwise have.
-func redisBenchmark(ctx context.Context, o options, addr string, b batch) (float64, error) {
+func redisBenchmark(ctx context.Context, o options, addr string, b batch) (measured, error) {
 	_, port, _ := strings.Cut(addr, ":")
 	commands := int(o.duration.Seconds() * 20_000)
 	if b.size > 1 {
@@ -140,9 +210,10 @@ func redisBenchmark(ctx context.Context, o options, addr string, b batch) (float
 		"-c", strconv.Itoa(b.connections), "-P", strconv.Itoa(b.size), "-n", strconv.Itoa(commands), "-r", strconv.Itoa(tracked),
 		"GEOADD", "limit", "__rand_int__e-4", "__rand_int__e-4", "__rand_int__").CombinedOutput()
 	if err != nil {
-		return 0, fmt.Errorf("redis-benchmark: %w: %s", err, text)
+		return measured{}, fmt.Errorf("redis-benchmark: %w: %s", err, text)
 	}
-	return number(geoadded, text)
+	rate, err := number(geoadded, text)
+	return measured{perSecond: rate, stored: float64(commands)}, err
 }
 
 // number returns what the last match of a pattern holds.
