@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -72,6 +73,9 @@ func (s *sizes) Set(text string) error {
 // client keeps its connections.
 var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
 
+// errStatus is the error of an answer that is not 200.
+var errStatus = errors.New("status")
+
 // post sends JSON and returns the body of an answer of 200.
 func post(ctx context.Context, url string, body any) ([]byte, error) {
 	text, err := json.Marshal(body)
@@ -90,7 +94,7 @@ func post(ctx context.Context, url string, body any) ([]byte, error) {
 	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(res.Body)
 	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("POST %s: status %d: %.300s", url, res.StatusCode, answer)
+		err = fmt.Errorf("POST %s: %w %d: %.300s", url, errStatus, res.StatusCode, answer)
 	}
 	return answer, err
 }
