@@ -48,6 +48,15 @@ test: ## Vet and run every test with the race detector; installs what they need 
 bench: ## Run the Go benchmarks, without the tests.
 	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
 
+.PHONY: bench-dispatch
+bench-dispatch: build ## Measure dispatch over HTTP beside Redis alone; prints Markdown (about 5 minutes, needs wrk).
+	go run ./bench/dispatch -geogate bin/geogate
+
+.PHONY: soak
+soak: ## Check dispatch over a million operations while processes and Redis are killed (about 10 minutes).
+	scripts/ensure redis-server
+	go test -count=1 -timeout 90m -v -run 'TestSoak|TestCancelAgainstMatch' ./dispatch -soak
+
 .PHONY: soak-events
 soak-events: ## Prove at full size that webhooks lose nothing and delay nobody (about 20 minutes).
 	go test -count=1 -timeout 60m -v -run 'TestKilled|TestFive|TestDead' ./internal/webhook -long

@@ -23,18 +23,11 @@ import (
 // soak runs the proofs at full length: go test -run … -soak -timeout 60m.
 var soak = flag.Bool("soak", false, "run the long versions of the proofs")
 
-// engineAddr makes the test binary a process that only works the due set of the Redis
-// at that address, to be killed by the tests of that.
-var (
-	engineAddr   = flag.String("engine", "", "run an engine on this Redis instead of tests")
-	engineOffers = flag.Bool("engine-offers", false, "with offers")
-)
-
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if *engineAddr != "" {
-		rdb := redis.NewClient(&redis.Options{Addr: *engineAddr, ContextTimeoutEnabled: true, DisableIdentity: true})
-		if err := dispatch.New(rdb, workloadConfig(*engineOffers)).Run(context.Background()); err != nil {
+	if *engineRedis != "" {
+		if err := serveEngine(context.Background(), *engineSocket, *engineRedis, *engineOffers); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		os.Exit(0)

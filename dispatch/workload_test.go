@@ -3,13 +3,9 @@ package dispatch_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -38,11 +34,25 @@ const (
 	drivers = 6
 )
 
+// caller is an engine that clients call: in this process, or in another one.
+type caller interface {
+	Track(ctx context.Context, positions []dispatch.Position) (dispatch.TrackResult, error)
+	Request(ctx context.Context, r dispatch.RideRequest) (dispatch.Ride, error)
+	Ride(ctx context.Context, id string) (dispatch.Ride, error)
+	Cancel(ctx context.Context, id string) (dispatch.Ride, error)
+	Complete(ctx context.Context, id string) (dispatch.Ride, error)
+	Driver(ctx context.Context, region, id string) (dispatch.Driver, error)
+	Offers(ctx context.Context, region, driver string) ([]dispatch.Offer, error)
+	Accept(ctx context.Context, offer, driver string) (dispatch.Ride, error)
+	Decline(ctx context.Context, offer, driver string) (dispatch.Ride, error)
+}
+
 // round is one seeded workload on one empty Redis and the history of it.
 type round struct {
 	t       *testing.T
-	engines []*dispatch.Engine // what the clients call
+	engines []caller // what the clients call
 	offers  bool
+	calm    sync.Locker // held while Redis must not go away
 	started time.Time
 
 	mu      sync.Mutex
@@ -55,7 +65,7 @@ func position(driver int) geo.Point { return north(float64(driver) * 137) }
 
 // do calls an engine until it has an answer, and notes the operation from the first
 // call to that answer.
-func (r *round) do(client int, op operation, call func(e *dispatch.Engine) (outcome, error)) outcome {
+func (r *round) do(client int, op operation, call func(e caller) (outcome, error)) outcome {
 	called := time.Since(r.started).Nanoseconds()
 	retried := false
 	for attempt := 0; ; attempt++ {
@@ -64,7 +74,7 @@ func (r *round) do(client int, op operation, call func(e *dispatch.Engine) (outc
 		switch {
 		case errors.Is(err, dispatch.ErrUnavailable):
 			retried = true
-			if r.t.Context().Err() != nil {
+			if !r.pause() {
 				return outcome{}
 			}
 			continue
@@ -90,6 +100,20 @@ func (r *round) do(client int, op operation, call func(e *dispatch.Engine) (outc
 	}
 }
 
+// pause lets pass the time in which something that was sent, and whose answer was
+// lost, may still be on its way: after the answer to its repetition it must not take
+// effect. It reports false when the test is over.
+func (r *round) pause() bool {
+	timer := time.NewTimer(10 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-r.t.Context().Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
 func rideOutcome(ride dispatch.Ride, err error) (outcome, error) {
 	return outcome{ride: &ride}, err
 }
@@ -105,24 +129,24 @@ func (r *round) client(n, operations int, rng *rand.Rand) {
 			req := dispatch.RideRequest{
 				Pickup: north(rng.Float64() * 1000), IdempotencyKey: fmt.Sprint(n, "/", i), Fingerprint: "f",
 			}
-			r.do(n, operation{kind: "request"}, func(e *dispatch.Engine) (outcome, error) {
+			r.do(n, operation{kind: "request"}, func(e caller) (outcome, error) {
 				return rideOutcome(e.Request(ctx, req))
 			})
 		case k < 40:
-			r.do(n, operation{kind: "cancel", id: id}, func(e *dispatch.Engine) (outcome, error) {
+			r.do(n, operation{kind: "cancel", id: id}, func(e caller) (outcome, error) {
 				return rideOutcome(e.Cancel(ctx, id))
 			})
 		case k < 60:
-			r.do(n, operation{kind: "complete", id: id}, func(e *dispatch.Engine) (outcome, error) {
+			r.do(n, operation{kind: "complete", id: id}, func(e caller) (outcome, error) {
 				return rideOutcome(e.Complete(ctx, id))
 			})
 		case k < 65:
-			r.do(n, operation{kind: "ride", id: id}, func(e *dispatch.Engine) (outcome, error) {
+			r.do(n, operation{kind: "ride", id: id}, func(e caller) (outcome, error) {
 				return rideOutcome(e.Ride(ctx, id))
 			})
 		case k < 75:
 			p := rng.IntN(drivers)
-			r.do(n, operation{kind: "track", id: fmt.Sprint(p)}, func(e *dispatch.Engine) (outcome, error) {
+			r.do(n, operation{kind: "track", id: fmt.Sprint(p)}, func(e caller) (outcome, error) {
 				_, err := e.Track(ctx, []dispatch.Position{at(fmt.Sprint(p), position(p))})
 				return outcome{}, err
 			})
@@ -135,7 +159,7 @@ func (r *round) client(n, operations int, rng *rand.Rand) {
 }
 
 func (r *round) readDriver(n int, id string) {
-	r.do(n, operation{kind: "driver", id: id}, func(e *dispatch.Engine) (outcome, error) {
+	r.do(n, operation{kind: "driver", id: id}, func(e caller) (outcome, error) {
 		d, err := e.Driver(r.t.Context(), dispatch.DefaultRegion, id)
 		if errors.Is(err, dispatch.ErrNotFound) {
 			return outcome{}, nil
@@ -152,11 +176,11 @@ func (r *round) answerOffer(n int, driver string, rng *rand.Rand) {
 		return // a lost reply: the offer lapses or is read again
 	}
 	op := operation{kind: "accept", id: offers[0].RideID, driver: driver}
-	answer := (*dispatch.Engine).Accept
+	answer := caller.Accept
 	if rng.IntN(3) == 0 {
-		op.kind, answer = "decline", (*dispatch.Engine).Decline
+		op.kind, answer = "decline", caller.Decline
 	}
-	r.do(n, op, func(e *dispatch.Engine) (outcome, error) {
+	r.do(n, op, func(e caller) (outcome, error) {
 		return rideOutcome(answer(e, r.t.Context(), offers[0].ID, driver))
 	})
 }
@@ -183,7 +207,7 @@ func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
 	group.Wait()
 	for _, id := range append([]string(nil), r.rides...) {
 		eventually(r.t, "ride "+id+" matches or ends", func() bool {
-			out := r.do(clients, operation{kind: "ride", id: id}, func(e *dispatch.Engine) (outcome, error) {
+			out := r.do(clients, operation{kind: "ride", id: id}, func(e caller) (outcome, error) {
 				return rideOutcome(e.Ride(r.t.Context(), id))
 			})
 			return out.ride != nil && (out.ride.State.Ended() || out.ride.State == dispatch.Matched)
@@ -195,7 +219,9 @@ func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
 	if result := porcupine.CheckOperationsTimeout(model(r.offers), r.history, time.Minute); result != porcupine.Ok {
 		r.t.Errorf("seed %d: the history of %d operations is not linearizable: %s", seed, len(r.history), result)
 	}
+	r.calm.Lock()
 	h, err := dispatchtest.Read(r.t.Context(), rdb, dispatch.DefaultRegion)
+	r.calm.Unlock()
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -227,9 +253,10 @@ func TestHistoriesHold(t *testing.T) {
 				cfg := workloadConfig(offers)
 				engines := []*dispatch.Engine{dispatch.New(rdb, cfg), dispatch.New(rdb, cfg), dispatch.New(rdb, cfg)}
 				run(t, engines...)
+				called := []caller{engines[0], engines[1], engines[2]}
 				for n := range rounds {
 					t.Logf("seed %d", seed+uint64(n))
-					r := &round{t: t, engines: engines, offers: offers}
+					r := &round{t: t, engines: called, offers: offers, calm: &sync.Mutex{}}
 					r.play(rdb, seed+uint64(n), operations)
 					flush(t, rdb)
 				}
@@ -238,15 +265,12 @@ func TestHistoriesHold(t *testing.T) {
 	}
 }
 
-// throughProxy returns a client that does not repeat anything by itself: the history
+// unrepeating returns a client that does not repeat anything by itself: the history
 // has to know what was repeated (see outcome.retried).
-func throughProxy(t *testing.T, proxy *dispatchtest.Proxy) *redis.Client {
-	t.Helper()
-	rdb := redis.NewClient(&redis.Options{
-		Addr: proxy.Addr, ContextTimeoutEnabled: true, DisableIdentity: true, MaxRetries: -1, ReadTimeout: 250 * time.Millisecond,
+func unrepeating(addr string) *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Addr: addr, ContextTimeoutEnabled: true, DisableIdentity: true, MaxRetries: -1, ReadTimeout: 250 * time.Millisecond,
 	})
-	t.Cleanup(func() { _ = rdb.Close() })
-	return rdb
 }
 
 // TestHistoriesHoldWithLostReplies does the same through a proxy that cuts a share of
@@ -258,109 +282,19 @@ func TestHistoriesHoldWithLostReplies(t *testing.T) {
 			t.Logf("seed %d", seed)
 			server := redistest.Start(t)
 			proxy := dispatchtest.NewProxy(t, server.Addr, 0.03, seed)
-			var engines []*dispatch.Engine
+			var engines []caller
 			for range 3 {
-				engines = append(engines, dispatch.New(throughProxy(t, proxy), workloadConfig(offers)))
+				rdb := unrepeating(proxy.Addr)
+				t.Cleanup(func() { _ = rdb.Close() })
+				e := dispatch.New(rdb, workloadConfig(offers))
+				run(t, e)
+				engines = append(engines, e)
 			}
-			run(t, engines...)
-			r := &round{t: t, engines: engines, offers: offers}
+			r := &round{t: t, engines: engines, offers: offers, calm: &sync.Mutex{}}
 			r.play(server.Client(t), seed, 400)
 			if proxy.Lost() == 0 {
 				t.Error("no reply was lost: nothing was tested")
 			}
 		})
-	}
-}
-
-var soakOps = flag.Int("soak-ops", 1_000_000, "operations of the soak")
-
-// TestSoak plays rounds until the operations are done, while a process that works the
-// due set is killed every other second, replies are lost and Redis stops for a moment.
-func TestSoak(t *testing.T) {
-	if !*soak {
-		t.Skip("takes many minutes: run with -soak")
-	}
-	seed := uint64(time.Now().UnixNano())
-	for _, offers := range []bool{false, true} {
-		t.Run(fmt.Sprintf("offers=%t", offers), func(t *testing.T) {
-			server := redistest.Start(t)
-			proxy := dispatchtest.NewProxy(t, server.Addr, 0.002, seed)
-			var engines []*dispatch.Engine
-			for range 3 {
-				engines = append(engines, dispatch.New(throughProxy(t, proxy), workloadConfig(offers)))
-			}
-			kills := killWorkers(t, server, offers)
-			direct := server.Client(t)
-			done := 0
-			for n := uint64(0); done < *soakOps/2 && !t.Failed(); n++ {
-				r := &round{t: t, engines: engines, offers: offers}
-				r.play(direct, seed+n, 1000)
-				done += len(r.history)
-				flush(t, direct)
-				if n%100 == 99 {
-					t.Logf("seed %d: %d operations, %d processes killed, %d replies lost", seed+n, done, kills(), proxy.Lost())
-				}
-			}
-			t.Logf("first seed %d: %d operations, %d processes killed, %d replies lost", seed, done, kills(), proxy.Lost())
-		})
-	}
-}
-
-// killWorkers keeps three processes working, kills one of them every other second,
-// and pauses Redis now and then.
-func killWorkers(t *testing.T, server *redistest.Server, offers bool) (kills func() int) {
-	t.Helper()
-	start := func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0], "-engine", server.Addr, fmt.Sprintf("-engine-offers=%t", offers))
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if err := cmd.Start(); err != nil {
-			t.Errorf("start engine: %v", err)
-		}
-		return cmd
-	}
-	kill := func(cmd *exec.Cmd) {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	var mu sync.Mutex
-	killed := 0
-	ctx, cancel := context.WithCancel(t.Context())
-	var group sync.WaitGroup
-	group.Go(func() {
-		workers := []*exec.Cmd{start(), start(), start()}
-		defer func() {
-			for _, w := range workers {
-				kill(w)
-			}
-		}()
-		tick := time.NewTicker(2 * time.Second)
-		defer tick.Stop()
-		for n := 0; ; n++ {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			kill(workers[n%3])
-			workers[n%3] = start()
-			mu.Lock()
-			killed++
-			mu.Unlock()
-			if n%5 == 4 {
-				server.Pause(t)
-				pause := time.NewTimer(400 * time.Millisecond)
-				<-pause.C
-				server.Resume(t)
-			}
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		group.Wait()
-	})
-	return func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return killed
 	}
 }

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// house holds the processes of one measurement.
+type house struct {
+	geogate string // the binary
+	dir     string
+	ends    []func()
+	pids    map[string]int // of each process, by the address it serves
+}
+
+func newHouse(geogate string) (*house, error) {
+	dir, err := os.MkdirTemp("", "geogate-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("make folder: %w", err)
+	}
+	return &house{geogate: geogate, dir: dir, pids: make(map[string]int)}, nil
+}
+
+func (h *house) close() {
+	for _, end := range slices.Backward(h.ends) {
+		end()
+	}
+	_ = os.RemoveAll(h.dir)
+}
+
+// redis starts a server that keeps nothing on disk and returns a client of it.
+func (h *house) redis(ctx context.Context) (*redis.Client, error) {
+	addr, err := freeAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := strings.Cut(addr, ":")
+	if err := h.start(ctx, addr, loadCore, nil, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", h.dir); err != nil {
+		return nil, err
+	}
+	client := redis.NewClient(&redis.Options{Addr: addr, DisableIdentity: true, DialTimeout: 10 * time.Second})
+	h.ends = append(h.ends, func() { _ = client.Close() })
+	return client, await(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() })
+}
+
+// gate starts geogate on a Redis, on the server's core, and returns its URL.
+func (h *house) gate(ctx context.Context, addr string) (string, error) {
+	own, err := freeAddr(ctx)
+	if err != nil {
+		return "", err
+	}
+	_, port, _ := strings.Cut(own, ":")
+	env := []string{
+		"PORT=" + port, "REDIS_URL=redis://" + addr, "UPSTREAMS=nominatim+http://127.0.0.1:9", "GOMAXPROCS=1",
+		"RATE_LIMIT=0", "DRIVER_TTL=1h", "DISPATCH_TIMEOUT=1h", "LOG_LEVEL=error",
+	}
+	if err := h.start(ctx, own, serverCore, env, h.geogate); err != nil {
+		return "", err
+	}
+	return h.url(ctx, own, "/readyz")
+}
+
+// handler starts the plain handler, likewise.
+func (h *house) handler(ctx context.Context, addr string) (string, error) {
+	own, err := freeAddr(ctx)
+	if err != nil {
+		return "", err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	if err := h.start(ctx, own, serverCore, []string{"GOMAXPROCS=1"}, self, "-plain", own, "-redis", addr); err != nil {
+		return "", err
+	}
+	return h.url(ctx, own, "/healthz")
+}
+
+// url waits until a server is ready.
+func (h *house) url(ctx context.Context, addr, ready string) (string, error) {
+	url := "http://" + addr
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return url, await(ctx, func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+ready, http.NoBody)
+		if err != nil {
+			return err
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		if res.StatusCode != http.StatusOK {
+			err = fmt.Errorf("status %d", res.StatusCode)
+		}
+		_ = res.Body.Close()
+		return err
+	})
+}
+
+// start runs a program that serves an address on a core, until the house closes.
+func (h *house) start(ctx context.Context, addr, core string, env []string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", core}, args...)...)
+	if env != nil {
+		cmd.Env = env
+	}
+	var output bytes.Buffer
+	cmd.Stderr = &output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", args[0], err)
+	}
+	h.pids[addr] = cmd.Process.Pid // taskset becomes the program
+	h.ends = append(h.ends, func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil && ctx.Err() == nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n%.2000s\n", args[0], err, output.String())
+		}
+	})
+	return nil
+}
+
+// worked is how much processor time the process that serves an address has used. It
+// says what something costs on a machine that does other things besides.
+func (h *house) worked(addr string) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.pids[addr]))
+	if err != nil {
+		return 0, fmt.Errorf("read processor time: %w", err)
+	}
+	// The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("read processor time: %d fields", len(fields))
+	}
+	var ticks int
+	for _, field := range fields[11:13] {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			return 0, fmt.Errorf("read processor time: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil // of Linux, 100 in a second
+}
+
+func freeAddr(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a port: %w", err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
+
+// await asks until there is no error, for twenty seconds at most.
+func await(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("no answer: %w", err)
+		}
+	}
+}
+
+// usedMemory is what Redis has allocated, in bytes, without the region's stream of
+// events, which has a bound of its own.
+func usedMemory(ctx context.Context, rdb *redis.Client) (float64, error) {
+	if err := rdb.Del(ctx, "geogate:{default}:events").Err(); err != nil {
+		return 0, fmt.Errorf("drop events: %w", err)
+	}
+	info, err := rdb.Info(ctx, "memory").Result()
+	if err != nil {
+		return 0, fmt.Errorf("read memory: %w", err)
+	}
+	_, rest, _ := strings.Cut(info, "used_memory:")
+	line, _, _ := strings.Cut(rest, "\r")
+	bytes, err := strconv.ParseFloat(line, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read memory: %w", err)
+	}
+	return bytes, nil
+}

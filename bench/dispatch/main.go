@@ -1,0 +1,139 @@
+// Command dispatch measures dispatch as its clients see it, over HTTP and with a
+// real redis-server: positions stored per second against redis-benchmark and a
+// handler that does nothing but GEOADD, searches for the nearest drivers among a
+// thousand to a million, the time from a driver's arrival to the event on the
+// waiting rider's stream, and memory. It prints Markdown. Everything runs on
+// loopback and ends by itself.
+//
+//	go run ./bench/dispatch -geogate bin/geogate
+//
+// It needs wrk, taskset, redis-server and redis-benchmark on the PATH, and 1 GB
+// of memory for a million drivers.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The server that is measured has one core to itself; Redis and the load share the
+// other one.
+const (
+	serverCore = "0"
+	loadCore   = "1"
+)
+
+// options are the flags.
+type options struct {
+	geogate  string
+	only     string
+	rounds   int
+	duration time.Duration
+	sizes    sizes
+	searches int
+	waiting  int
+	arrivals int
+	plain    string // set in the child that is the plain handler
+	redis    string // its Redis
+}
+
+func main() {
+	o := options{sizes: sizes{1_000, 10_000, 100_000, 1_000_000}}
+	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "the binary to measure")
+	flag.StringVar(&o.only, "only", "", "measure only positions, nearest or arrival")
+	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds, each of which measures everything once")
+	flag.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement of positions")
+	flag.Var(&o.sizes, "drivers", "how many drivers to search among")
+	flag.IntVar(&o.searches, "searches", 300, "searches of a round")
+	flag.IntVar(&o.waiting, "waiting", 1000, "rides that wait, each with an open event stream")
+	flag.IntVar(&o.arrivals, "arrivals", 1000, "drivers that arrive one after the other")
+	flag.StringVar(&o.plain, "plain", "", "serve the plain handler on this address, and nothing else")
+	flag.StringVar(&o.redis, "redis", "", "the Redis of the plain handler")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o, os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "dispatch:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options, out io.Writer) error {
+	if o.plain != "" {
+		return servePlain(ctx, o.plain, o.redis)
+	}
+	fmt.Fprintf(out, "%s\n", machine(ctx))
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context, *house, options, io.Writer) error
+	}{{"positions", positions}, {"nearest", nearest}, {"arrival", arrival}} {
+		if o.only != "" && o.only != part.name {
+			continue
+		}
+		if err := measureIn(ctx, o, out, part.measure); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return nil
+}
+
+// measureIn gives a measurement processes of its own and ends them.
+func measureIn(ctx context.Context, o options, out io.Writer, measure func(context.Context, *house, options, io.Writer) error) error {
+	h, err := newHouse(o.geogate)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	if err := measure(ctx, h, o, out); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Load average at the end of this part: %s.\n", loadAverage())
+	return nil
+}
+
+// machine says on what the figures were taken.
+func machine(ctx context.Context) string {
+	name := "unknown processor"
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(text)) {
+			if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == "model name" {
+				name = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	version, err := exec.CommandContext(ctx, "redis-server", "--version").Output()
+	if err != nil {
+		version = []byte("redis-server of unknown version")
+	}
+	fields := strings.Fields(string(version))
+	return fmt.Sprintf("%s, %d × %s, %s, %s, load average at the start %s.",
+		time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.NumCPU(), name, runtime.Version(),
+		strings.Join(fields[:min(3, len(fields))], " "), loadAverage())
+}
+
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	fields := strings.Fields(string(text))
+	return strings.Join(fields[:min(3, len(fields))], " ")
+}
+
+// percentile returns the value below which the share of values lies.
+func percentile[T int | float64 | time.Duration](values []T, share float64) T {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[min(len(sorted)-1, int(float64(len(sorted))*share))]
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// servePlain is what an afternoon makes of tracking: decode, GEOADD, answer. It knows
+// no freshness, state, vehicle or timestamp, checks nothing, and wakes nobody. An
+// array is one GEOADD.
+func servePlain(ctx context.Context, addr, redisAddr string) error {
+	rdb := redis.NewClient(&redis.Options{Addr: redisAddr, DisableIdentity: true})
+	defer func() { _ = rdb.Close() }()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("POST /tracking", func(w http.ResponseWriter, r *http.Request) {
+		if err := store(r, rdb); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"ok":true}`)
+	})
+	server := &http.Server{Addr: addr, ReadHeaderTimeout: time.Second, Handler: mux}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+func store(r *http.Request, rdb *redis.Client) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	all := make([]point, 1)
+	if bytes.HasPrefix(body, []byte("[")) {
+		err = json.Unmarshal(body, &all)
+	} else {
+		err = json.Unmarshal(body, &all[0])
+	}
+	if err != nil {
+		return err
+	}
+	locations := make([]*redis.GeoLocation, len(all))
+	for i, p := range all {
+		locations[i] = &redis.GeoLocation{Name: p.ID, Latitude: p.Lat, Longitude: p.Lng}
+	}
+	return rdb.GeoAdd(r.Context(), "plain", locations...).Err()
+}

@@ -1,0 +1,249 @@
+package dispatch_test
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"geogate/dispatch"
+)
+
+// With these flags the test binary is a process with an engine of its own, which
+// clients call over a socket, and which tests kill.
+var (
+	engineRedis  = flag.String("engine", "", "run an engine on this Redis instead of tests")
+	engineSocket = flag.String("engine-socket", "", "the Unix socket on which it is called")
+	engineOffers = flag.Bool("engine-offers", false, "with offers")
+)
+
+// remoteCall is a call of an engine in another process, and remoteAnswer what it
+// returned. A connection carries one after the other.
+type remoteCall struct {
+	Method     string
+	ID, Driver string // of what the method asks for
+	Request    dispatch.RideRequest
+	Positions  []dispatch.Position
+}
+
+type remoteAnswer struct {
+	Ride    dispatch.Ride
+	Driver  dispatch.Driver
+	Offers  []dispatch.Offer
+	Tracked dispatch.TrackResult
+
+	TooLate, NotFound, Unavailable bool
+	Failure                        string // any other error
+}
+
+// serveEngine runs an engine and answers calls of it until ctx ends.
+func serveEngine(ctx context.Context, socket, redisAddr string, offers bool) error {
+	rdb := unrepeating(redisAddr)
+	defer func() { _ = rdb.Close() }()
+	engine := dispatch.New(rdb, workloadConfig(offers))
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", socket)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go answerCalls(ctx, conn, engine)
+		}
+	}()
+	return engine.Run(ctx)
+}
+
+func answerCalls(ctx context.Context, conn net.Conn, e *dispatch.Engine) {
+	defer func() { _ = conn.Close() }()
+	in, out := gob.NewDecoder(conn), gob.NewEncoder(conn)
+	for {
+		var call remoteCall
+		if in.Decode(&call) != nil || out.Encode(answerCall(ctx, e, call)) != nil {
+			return
+		}
+	}
+}
+
+func answerCall(ctx context.Context, e *dispatch.Engine, c remoteCall) remoteAnswer {
+	var a remoteAnswer
+	var err error
+	switch c.Method {
+	case "track":
+		a.Tracked, err = e.Track(ctx, c.Positions)
+	case "request":
+		a.Ride, err = e.Request(ctx, c.Request)
+	case "ride":
+		a.Ride, err = e.Ride(ctx, c.ID)
+	case "cancel":
+		a.Ride, err = e.Cancel(ctx, c.ID)
+	case "complete":
+		a.Ride, err = e.Complete(ctx, c.ID)
+	case "driver":
+		a.Driver, err = e.Driver(ctx, dispatch.DefaultRegion, c.ID)
+	case "offers":
+		a.Offers, err = e.OffersNow(ctx, dispatch.DefaultRegion, c.Driver)
+	case "accept":
+		a.Ride, err = e.Accept(ctx, c.ID, c.Driver)
+	case "decline":
+		a.Ride, err = e.Decline(ctx, c.ID, c.Driver)
+	default:
+		err = errors.New("no such method")
+	}
+	var late *dispatch.StateError
+	switch {
+	case errors.As(err, &late):
+		a.Ride, a.TooLate = late.Ride, true
+	case errors.Is(err, dispatch.ErrNotFound):
+		a.NotFound = true
+	case errors.Is(err, dispatch.ErrUnavailable):
+		a.Unavailable = true
+	case err != nil:
+		a.Failure = err.Error()
+	}
+	return a
+}
+
+// remote calls the engine of another process. A call that the process does not live to
+// answer is ErrUnavailable, as it is for a client whose connection breaks.
+type remote struct {
+	socket string
+	idle   chan *remoteConn
+}
+
+type remoteConn struct {
+	net.Conn
+	in  *gob.Decoder
+	out *gob.Encoder
+}
+
+func newRemote(t *testing.T, socket string) *remote {
+	r := &remote{socket: socket, idle: make(chan *remoteConn, 2*clients)}
+	t.Cleanup(func() {
+		for len(r.idle) > 0 {
+			_ = (<-r.idle).Close()
+		}
+	})
+	return r
+}
+
+func (r *remote) call(ctx context.Context, c remoteCall) (remoteAnswer, error) {
+	conn, err := r.connect(ctx)
+	if err != nil {
+		return remoteAnswer{}, fmt.Errorf("%w: %w", dispatch.ErrUnavailable, err)
+	}
+	var a remoteAnswer
+	if err := errors.Join(conn.SetDeadline(time.Now().Add(5*time.Second)), conn.out.Encode(c), conn.in.Decode(&a)); err != nil {
+		_ = conn.Close()
+		return remoteAnswer{}, fmt.Errorf("%w: %w", dispatch.ErrUnavailable, err)
+	}
+	select {
+	case r.idle <- conn:
+	default:
+		_ = conn.Close()
+	}
+	switch {
+	case a.TooLate:
+		return a, &dispatch.StateError{Ride: a.Ride}
+	case a.NotFound:
+		return a, dispatch.ErrNotFound
+	case a.Unavailable:
+		return a, dispatch.ErrUnavailable
+	case a.Failure != "":
+		return a, errors.New(a.Failure)
+	}
+	return a, nil
+}
+
+func (r *remote) connect(ctx context.Context) (*remoteConn, error) {
+	select {
+	case conn := <-r.idle:
+		return conn, nil
+	default:
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", r.socket)
+	if err != nil {
+		return nil, err
+	}
+	return &remoteConn{conn, gob.NewDecoder(conn), gob.NewEncoder(conn)}, nil
+}
+
+func (r *remote) Track(ctx context.Context, positions []dispatch.Position) (dispatch.TrackResult, error) {
+	a, err := r.call(ctx, remoteCall{Method: "track", Positions: positions})
+	return a.Tracked, err
+}
+
+func (r *remote) Request(ctx context.Context, req dispatch.RideRequest) (dispatch.Ride, error) {
+	a, err := r.call(ctx, remoteCall{Method: "request", Request: req})
+	return a.Ride, err
+}
+
+func (r *remote) Ride(ctx context.Context, id string) (dispatch.Ride, error) {
+	a, err := r.call(ctx, remoteCall{Method: "ride", ID: id})
+	return a.Ride, err
+}
+
+func (r *remote) Cancel(ctx context.Context, id string) (dispatch.Ride, error) {
+	a, err := r.call(ctx, remoteCall{Method: "cancel", ID: id})
+	return a.Ride, err
+}
+
+func (r *remote) Complete(ctx context.Context, id string) (dispatch.Ride, error) {
+	a, err := r.call(ctx, remoteCall{Method: "complete", ID: id})
+	return a.Ride, err
+}
+
+func (r *remote) Driver(ctx context.Context, _, id string) (dispatch.Driver, error) {
+	a, err := r.call(ctx, remoteCall{Method: "driver", ID: id})
+	return a.Driver, err
+}
+
+// Offers does not wait: its callers do not need it to.
+func (r *remote) Offers(ctx context.Context, _, driver string) ([]dispatch.Offer, error) {
+	a, err := r.call(ctx, remoteCall{Method: "offers", Driver: driver})
+	return a.Offers, err
+}
+
+func (r *remote) Accept(ctx context.Context, offer, driver string) (dispatch.Ride, error) {
+	a, err := r.call(ctx, remoteCall{Method: "accept", ID: offer, Driver: driver})
+	return a.Ride, err
+}
+
+func (r *remote) Decline(ctx context.Context, offer, driver string) (dispatch.Ride, error) {
+	a, err := r.call(ctx, remoteCall{Method: "decline", ID: offer, Driver: driver})
+	return a.Ride, err
+}
+
+// engineProcess is an engine in a process of its own.
+type engineProcess struct{ cmd *exec.Cmd }
+
+// startEngine starts one that is called on the socket, which it takes over from a
+// process that was killed.
+func startEngine(socket, redisAddr string, offers bool) (engineProcess, error) {
+	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return engineProcess{}, err
+	}
+	cmd := exec.Command(os.Args[0], "-engine", redisAddr, "-engine-socket", socket, fmt.Sprintf("-engine-offers=%t", offers))
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return engineProcess{cmd}, cmd.Start()
+}
+
+// kill ends the process as a power cut would.
+func (p engineProcess) kill() {
+	if p.cmd == nil || p.cmd.Process == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
