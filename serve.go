@@ -76,17 +76,18 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 	}
 	a := &app{cfg: cfg, log: log, redis: rdb, geocoding: geo, jobs: work}
 	a.engine = dispatch.New(rdb, dispatch.Config{
-		Log:         log,
-		Timeout:     time.Duration(cfg.DispatchTimeout),
-		Interval:    time.Duration(cfg.DispatchInterval),
-		RadiiM:      cfg.DispatchRadii.metres(),
-		OfferTTL:    time.Duration(cfg.DispatchOfferTTL),
-		MaxPerRider: cfg.DispatchMaxPerRider,
-		MaxRides:    cfg.DispatchMaxRides,
-		Retention:   time.Duration(cfg.DispatchRetention),
-		RideTTL:     time.Duration(cfg.DispatchRideTTL),
-		DriverTTL:   time.Duration(cfg.DriverTTL),
-		Emit:        a.emit,
+		Log:          log,
+		Timeout:      time.Duration(cfg.DispatchTimeout),
+		Interval:     time.Duration(cfg.DispatchInterval),
+		RadiiM:       cfg.DispatchRadii.metres(),
+		OfferTTL:     time.Duration(cfg.DispatchOfferTTL),
+		MaxPerRider:  cfg.DispatchMaxPerRider,
+		MaxRides:     cfg.DispatchMaxRides,
+		Retention:    time.Duration(cfg.DispatchRetention),
+		RideTTL:      time.Duration(cfg.DispatchRideTTL),
+		DriverTTL:    time.Duration(cfg.DriverTTL),
+		Emit:         a.emit,
+		RedisTimeout: rdb.budget(),
 	})
 	a.events = event.New(rdb, event.Config{Log: log})
 	a.guard = webhook.NewGuard(webhook.GuardConfig{Open: cfg.WebhookAllow})

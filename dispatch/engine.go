@@ -24,9 +24,6 @@ import (
 
 // Limits that are not configured.
 const (
-	// opTimeout bounds one call to Redis whatever the client's own limits are, so
-	// that callers learn within two seconds that it is down.
-	opTimeout = 1500 * time.Millisecond
 	// lease is how long a worker may keep a due ride before others take it over.
 	lease = 5 * time.Second
 	// renewEvery is how old leases may grow before a worker prolongs them.
@@ -36,6 +33,10 @@ const (
 	// tsAhead is how far a position's ts may lie in the future. One wrong unit or
 	// year would otherwise lock out every later position of the driver.
 	tsAhead = 24 * time.Hour
+
+	// backlogFactor is how many times StreamLen the events may grow to while Emit is
+	// behind, before the oldest are lost: what is handed on is trimmed, and only that.
+	backlogFactor = 20
 
 	channel    = "geogate:dispatch"
 	regionsKey = "geogate:regions"
@@ -54,7 +55,10 @@ type Config struct {
 	MaxRides    int           // live rides in a region; 100000
 	Retention   time.Duration // how long ended rides, their idempotency keys and offline drivers stay readable; 24 h
 	RideTTL     time.Duration // a matched ride is completed by the clock after so long; 4 h
-	StreamLen   int           // events kept per region, about; 50000 (some 5 MB)
+	StreamLen   int           // events kept per region, about; 50000 (some 5 MB). With Emit, more while it is behind
+	// RedisTimeout bounds one call to Redis whatever the client's own limits are, so
+	// that callers learn within two seconds that it is down; 1.5 s.
+	RedisTimeout time.Duration
 
 	// Emit receives every event of every region, in order, at least once, from one
 	// process at a time. An error makes it come again. nil: events stay in the stream.
@@ -84,6 +88,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 	orDuration(&cfg.DriverTTL, time.Minute)
 	orDuration(&cfg.Retention, 24*time.Hour)
 	orDuration(&cfg.RideTTL, 4*time.Hour)
+	orDuration(&cfg.RedisTimeout, 1500*time.Millisecond)
 	if len(cfg.RadiiM) == 0 {
 		cfg.RadiiM = []float64{1000, 2000, 5000}
 	}
@@ -96,7 +101,12 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 	if cfg.StreamLen == 0 {
 		cfg.StreamLen = 50_000
 	}
+	backlog := cfg.StreamLen
+	if cfg.Emit != nil {
+		backlog *= backlogFactor
+	}
 	static, err := json.Marshal(map[string]any{
+		"backlog":       backlog,
 		"channel":       channel,
 		"driver_ttl":    cfg.DriverTTL.Milliseconds(),
 		"max_per_rider": cfg.MaxPerRider,

@@ -91,7 +91,7 @@ func (e *Engine) useRegion(ctx context.Context, region string) error {
 	if known {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
 	ok, err := regionScript.Run(ctx, e.rdb, []string{regionsKey}, region, maxRegions).Int()
 	if err != nil {
@@ -108,7 +108,7 @@ func (e *Engine) useRegion(ctx context.Context, region string) error {
 
 // allRegions returns the registered regions, the default one first.
 func (e *Engine) allRegions(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
 	stored, err := e.rdb.SMembers(ctx, regionsKey).Result()
 	if err != nil {

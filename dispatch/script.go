@@ -88,7 +88,7 @@ func (r reply) ride() (Ride, error) {
 // run runs a script in a region. go-redis loads it if Redis has lost it, and may
 // repeat it when the reply was lost: scripts are safe to repeat.
 func (e *Engine) run(ctx context.Context, s *redis.Script, region string, args ...any) (reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
 	return decode(s.Run(ctx, e.rdb, []string{prefix(region)}, e.withConfig(args)...))
 }
@@ -106,7 +106,7 @@ type call struct {
 // runAll runs a script several times in one round trip. Redis serves others between
 // two of them.
 func (e *Engine) runAll(ctx context.Context, s *redis.Script, calls []call) ([]reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
 	cmds := make([]*redis.Cmd, len(calls))
 	// The pipeline's own error is that of its first command; each is looked at below.

@@ -27,7 +27,7 @@ func (e *Engine) Stats(ctx context.Context) ([]Stats, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read figures: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
 	all := make([]Stats, 0, len(regions))
 	for _, region := range regions {
@@ -65,7 +65,7 @@ var errNoMemory = errors.New("server does not report its memory")
 // Memory returns the bytes that Redis uses, on a cluster those of one node.
 // Errors: ErrUnavailable, also where the server does not say.
 func (e *Engine) Memory(ctx context.Context) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
 	info, err := e.rdb.Info(ctx, "memory").Result()
 	if err != nil {

@@ -146,7 +146,7 @@ func TestRenewProlongsOnlyOwnLeases(t *testing.T) {
 
 func TestHundredRidersTenDriversThreeEngines(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		cfg := dispatch.Config{Timeout: 800 * time.Millisecond, Interval: 50 * time.Millisecond}
+		cfg := dispatch.Config{Timeout: 800 * time.Millisecond, Interval: 50 * time.Millisecond, RedisTimeout: time.Minute}
 		engines := []*dispatch.Engine{dispatch.New(rdb, cfg), dispatch.New(rdb, cfg), dispatch.New(rdb, cfg)}
 		run(t, engines...)
 		var group sync.WaitGroup
@@ -351,6 +351,44 @@ func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			return len(got) == len(want)+1 && got[len(want)].DriverID == "2"
+		})
+	})
+}
+
+// Events that were not handed on yet outlive the bound of the stream; those that
+// were go by it.
+func TestEventsWaitForWhoeverTakesThem(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		const drivers, keep = 600, 50
+		var mu sync.Mutex
+		var taken int
+		away := true
+		e := dispatch.New(rdb, dispatch.Config{StreamLen: keep, RedisTimeout: time.Minute, Emit: func(context.Context, dispatch.Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if away {
+				return errors.New("away")
+			}
+			taken++
+			return nil
+		}})
+		stop := run(t, e)
+		defer stop()
+		positions := make([]dispatch.Position, drivers)
+		for i := range positions {
+			positions[i] = at(fmt.Sprint(i), north(float64(i)))
+		}
+		track(t, e, positions...)
+		mu.Lock()
+		away = false
+		mu.Unlock()
+		eventually(t, "all events taken", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return taken >= drivers
+		})
+		eventually(t, "what was taken is trimmed", func() bool {
+			return rdb.XLen(t.Context(), "geogate:{default}:events").Val() <= keep
 		})
 	})
 }

@@ -22,7 +22,7 @@ func TestTours(t *testing.T) {
 			t.Fatalf("%s is not on the PATH: run `make test`, which installs it on Debian", tool)
 		}
 	}
-	for _, document := range []string{"README.md", "docs/mobile.md"} {
+	for _, document := range []string{"README.md", "docs/mobile.md", "docs/bulk.md"} {
 		t.Run(document, func(t *testing.T) {
 			t.Parallel()
 			tour(t, document)
@@ -57,6 +57,9 @@ func tour(t *testing.T, document string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = bash.close() }()
+	if _, _, err := bash.run("PATH=" + shellQuote(filepath.Dir(binary)) + ":$PATH"); err != nil {
+		t.Fatal(err)
+	}
 	for _, step := range steps {
 		if isStart(step.Command) { // it runs already; what it says is its banner
 			if err := matchOutput(append(step.Want, ellipsis), g.Stderr.String()); err != nil {

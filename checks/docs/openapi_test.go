@@ -46,6 +46,7 @@ var codeSources = []struct{ glob, pattern string }{
 	{"gateway/*.go", `(?:newProblem\([^"\n]*|badRequest\()"([a-z0-9_]+)"`},
 	{"gateway/error.go", `\{\w+\.\w+, http\.Status\w+, "([a-z0-9_]+)"`},
 	{"dispatch/errors.go", `Code\w+\s*= "([a-z0-9_]+)"`},
+	{"internal/bulk/*.go", `InputError\{\s*"([a-z0-9_]+)"`},
 }
 
 // TestDescriptionNamesEveryCode compares the codes that the program can answer
@@ -123,6 +124,34 @@ var eventCalls = []call{
 	{"through a proxy", "GET /events/subscribers", "", "X-Forwarded-For: 192.0.2.1", 403},
 	{"ended", "DELETE /events/subscribers/{subscriber}", "", "", 204},
 	{"ended already", "DELETE /events/subscribers/{subscriber}", "", "", 404},
+}
+
+var jobCalls = []call{
+	{"preview", "POST /v2/jobs?preview=1", "id;address\n1;Vaduz\n", "Content-Type: text/csv", 200},
+	{"job", "POST /v2/jobs?columns=address&limit=1", "id;address\n1;Vaduz\n2;Schaan\n", "Content-Type: text/csv", 202},
+	{"job of JSON", "POST /v2/jobs", `{"q":"Vaduz"}`, "Content-Type: application/x-ndjson", 202},
+	{"job of a form without a file", "POST /v2/jobs", "--x\r\n\r\n\r\n--x--\r\n", "Content-Type: multipart/form-data; boundary=x", 400},
+	{"job of an unknown column", "POST /v2/jobs?q=ort", "address\nVaduz\n", "Content-Type: text/csv", 400},
+	{"job of too many bytes", "POST /v2/jobs", strings.Repeat("Vaduz\n", 20_000), "Content-Type: text/csv", 413},
+	{"job of a web form", "POST /v2/jobs", "q=Vaduz", "Content-Type: application/x-www-form-urlencoded", 415},
+	{"job as it stands", "GET /v2/jobs/{job}?wait=1s", "", "", 200},
+	{"job followed", "GET /v2/jobs/{job}/events", "", "", 200},
+	{"job that has ended", "GET /v2/jobs/{job}", "", "", 200},
+	{"result", "GET /v2/jobs/{job}/result", "", "", 200},
+	{"result as NDJSON", "GET /v2/jobs/{job}/result?format=ndjson", "", "", 200},
+	{"result as GeoJSON", "GET /v2/jobs/{job}/result?format=geojson&partial=1", "", "", 200},
+	{"rest of a result", "GET /v2/jobs/{job}/result?safe=1", "", "Range: bytes=10-", 206},
+	{"behind a result", "GET /v2/jobs/{job}/result", "", "Range: bytes=1000000-", 416},
+	{"result of what form", "GET /v2/jobs/{job}/result?format=pdf", "", "", 400},
+	{"deleted job", "DELETE /v2/jobs/{job}", "", "", 204},
+	{"deleted again", "DELETE /v2/jobs/{job}", "", "", 404},
+	{"result of a deleted job", "GET /v2/jobs/{job}/result", "", "", 404},
+	{"page", "GET /jobs", "", "", 200},
+}
+
+var unfinishedCalls = []call{
+	{"job", "POST /v2/jobs", "address\nVaduz\n", "Content-Type: text/csv", 202},
+	{"unfinished", "GET /v2/jobs/{job}/result", "", "", 409},
 }
 
 const admin = "Authorization: Bearer secret"
@@ -209,6 +238,8 @@ func TestAnswersFitDescription(t *testing.T) {
 	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "ADMIN_TOKEN=secret", "RATE_LIMIT=0"), calls, operations)
 	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "DISPATCH_OFFER_TTL=1m"), offerCalls, operations)
 	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "WEBHOOK_ALLOW_CIDRS=127.0.0.0/8"), eventCalls, operations)
+	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "JOBS_MAX_BYTES=64KiB"), jobCalls, operations)
+	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "WORKERS=0"), unfinishedCalls, operations)
 	for path, item := range description(t).Paths.Map() {
 		for method, operation := range item.Operations() {
 			if !operations[operation.OperationID] {
@@ -230,10 +261,10 @@ func makeCalls(t *testing.T, base string, calls []call, operations map[string]bo
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
 
-	var ride, offer, subscriber, delivery string
+	var ride, offer, subscriber, delivery, job string
 	for _, c := range calls {
 		t.Run(c.name, func(t *testing.T) {
-			fill := strings.NewReplacer("{ride}", ride, "{offer}", offer, "{subscriber}", subscriber, "{delivery}", delivery)
+			fill := strings.NewReplacer("{ride}", ride, "{offer}", offer, "{subscriber}", subscriber, "{delivery}", delivery, "{job}", job)
 			method, path, _ := strings.Cut(fill.Replace(c.request), " ")
 			body := fill.Replace(c.body)
 			req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
@@ -258,6 +289,8 @@ func makeCalls(t *testing.T, base string, calls []call, operations map[string]bo
 			switch c.name {
 			case "ride":
 				ride = idOf(t, answer.body, `"request_id":"([^"]+)"`)
+			case "job":
+				job = idOf(t, answer.body, `"job_id":"([^"]+)"`)
 			case "subscriber":
 				subscriber = idOf(t, answer.body, `"id":"([^"]+)"`)
 			case "delivery":
@@ -315,7 +348,7 @@ func idOf(t *testing.T, body []byte, pattern string) string {
 
 // Nominatim's text formats are looked at no closer than as text.
 func init() { //nolint:gochecknoinits // kin-openapi keeps its decoders in a global
-	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript", "application/x-ndjson", "text/event-stream"} {
+	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript", "application/x-ndjson", "text/event-stream", "text/csv"} {
 		openapi3filter.RegisterBodyDecoder(mediaType, openapi3filter.FileBodyDecoder)
 	}
 }

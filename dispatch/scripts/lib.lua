@@ -30,7 +30,7 @@ end
 
 local function event(fields)
   local kind = fields[2]
-  redis.call('XADD', P .. ':events', 'MAXLEN', '~', number(cfg.stream), '*', unpack(fields))
+  redis.call('XADD', P .. ':events', 'MAXLEN', '~', number(cfg.backlog), '*', unpack(fields))
   redis.call('HINCRBY', P .. ':counts', kind, 1)
 end
 

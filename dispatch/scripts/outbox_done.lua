@@ -1,6 +1,12 @@
 -- Notes how far events were handed on. ARGV: 2 worker, 3 id of the last one, 4 '1' to
 -- give the lease back.
 if redis.call('GET', P .. ':outbox:lease') ~= ARGV[2] then return { 'leased' } end
-if ARGV[3] ~= '' then redis.call('SET', P .. ':outbox', ARGV[3]) end
+if ARGV[3] ~= '' then
+  redis.call('SET', P .. ':outbox', ARGV[3])
+  -- Only what was handed on may go.
+  if redis.call('XLEN', P .. ':events') > cfg.stream then
+    redis.call('XTRIM', P .. ':events', 'MINID', ARGV[3])
+  end
+end
 if ARGV[4] == '1' then redis.call('DEL', P .. ':outbox:lease') end
 return { 'ok' }
