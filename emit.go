@@ -56,6 +56,7 @@ func (a *app) rideData(ctx context.Context, ev dispatch.Event) (json.RawMessage,
 	case err != nil:
 		return nil, err
 	}
+	a.metrics.ObserveRide(ride)
 	return gateway.RideJSON(ride)
 }
 

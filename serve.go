@@ -54,6 +54,7 @@ type app struct {
 	sender  *webhook.Sender
 	bus     *natsbus.Bus // nil without NATS_URL
 	gateway *gateway.Gateway
+	metrics *gateway.Metrics
 	jobs    *jobs
 	*geocoding
 }
@@ -74,7 +75,7 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	a := &app{cfg: cfg, log: log, redis: rdb, geocoding: geo, jobs: work}
+	a := &app{cfg: cfg, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:          log,
 		Timeout:      time.Duration(cfg.DispatchTimeout),

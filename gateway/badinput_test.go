@@ -204,7 +204,8 @@ func TestBadInput(t *testing.T) {
 			after := f.keys(t)
 			stored := slices.DeleteFunc(after, func(key string) bool {
 				// A geocode of an address that is not found is an answer, and cached.
-				return slices.Contains(before, key) || tt.code == "address_not_found"
+				// Those who deliver events make their keys when they start.
+				return slices.Contains(before, key) || tt.code == "address_not_found" || strings.HasPrefix(key, "geogate:{events}:")
 			})
 			if len(stored) > 0 {
 				t.Errorf("stored %q", stored)

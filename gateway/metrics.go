@@ -22,6 +22,7 @@ type Metrics struct {
 	calls    *prometheus.HistogramVec
 	waits    *prometheus.HistogramVec
 	redis    *prometheus.HistogramVec
+	matches  *prometheus.HistogramVec
 }
 
 // latencies suit both a hit in memory and a slow geocoder, in seconds.
@@ -38,8 +39,9 @@ func NewMetrics() *Metrics {
 		calls:    histogram("geogate_upstream_call_duration_seconds", "Time that a geocoder took, by provider and outcome.", "provider", "outcome"),
 		waits:    histogram("geogate_upstream_wait_seconds", "Time that a call waited for the budget of its provider, by lane.", "provider", "lane"),
 		redis:    histogram("geogate_cache_redis_duration_seconds", "Time of round trips of the cache to Redis, by operation and whether they failed.", "op", "failed"),
+		matches:  newMatchHistogram(),
 	}
-	m.registry.MustRegister(m.requests, m.calls, m.waits, m.redis, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.requests, m.calls, m.waits, m.redis, m.matches, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -37,6 +37,23 @@ var (
 		"Event streams that are open in this process.", nil, nil)
 )
 
+func newMatchHistogram() *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "geogate_dispatch_request_to_match_seconds",
+		Help: "Time from a ride's request to its match, by region. Each match is told by one process: sum over them.",
+		// From a driver who is there at once to the last moment of a long search.
+		Buckets: []float64{.005, .025, .1, .5, 1, 2, 5, 10, 20, 40, 60, 120, 240, 480},
+	}, []string{"region"})
+}
+
+// ObserveRide takes in a version of a ride, once, from whoever hands on the
+// events of dispatch. It counts a match when that is one.
+func (m *Metrics) ObserveRide(ride dispatch.Ride) {
+	if ride.State == dispatch.Matched {
+		m.matches.WithLabelValues(ride.Region).Observe(ride.UpdatedAt.Sub(ride.CreatedAt).Seconds())
+	}
+}
+
 func (c dispatchCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{ridesDesc, driversDesc, rideTransitionsDesc, driverTransitionsDesc, storeUpDesc, streamsDesc} {
 		descs <- d

@@ -3,7 +3,32 @@ package gateway
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"geogate/dispatch"
 )
+
+func TestMetricsTellHowLongMatchesTook(t *testing.T) {
+	f := newFixture(t, withAdmin)
+	asked := time.Now()
+	for _, ride := range []dispatch.Ride{
+		{Region: "default", State: dispatch.Searching, CreatedAt: asked, UpdatedAt: asked},
+		{Region: "default", State: dispatch.Matched, CreatedAt: asked, UpdatedAt: asked.Add(3 * time.Second)},
+		{Region: "default", State: dispatch.Completed, CreatedAt: asked, UpdatedAt: asked.Add(time.Hour)},
+	} {
+		f.gateway.metrics.ObserveRide(ride)
+	}
+	got := f.do(t, "GET /metrics", "", asAdmin).body
+	for _, want := range []string{
+		`geogate_dispatch_request_to_match_seconds_bucket{region="default",le="2"} 0`,
+		`geogate_dispatch_request_to_match_seconds_bucket{region="default",le="5"} 1`,
+		`geogate_dispatch_request_to_match_seconds_count{region="default"} 1`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
 
 func TestMetricsTellHowDispatchStands(t *testing.T) {
 	f := newFixture(t, withAdmin)

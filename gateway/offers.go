@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"geogate/dispatch"
 )
@@ -32,15 +33,10 @@ func (g *Gateway) getOffers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	find := g.engine.OffersNow
-	ctx := r.Context()
-	if wait > 0 {
-		var cancel context.CancelFunc
-		find = g.engine.Offers
-		ctx, cancel = g.awaiting(ctx, wait)
-		defer cancel()
+	offers, err := g.engine.OffersNow(r.Context(), query.Get("region"), driver)
+	if err == nil && len(offers) == 0 && wait > 0 {
+		offers, err = g.awaitOffers(r, query.Get("region"), driver, wait)
 	}
-	offers, err := find(ctx, query.Get("region"), driver)
 	if err != nil {
 		return fmt.Errorf("get offers: %w", err)
 	}
@@ -55,6 +51,17 @@ func (g *Gateway) getOffers(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return g.respond(w, http.StatusOK, answer)
+}
+
+// awaitOffers returns none when none came in time.
+func (g *Gateway) awaitOffers(r *http.Request, region, driver string, wait time.Duration) ([]dispatch.Offer, error) {
+	ctx, cancel := g.awaiting(r.Context(), wait)
+	defer cancel()
+	offers, err := g.engine.Offers(ctx, region, driver)
+	if err != nil && ctx.Err() != nil {
+		return nil, nil // the wait is over, that is all
+	}
+	return offers, err
 }
 
 // answeredOffer tells a driver what his answer has done. It does not change
