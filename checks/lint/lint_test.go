@@ -94,15 +94,18 @@ func TestRulesBite(t *testing.T) {
 
 var want = regexp.MustCompile(`// want (\w+)$`)
 
-// layOut writes the module into dir, with the real go.mod and stubs for the
-// modules that it does not require. It returns the linter that has to report
-// each file:line.
+// layOut writes the module into dir, with the real go.mod, and empty packages
+// in place of modules that it does not require. It returns the linter that has
+// to report each file:line.
 func layOut(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	archive, err := txtar.ParseFile("testdata/geogate.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
+	gomod := copyFile(t, dir, "go.mod")
+	copyFile(t, dir, "go.sum")
+	copyFile(t, dir, ".golangci.yml")
 	wanted := map[string]string{}
 	for _, f := range archive.Files {
 		write(t, filepath.Join(dir, f.Name), f.Data)
@@ -112,23 +115,54 @@ func layOut(t *testing.T, dir string) map[string]string {
 			if m := want.FindSubmatch(bytes.TrimSpace(line)); m != nil {
 				wanted[fmt.Sprintf("%s:%d", f.Name, n)] = string(m[1])
 			}
-		}
-	}
-	for _, name := range []string{".golangci.yml", "go.mod", "go.sum"} {
-		text, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if name == "go.mod" {
-			extra, err := os.ReadFile(filepath.Join(dir, "go.mod.extra"))
-			if err != nil {
-				t.Fatal(err)
+			if m := imported.FindSubmatch(line); m != nil {
+				gomod = stub(t, dir, gomod, string(m[1]))
 			}
-			text = append(text, extra...)
 		}
-		write(t, filepath.Join(dir, name), text)
 	}
+	write(t, filepath.Join(dir, "go.mod"), []byte(gomod))
 	return wanted
+}
+
+// imported finds the imports of other modules than the standard library and
+// geogate: their first word has a dot.
+var imported = regexp.MustCompile(`^(?:import)?\s+(?:_ )?"([^"/]+\.[^"/]+/[^"]+)"`)
+
+// stub adds an empty package of the path to go.mod, unless a module of that is
+// required already.
+func stub(t *testing.T, dir, gomod, path string) string {
+	t.Helper()
+	for line := range strings.Lines(gomod) {
+		if words := strings.Fields(line); len(words) > 1 && (path == words[0] || strings.HasPrefix(path, words[0]+"/")) {
+			return gomod
+		}
+	}
+	words, size := strings.Split(path, "/"), 2
+	if words[0] == "github.com" || words[0] == "golang.org" {
+		size = 3
+	}
+	version := "v1.99.0"
+	if len(words) > size && majorVersion.MatchString(words[size]) {
+		version = words[size] + ".99.0"
+		size++
+	}
+	module := strings.Join(words[:size], "/")
+	at := filepath.Join(dir, "stubs", filepath.FromSlash(module))
+	write(t, filepath.Join(at, "go.mod"), []byte("module "+module+"\n"))
+	write(t, filepath.Join(at, filepath.Join(words[size:]...), "stub.go"), []byte("package stub\n"))
+	return fmt.Sprintf("%s\nrequire %s %s\nreplace %s => ./stubs/%s\n", gomod, module, version, module, module)
+}
+
+var majorVersion = regexp.MustCompile(`^v\d+$`)
+
+func copyFile(t *testing.T, dir, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, name), text)
+	return string(text)
 }
 
 func write(t *testing.T, path string, text []byte) {
