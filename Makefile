@@ -42,16 +42,21 @@ test: ## Vet and run every test with the race detector; installs what they need 
 	scripts/ensure cc redis-server node curl jq
 	-scripts/ensure chromium
 	go vet ./...
-	go test -race -shuffle=on -timeout 10m $(TESTFLAGS) ./...
+	# One package at a time: each starts servers of its own, and two would starve each other on two cores.
+	go test -race -shuffle=on -p 1 -timeout 20m $(TESTFLAGS) ./...
 	cd checks && go vet ./... && go test -shuffle=on -timeout 5m ./deploy/... ./docs/...
 
 .PHONY: bench
-bench: ## Run the Go benchmarks, without the tests.
-	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
+bench: build ## Measure beside nginx, Varnish and Redis alone; prints Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
+	go build -o bin/ ./bench/hits ./bench/calls ./bench/dispatch
+	bin/hits -geogate bin/geogate $(HITSFLAGS)
+	bin/calls -geogate bin/geogate $(CALLSFLAGS)
+	go test -run '^$$' -bench MemoryPerEntry -benchtime 1x ./cache
+	bin/dispatch -geogate bin/geogate $(DISPATCHFLAGS)
 
-.PHONY: bench-dispatch
-bench-dispatch: build ## Measure dispatch over HTTP beside Redis alone; prints Markdown (about 5 minutes, needs wrk).
-	go run ./bench/dispatch -geogate bin/geogate
+.PHONY: bench-go
+bench-go: ## Run the Go benchmarks, without the tests.
+	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
 
 .PHONY: soak
 soak: ## Check dispatch over a million operations while processes and Redis are killed (about 10 minutes).

@@ -86,8 +86,11 @@ func BenchmarkMiss(b *testing.B) {
 // BenchmarkMemoryPerEntry reports the heap that one answer of 1,500 bytes
 // takes in memory, key and bookkeeping included.
 func BenchmarkMemoryPerEntry(b *testing.B) {
-	for _, n := range []int{1_000, 100_000} {
+	for _, n := range []int{1_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			if n == 1_000_000 && testing.Short() {
+				b.Skip("takes 2 GB")
+			}
 			var per float64
 			for b.Loop() {
 				c := New(noRedis(b), Config{Memory: math.MaxInt32})

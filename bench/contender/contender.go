@@ -1,0 +1,288 @@
+// Package contender runs the programs that the benchmarks compare: geogate,
+// nginx, Varnish, and the Redis behind geogate. All of them listen on loopback
+// only, keep their files in one folder, and end with the process that started
+// them.
+package contender
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A Command makes the command line of a server that is to listen on addr and
+// to ask origin. Its files go into dir.
+type Command func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error)
+
+// A Contender is one running server.
+type Contender struct {
+	Name string
+	Addr string
+	cmd  *exec.Cmd
+}
+
+// Start runs command and returns when it answers target with 200, twice, so
+// that target is cached from then on. Stop it after use.
+func Start(ctx context.Context, name string, command Command, dir, origin, target string) (*Contender, error) {
+	addr, err := FreeAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &Contender{Name: name, Addr: addr}
+	if c.cmd, err = command(ctx, dir, addr, origin); err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", name, err)
+	}
+	var output bytes.Buffer
+	if c.cmd.Stderr == nil {
+		c.cmd.Stderr = &output
+	}
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if err := c.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	for range 2 {
+		if err := await(ctx, "http://"+addr+target); err != nil {
+			c.Stop()
+			return nil, fmt.Errorf("start %s: %w\n%s", name, err, output.String())
+		}
+	}
+	return c, nil
+}
+
+// Stop ends the server and waits for that.
+func (c *Contender) Stop() {
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	_ = c.cmd.Wait()
+}
+
+// ProcessorTime is what the server and its children have used so far, in user
+// and system mode (proc(5); a tick is 10 ms).
+func (c *Contender) ProcessorTime() (time.Duration, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, fmt.Errorf("read processor time: %w", err)
+	}
+	id := strconv.Itoa(c.cmd.Process.Pid)
+	var sum time.Duration
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // has ended
+		}
+		// After the name in brackets, which can hold anything: state, parent, …
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if filepath.Base(filepath.Dir(file)) != id && fields[1] != id {
+			continue
+		}
+		for _, ticks := range fields[11:13] {
+			n, err := strconv.Atoi(ticks)
+			if err != nil {
+				return 0, fmt.Errorf("read processor time: %w", err)
+			}
+			sum += time.Duration(n) * 10 * time.Millisecond
+		}
+	}
+	return sum, nil
+}
+
+// Geogate is geogate with one Nominatim behind it and a log file, without a
+// limit that the load would reach. environment comes on top.
+func Geogate(binary, redisAddr string, environment ...string) Command {
+	return func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		logFile, err := os.Create(filepath.Join(dir, "geogate-"+port+".log"))
+		if err != nil {
+			return nil, err
+		}
+		cmd := exec.CommandContext(ctx, binary)
+		cmd.Env = append([]string{
+			"PORT=" + port, "UPSTREAMS=nominatim+http://" + origin, "REDIS_URL=redis://" + redisAddr,
+			"RATE_LIMIT=1000000000/1m",
+		}, environment...)
+		cmd.Stderr = logFile
+		return cmd, nil
+	}
+}
+
+// Nginx is one worker with a cache and an access log, which geogate writes too.
+// directives go where the cache is set up.
+func Nginx(directives string) Command {
+	return func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {
+		dir, err := os.MkdirTemp(dir, "nginx")
+		if err != nil {
+			return nil, err
+		}
+		config := fmt.Sprintf(`
+worker_processes 1; daemon off; user root; pid %[1]s/pid; error_log %[1]s/error.log;
+events { worker_connections 1024; }
+http {
+  access_log %[1]s/access.log;
+  client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy;
+  proxy_cache_path %[1]s/cache keys_zone=c:10m;
+  keepalive_requests 100000000;
+  server {
+    listen %[2]s;
+    location / { proxy_pass http://%[3]s; proxy_cache c; add_header X-Cache $upstream_cache_status; %[4]s }
+  }
+}`, dir, addr, origin, directives)
+		file := filepath.Join(dir, "nginx.conf")
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			return nil, err
+		}
+		return exec.CommandContext(ctx, "nginx", "-c", file, "-e", filepath.Join(dir, "error.log")), nil
+	}
+}
+
+// Varnish is Varnish with its usual settings and the given subroutines.
+func Varnish(subroutines string) Command {
+	return func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {
+		dir, err := os.MkdirTemp(dir, "varnish")
+		if err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return nil, err
+		}
+		host, port, err := net.SplitHostPort(origin)
+		if err != nil {
+			return nil, err
+		}
+		vcl := fmt.Sprintf("vcl 4.1;\nbackend default { .host = %q; .port = %q; }\n%s\n", host, port, subroutines)
+		file := filepath.Join(dir, "default.vcl")
+		if err := os.WriteFile(file, []byte(vcl), 0o644); err != nil {
+			return nil, err
+		}
+		return exec.CommandContext(ctx, "varnishd", "-F", "-n", filepath.Join(dir, "work"),
+			"-a", addr, "-f", file, "-s", "malloc,64m"), nil
+	}
+}
+
+// OnCore keeps a server on one core of the machine.
+func OnCore(core string, command Command) Command {
+	return func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {
+		cmd, err := command(ctx, dir, addr, origin)
+		if err != nil {
+			return nil, err
+		}
+		pinned := exec.CommandContext(ctx, "taskset", append([]string{"-c", core}, cmd.Args...)...)
+		pinned.Env, pinned.Stderr = cmd.Env, cmd.Stderr
+		return pinned, nil
+	}
+}
+
+// Folder makes a folder for Start which every user may read; remove it after
+// use.
+func Folder() (string, error) {
+	dir, err := os.MkdirTemp("", "geogate-bench")
+	if err != nil {
+		return "", fmt.Errorf("make folder: %w", err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", fmt.Errorf("open folder: %w", err)
+	}
+	return dir, nil
+}
+
+// StartRedis runs a redis-server that keeps nothing on disk.
+func StartRedis(ctx context.Context, dir, core string) (addr string, stop func(), err error) {
+	if addr, err = FreeAddr(ctx); err != nil {
+		return "", nil, err
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", nil, err
+	}
+	cmd := exec.CommandContext(ctx, "taskset", "-c", core, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if err := cmd.Start(); err != nil {
+		return "", nil, fmt.Errorf("start redis-server: %w", err)
+	}
+	return addr, func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}, nil
+}
+
+// FreeAddr finds a port on loopback that nobody listens on.
+func FreeAddr(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a port: %w", err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
+
+// await asks until there is a good answer, for ten seconds at most.
+func await(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		res, err := client.Do(req)
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
+			err = fmt.Errorf("status %d", res.StatusCode)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("no answer: %w", err)
+		}
+	}
+}
+
+// Machine describes where and when a benchmark ran, and how busy the machine
+// was with other things, as a Markdown list.
+func Machine(ctx context.Context) string {
+	var b strings.Builder
+	line := func(name, value string) { fmt.Fprintf(&b, "- %s: %s\n", name, value) }
+	first := func(command ...string) string {
+		text, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
+		if err != nil {
+			return err.Error()
+		}
+		one, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+		return one
+	}
+	cpu, cores := "unknown processor", 0
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for l := range strings.Lines(string(text)) {
+			if name, value, _ := strings.Cut(l, ":"); strings.TrimSpace(name) == "model name" {
+				cpu = strings.TrimSpace(value)
+				cores++
+			}
+		}
+	}
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		load = []byte(err.Error())
+	}
+	line("date", time.Now().UTC().Format(time.DateTime+" UTC"))
+	line("command", "`"+filepath.Base(os.Args[0])+" "+strings.Join(os.Args[1:], " ")+"`")
+	line("machine", fmt.Sprintf("%s, %d cores, Linux %s", cpu, cores, first("uname", "-r")))
+	line("load average when it began (1, 5, 15 minutes)", strings.Join(strings.Fields(string(load))[:3], ", "))
+	line("versions", strings.Join([]string{first("go", "version"), first("nginx", "-v"), first("varnishd", "-V"), first("redis-server", "--version")}, "; "))
+	return b.String()
+}
