@@ -65,7 +65,9 @@ func askRow(ctx context.Context, geocoder *Geocoder, req upstream.Request) (bulk
 		a.Outcome = bulk.OutcomeInvalid
 	case res.Outcome == string(upstream.Found):
 		a.Outcome = bulk.OutcomeFound
-		return a, bestPlace(res.Body, &a)
+		if err := bestPlace(res.Body, &a); err != nil {
+			return bulk.Answer{}, err
+		}
 	default:
 		a.Outcome = bulk.OutcomeEmpty
 	}

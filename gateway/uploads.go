@@ -101,8 +101,7 @@ func (g *Gateway) createJob(w http.ResponseWriter, r *http.Request) error {
 // uploadError tells the limit that MaxBytesReader found passed, which is that
 // of the file but for the form around it.
 func uploadError(err error, limit int64) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return &bulk.LimitError{What: "bytes", Limit: limit}
 	}
 	return err
