@@ -67,6 +67,9 @@ func (p *progress) tell(c bulk.Counts, rows int) {
 	p.rows = rows
 	if p.first < 0 {
 		p.began, p.first = now, c.Done
+		if !p.terminal {
+			p.last = now // a short file is told of once, at its end
+		}
 	}
 	every := lineEvery
 	switch {

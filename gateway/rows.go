@@ -65,8 +65,9 @@ func askRow(ctx context.Context, geocoder *Geocoder, req upstream.Request) (bulk
 		a.Outcome = bulk.OutcomeInvalid
 	case res.Outcome == string(upstream.Found):
 		a.Outcome = bulk.OutcomeFound
-		err := bestPlace(res.Body, &a)
-		return a, err
+		if err := bestPlace(res.Body, &a); err != nil {
+			return bulk.Answer{}, err
+		}
 	default:
 		a.Outcome = bulk.OutcomeEmpty
 	}

@@ -102,8 +102,8 @@ func TestEraseBeatsWriters(t *testing.T) {
 			var writers sync.WaitGroup
 			for range 4 {
 				writers.Go(func() {
-					for w.store.Put(ctx, job, newID(), []byte("x")) == nil { // until it is refused
-					}
+					for w.store.Put(ctx, job, newID(), []byte("x")) == nil {
+					} // until it is refused
 				})
 			}
 			if err := w.store.Erase(ctx, job); err != nil {
