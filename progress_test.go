@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func TestProgress(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := told(&tt.p)
-			if tt.name == "lines" && got != tt.want || !bytes.HasPrefix([]byte(got), []byte(tt.want)) {
+			if tt.name == "lines" && got != tt.want || !strings.HasPrefix(got, tt.want) {
 				t.Errorf("told\n%s\nwant\n%s", got, tt.want)
 			}
 		})

@@ -96,12 +96,16 @@ func run(ctx context.Context, o options, out io.Writer) error {
 
 	machine := contender.Machine(ctx)
 	var all []*measured
+	defer func() {
+		for _, c := range all {
+			c.Stop()
+		}
+	}()
 	for _, s := range servers(o, redisAddr) {
 		c, err := contender.Start(ctx, s.name, contender.OnCore(serverCore, s.command), dir, origin, path)
 		if err != nil {
 			return err
 		}
-		defer c.Stop()
 		all = append(all, &measured{Contender: c})
 	}
 	for round := range o.rounds {
