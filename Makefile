@@ -37,12 +37,13 @@ build: ## Build bin/geogate.
 run: ## Run geogate on port 8080, or $PORT.
 	go run .
 
+# One package at a time: each starts servers of its own, and two would starve
+# each other on two cores.
 .PHONY: test
 test: ## Vet and run every test with the race detector; installs what they need on Debian as root.
 	scripts/ensure cc redis-server node curl jq
 	-scripts/ensure chromium
 	go vet ./...
-	# One package at a time: each starts servers of its own, and two would starve each other on two cores.
 	go test -race -shuffle=on -p 1 -timeout 20m $(TESTFLAGS) ./...
 	cd checks && go vet ./... && go test -shuffle=on -timeout 5m ./deploy/... ./docs/...
 
@@ -53,6 +54,7 @@ bench: build ## Measure beside nginx, Varnish and Redis alone; prints Markdown (
 	bin/calls -geogate bin/geogate $(CALLSFLAGS)
 	go test -run '^$$' -bench MemoryPerEntry -benchtime 1x ./cache
 	bin/dispatch -geogate bin/geogate $(DISPATCHFLAGS)
+	go test -run '^$$' -bench . ./internal/event ./internal/webhook
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks, without the tests.
