@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strconv"
@@ -120,12 +121,10 @@ func (s *Server) kill() {
 func (s *Server) awaitReady() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	client := redis.NewClient(&redis.Options{Addr: s.Addr, DisableIdentity: true, MaxRetries: -1})
-	defer func() { _ = client.Close() }()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := client.Ping(ctx).Err()
+		err := s.ping(ctx)
 		if err == nil {
 			return nil
 		}
@@ -137,16 +136,40 @@ func (s *Server) awaitReady() error {
 	}
 }
 
+// ping asks once, on a connection of its own and not for long: whoever answers
+// at the port without being Redis must not hold up the test.
+func (s *Server) ping(ctx context.Context) error {
+	client := redis.NewClient(&redis.Options{
+		Addr: s.Addr, DisableIdentity: true, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
+	})
+	defer func() { _ = client.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return client.Ping(ctx).Err()
+}
+
+// The range of freeAddr lies below the ports that Linux gives to outgoing
+// connections: one of those could take the port before its server does, and a
+// client that dials a port in that range can even end up connected to itself.
+const (
+	firstPort = 10_000
+	lastPort  = 32_000
+)
+
 // freeAddr returns a loopback address that nothing listened on a moment ago.
 func freeAddr(tb testing.TB) string {
 	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	for range 100 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort)))
+		l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", addr)
+		if err != nil {
+			continue // taken
+		}
+		if err := l.Close(); err != nil {
+			tb.Fatal(err)
+		}
+		return addr
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	tb.Fatal("no free port among a hundred")
+	return ""
 }
