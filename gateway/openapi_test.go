@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/go-chi/chi/v5"
+
+	"geogate/internal/bulk"
 )
 
 // documented reads the operations of docs/openapi.yaml, "GET /api" for one.
@@ -44,7 +46,7 @@ func documented(t *testing.T) []string {
 
 // The API description knows every route, and no other.
 func TestOpenAPIMatchesRoutes(t *testing.T) {
-	f := newFixture(t)
+	f := newJobsFixture(t, bulk.Config{})
 	var routed []string
 	router := f.gateway.handler.(chi.Routes)
 	err := chi.Walk(router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {

@@ -13,7 +13,7 @@ import (
 const (
 	// tailBlock is how long one read of the tail waits in Redis. It is short because
 	// a blocked read does not see its context end.
-	tailBlock = time.Second
+	tailBlock = 200 * time.Millisecond
 	// tailSlack is what a read may take beyond that, before Redis counts as away.
 	tailSlack = 2 * time.Second
 	tailBatch = 100
