@@ -51,7 +51,8 @@ func TestOpenAPIMatchesRoutes(t *testing.T) {
 	router := f.gateway.handler.(chi.Routes)
 	err := chi.Walk(router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		if method == http.MethodGet || method == http.MethodPost || method == http.MethodDelete {
-			if route != "/metrics" || method == http.MethodGet {
+			asset := strings.HasPrefix(route, "/jobs/") // of the page, which is described
+			if !asset && (route != "/metrics" || method == http.MethodGet) {
 				routed = append(routed, method+" "+strings.TrimSuffix(route, "/"))
 			}
 		}
