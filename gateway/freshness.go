@@ -57,47 +57,58 @@ var (
 	unstored = []string{"no-store"}
 )
 
-// setFreshness tells in headers what the cache did: X-Cache for people, the
-// rest for programs. Keys are in canonical form: most answers are hits, and
-// Set would check that each time.
-func setFreshness(h http.Header, res cache.Result) {
-	values := new([3]string)
-	values[0] = cacheStatus(res)
+// freshness holds the header values that differ from hit to hit.
+type freshness struct{ cacheStatus, age, cacheControl [1]string }
+
+// set tells in headers what the cache did: X-Cache for people, the rest for
+// programs. Keys are in canonical form: most answers are hits, and Set would
+// check that each time. The values are parts of one string for the same reason.
+func (f *freshness) set(h http.Header, res *cache.Result) {
+	var room [128]byte
+	text := appendCacheStatus(room[:0], res)
+	status := len(text)
+	text = strconv.AppendInt(text, int64(res.Age.Seconds()), 10)
+	age := len(text)
+	text = append(text, "public, max-age="...)
+	text = strconv.AppendInt(text, max(0, int64((res.Fresh-res.Age).Seconds())), 10)
+	values := string(text)
+	f.cacheStatus[0], f.age[0], f.cacheControl[0] = values[:status], values[status:age], values[age:]
+
 	h["X-Cache"] = classes[res.Class]
-	h["Cache-Status"] = values[0:1:1]
+	h["Cache-Status"] = f.cacheStatus[:]
 	h["Vary"] = variesBy
 	if res.Class == cache.Bypass || !res.Stored && res.Class == cache.Miss {
 		h["Cache-Control"] = unstored
 		return
 	}
-	values[1] = strconv.Itoa(int(res.Age.Seconds()))
-	values[2] = "public, max-age=" + strconv.Itoa(max(0, int((res.Fresh-res.Age).Seconds())))
-	h["Age"] = values[1:2:2]
-	h["Cache-Control"] = values[2:3:3]
+	h["Age"] = f.age[:]
+	h["Cache-Control"] = f.cacheControl[:]
 }
 
 // setCacheStatus tells what the cache did, without leave to store the answer.
 func setCacheStatus(h http.Header, res cache.Result) {
 	h.Set("X-Cache", string(res.Class))
-	h.Set("Cache-Status", cacheStatus(res))
+	h.Set("Cache-Status", string(appendCacheStatus(nil, &res)))
 }
 
-// cacheStatus is the Cache-Status field of RFC 9211.
-func cacheStatus(res cache.Result) string {
+// appendCacheStatus writes the Cache-Status field of RFC 9211.
+func appendCacheStatus(b []byte, res *cache.Result) []byte {
 	switch res.Class {
 	case cache.Hit, cache.Stale: // the ttl of a stale one is negative
-		return "geogate; hit; ttl=" + strconv.Itoa(int((res.Fresh - res.Age).Seconds())) + "; detail=" + res.Layer
+		b = append(b, "geogate; hit; ttl="...)
+		b = strconv.AppendInt(b, int64((res.Fresh - res.Age).Seconds()), 10)
+		return append(append(b, "; detail="...), res.Layer...)
 	case cache.Bypass:
-		return "geogate; fwd=bypass"
+		return append(b, "geogate; fwd=bypass"...)
 	}
-	status := "geogate; fwd=uri-miss"
+	b = append(b, "geogate; fwd=uri-miss"...)
 	if res.Stored {
-		status += "; stored"
+		b = append(b, "; stored"...)
 	}
 	if res.Collapsed {
-		status += "; collapsed"
+		b = append(b, "; collapsed"...)
 	}
-	return status
+	return b
 }
 
 // notModified reports whether the client already holds the answer with etag
@@ -140,6 +151,4 @@ type queryHasher struct{ seed maphash.Seed }
 
 func newQueryHasher() queryHasher { return queryHasher{maphash.MakeSeed()} }
 
-func (q queryHasher) hash(key string) string {
-	return strconv.FormatUint(maphash.String(q.seed, key), 36)
-}
+func (q queryHasher) hash(key string) uint64 { return maphash.String(q.seed, key) }

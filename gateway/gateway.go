@@ -62,7 +62,7 @@ type Gateway struct {
 	underWay atomic.Int64    // requests that a drain waits for
 	draining context.Context //nolint:containedctx // ends when streams and waits have to
 	drain    context.CancelFunc
-	handler  http.Handler
+	router   chi.Router
 }
 
 // New returns a gateway to geocoder, engine and events. ping asks whether Redis
@@ -91,12 +91,12 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, events Events, ping func(c
 	}
 	g.metrics.registry.MustRegister(geocodeCollector{geocoder.cache, geocoder.chain},
 		dispatchCollector{engine, &g.streams}, eventCollector{events})
-	g.handler = g.routes(cfg)
+	g.router = g.routes(cfg)
 	return g
 }
 
 // routes is the whole of the HTTP interface on one screen.
-func (g *Gateway) routes(cfg Config) http.Handler {
+func (g *Gateway) routes(cfg Config) chi.Router {
 	r := chi.NewRouter()
 	r.Use(routeEscaped)
 	r.Use(middleware.GetHead)
@@ -122,7 +122,8 @@ func (g *Gateway) routes(cfg Config) http.Handler {
 	})
 
 	for _, path := range dropInPaths { // the same with .php
-		r.Get(path, g.nominatim)
+		endpoint, _ := dropInEndpoint(path)
+		r.Get(path, g.nominatim(endpoint))
 		r.Options(path, g.nominatimOptions)
 	}
 	r.Get("/api", g.problems(g.getAPI))
@@ -175,7 +176,10 @@ func (g *Gateway) routes(cfg Config) http.Handler {
 }
 
 // ServeHTTP implements http.Handler.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ex := newExchange(w, r, g.router)
+	g.router.ServeHTTP(&ex.recorder, r.WithContext(ex))
+}
 
 // setReady lets /readyz say so.
 func (g *Gateway) setReady() { g.ready.Store(true) }

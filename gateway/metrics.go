@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"cmp"
+	"maps"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +26,16 @@ type Metrics struct {
 	waits    *prometheus.HistogramVec
 	redis    *prometheus.HistogramVec
 	matches  *prometheus.HistogramVec
+
+	// answers are the series of requests found before: looking one up by its
+	// labels takes longer than counting. There are as many as routes times
+	// methods times statuses at most.
+	answers atomic.Pointer[map[answerLabels]prometheus.Observer]
+}
+
+type answerLabels struct {
+	route, method string
+	status        int
 }
 
 // latencies suit both a hit in memory and a slow geocoder, in seconds.
@@ -41,6 +54,7 @@ func NewMetrics() *Metrics {
 		redis:    histogram("geogate_cache_redis_duration_seconds", "Time of round trips of the cache to Redis, by operation and whether they failed.", "op", "failed"),
 		matches:  newMatchHistogram(),
 	}
+	m.answers.Store(&map[answerLabels]prometheus.Observer{})
 	m.registry.MustRegister(m.requests, m.calls, m.waits, m.redis, m.matches, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -61,10 +75,19 @@ func (m *Metrics) ObserveRedis(op string, took time.Duration, err error) {
 // observe counts an answer. Routes are patterns and methods are known ones, so
 // that no client can make the number of series grow.
 func (m *Metrics) observe(route, method string, status int, took time.Duration) {
-	if route == "" {
-		route = "none"
+	m.answersOf(answerLabels{cmp.Or(route, "none"), method, status}).Observe(took.Seconds())
+}
+
+func (m *Metrics) answersOf(labels answerLabels) prometheus.Observer {
+	known := m.answers.Load()
+	if series, found := (*known)[labels]; found {
+		return series
 	}
-	m.requests.WithLabelValues(route, knownMethod(method), strconv.Itoa(status)).Observe(took.Seconds())
+	series := m.requests.WithLabelValues(labels.route, labels.method, strconv.Itoa(labels.status))
+	more := maps.Clone(*known)
+	more[labels] = series
+	m.answers.CompareAndSwap(known, &more) // when another one was faster, the next request adds this one
+	return series
 }
 
 func (m *Metrics) handler() http.Handler {

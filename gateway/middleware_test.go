@@ -179,8 +179,8 @@ func TestAccessLog(t *testing.T) {
 
 func TestPanicIsAnswered(t *testing.T) {
 	f := newFixture(t)
-	h := f.gateway.observe(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") }))
-	f.Config.Handler = routed(h)
+	f.gateway.router = chi.NewRouter()
+	f.gateway.router.With(f.gateway.observe).Get("/x", func(http.ResponseWriter, *http.Request) { panic("boom") })
 	got := f.do(t, "GET /x", "")
 	var p problemBody
 	got.json(t, &p)
@@ -261,11 +261,4 @@ func TestDrain(t *testing.T) {
 	if f.gateway.ready.Load() {
 		t.Error("ready after the drain")
 	}
-}
-
-// routed gives a bare handler the routing context that observe reads.
-func routed(h http.Handler) http.Handler {
-	r := chi.NewRouter()
-	r.Handle("/*", h)
-	return r
 }

@@ -45,20 +45,21 @@ func dropInEndpoint(urlPath string) (upstream.Endpoint, bool) {
 }
 
 // nominatim answers as the upstream does, byte for byte.
-func (g *Gateway) nominatim(w http.ResponseWriter, r *http.Request) {
-	endpoint, _ := dropInEndpoint(r.URL.Path)
-	req, cell, err := g.canonical(endpoint, upstream.ParseQuery(r.URL.RawQuery), r.Header.Get("Accept-Language"))
-	if err != nil {
-		g.failAsNominatim(w, r, err)
-		return
+func (g *Gateway) nominatim(endpoint upstream.Endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		req, cell, err := g.canonical(endpoint, upstream.ParseQuery(r.URL.RawQuery), r.Header.Get("Accept-Language"))
+		if err != nil {
+			g.failAsNominatim(w, r, err)
+			return
+		}
+		res, err := g.lookup(r, req)
+		if err != nil {
+			g.failAsNominatim(w, r, err)
+			return
+		}
+		setCell(w.Header(), cell)
+		g.writeAnswer(w, r, req, res)
 	}
-	res, err := g.lookup(r, req)
-	if err != nil {
-		g.failAsNominatim(w, r, err)
-		return
-	}
-	setCell(w.Header(), cell)
-	g.writeAnswer(w, r, req, res)
 }
 
 // setCell says that another position was asked than the client's own.
@@ -71,7 +72,7 @@ func setCell(h http.Header, cell string) {
 // lookup geocodes for the person who waits for r.
 func (g *Gateway) lookup(r *http.Request, req upstream.Request) (cache.Result, error) {
 	ex := exchangeOf(r)
-	ex.queryHash = g.queryHash.hash(req.Key())
+	ex.query = g.queryHash.hash(req.Key())
 	d := directives(r.Header)
 	typed := g.isTyping(req, ex.client)
 	d.OnlyIfCached = d.OnlyIfCached || typed
@@ -94,17 +95,17 @@ func (g *Gateway) lookup(r *http.Request, req upstream.Request) (cache.Result, e
 
 func (g *Gateway) writeAnswer(w http.ResponseWriter, r *http.Request, req upstream.Request, res cache.Result) {
 	h := w.Header()
-	setFreshness(h, res)
+	exchangeOf(r).freshness.set(h, &res)
 	if callback := req.Callback(); callback != "" && strings.HasPrefix(res.ContentType, "application/json") {
 		body := make([]byte, 0, len(callback)+len(res.Body)+2)
 		body = append(append(append(append(body, callback...), '('), res.Body...), ')')
 		write(w, res.Status, "application/javascript; charset=utf-8", body)
 		return
 	}
-	etag, body := res.ETagHeader(), res.Body
+	etag, length, body := res.ETagHeader(), res.ContentLengthHeader(), res.Body
 	if acceptsGzip(r.Header) {
 		if z := res.Gzip(); z != nil {
-			etag, body = z.ETagHeader(), z.Body
+			etag, length, body = z.ETagHeader(), z.ContentLengthHeader(), z.Body
 			h["Content-Encoding"] = gzipEncoding
 		}
 	}
@@ -114,7 +115,9 @@ func (g *Gateway) writeAnswer(w http.ResponseWriter, r *http.Request, req upstre
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	write(w, res.Status, res.ContentType, body)
+	h["Content-Type"], h["Content-Length"] = res.ContentTypeHeader(), length
+	w.WriteHeader(res.Status)
+	_, _ = w.Write(body) // the client may have gone
 }
 
 var gzipEncoding = []string{"gzip"}

@@ -48,7 +48,7 @@ func documented(t *testing.T) []string {
 func TestOpenAPIMatchesRoutes(t *testing.T) {
 	f := newJobsFixture(t, bulk.Config{})
 	var routed []string
-	router := f.gateway.handler.(chi.Routes)
+	router := f.gateway.router.(chi.Routes)
 	err := chi.Walk(router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		if method == http.MethodGet || method == http.MethodPost || method == http.MethodDelete {
 			asset := strings.HasPrefix(route, "/jobs/") // of the page, which is described

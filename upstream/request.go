@@ -84,7 +84,9 @@ func (e *BadRequest) Error() string { return fmt.Sprintf("bad request: %s", e.Me
 // forgiving than [url.ParseQuery]: a stray percent sign stands for itself and
 // a semicolon is an ordinary character.
 func ParseQuery(raw string) url.Values {
-	values := make(url.Values, strings.Count(raw, "&")+1)
+	count := strings.Count(raw, "&") + 1
+	values := make(url.Values, count)
+	single := make([]string, 0, count) // room for the values of names that come once
 	for raw != "" {
 		var pair string
 		pair, raw, _ = strings.Cut(raw, "&")
@@ -93,7 +95,13 @@ func ParseQuery(raw string) url.Values {
 		}
 		name, value, _ := strings.Cut(pair, "=")
 		name = unescape(name)
-		values[name] = append(values[name], unescape(value))
+		value = unescape(value)
+		if earlier, repeated := values[name]; repeated {
+			values[name] = append(earlier, value)
+			continue
+		}
+		single = append(single, value)
+		values[name] = single[len(single)-1 : len(single) : len(single)]
 	}
 	return values
 }
