@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -31,7 +28,9 @@ func (serveCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	a, err := newApp(cfg, newLogger(cfg, p.stderr))
+	out, flush := gatherLines(p.stderr)
+	defer flush()
+	a, err := newApp(cfg, newLogger(cfg, out))
 	if err != nil {
 		return err
 	}
@@ -164,17 +163,6 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	err = errors.Join(err, redisClock.Wait(), a.redis.Close())
 	a.log.Info().Msg("stopped")
 	return err
-}
-
-// newLogger writes to w: text for people at a terminal, JSON for machines.
-func newLogger(cfg Config, w io.Writer) zerolog.Logger {
-	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
-	f, isFile := w.(*os.File)
-	terminal := isFile && isatty.IsTerminal(f.Fd())
-	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && terminal {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !terminal}
-	}
-	return zerolog.New(w).Level(zerolog.Level(cfg.LogLevel)).With().Timestamp().Logger()
 }
 
 type healthcheckCmd struct{}
