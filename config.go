@@ -29,6 +29,7 @@ type Config struct {
 	ReverseCells       cells    `env:"REVERSE_CELLS" form:"zoom=metres pairs with growing zooms, such as 10=500,18=30" help:"squares whose centre is asked by /reverse, by zoom; empty: positions stay exact"`
 	RateLimit          rate     `env:"RATE_LIMIT" envDefault:"600/1m" form:"requests/duration such as 600/1m, 0 for none" help:"requests that one client may send"`
 	TrustedProxies     proxies  `env:"TRUSTED_PROXIES" form:"a whole number from 0 to 16" help:"proxy hops that may set X-Forwarded-For; 0, on Heroku 1"`
+	FastLane           onOff    `env:"FAST_LANE" envDefault:"on" form:"on or off" help:"answer plain cache hits ahead of net/http"`
 	AdminToken         secret   `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics, /admin and /events; empty: closed, /events open to this machine"`
 	CORSOrigins        []string `env:"CORS_ORIGINS" form:"origins such as https://app.example.org, comma-separated" help:"web pages that may use the dispatch endpoints; geocoding is open to all"`
 

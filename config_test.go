@@ -56,6 +56,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"DISPATCH_MAX_RIDES=-5", "DISPATCH_MAX_RIDES: want"},
 		{"DRIVER_TTL=0s", "DRIVER_TTL: want a duration above 0"},
 		{"REVERSE_CELLS=18", "REVERSE_CELLS="},
+		{"FAST_LANE=yes", "FAST_LANE="},
 		{"REVERSE_CELLS=18=30,10=500", "REVERSE_CELLS="},
 		{"WEBHOOK_RETRIES=1s,0s", `WEBHOOK_RETRIES="1s,0s": want durations above 0`},
 		{"WEBHOOK_ALLOW_CIDRS=10.0.0.1", `WEBHOOK_ALLOW_CIDRS="10.0.0.1": want address ranges`},

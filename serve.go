@@ -108,6 +108,7 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 		Metrics:        metrics,
 		ReverseCells:   cfg.ReverseCells,
 		Jobs:           work.master,
+		FastLane:       bool(cfg.FastLane),
 	})
 	if cfg.NATSURL != "" {
 		a.bus = natsbus.New(string(cfg.NATSURL), a.events, natsbus.Services{

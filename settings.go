@@ -263,6 +263,20 @@ func (l *logLevel) UnmarshalText(text []byte) error {
 	return nil
 }
 
+type onOff bool
+
+func (o *onOff) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "on":
+		*o = true
+	case "off":
+		*o = false
+	default:
+		return errors.New("neither on nor off")
+	}
+	return nil
+}
+
 type logFormat string
 
 func (f *logFormat) UnmarshalText(text []byte) error {

@@ -85,7 +85,7 @@ func (g *Gateway) answerAPI(w http.ResponseWriter, r *http.Request, query url.Va
 	if res.Status != http.StatusOK {
 		return refusedByUpstream(res)
 	}
-	exchangeOf(r).freshness.set(w.Header(), &res)
+	exchangeOf(r).freshness.write(w.Header(), &res)
 	etag := apiETag(res)
 	w.Header().Set("ETag", etag)
 	if notModified(r, etag) {

@@ -34,11 +34,11 @@ type exchange struct {
 	rideID   string
 	err      error
 
-	recorder recorder
-	idHeader [1]string
-	freshness
-	route    chi.Context
-	patterns [2]string // room for those of route
+	recorder  recorder
+	idHeader  [1]string
+	freshness freshness
+	route     chi.Context
+	patterns  [2]string // room for those of route
 }
 
 func newExchange(w http.ResponseWriter, r *http.Request, routes chi.Routes) *exchange {
@@ -78,7 +78,7 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		ex := exchangeOf(r)
-		ex.requestID, ex.client = requestID(r.Header), g.clientAddr(r)
+		ex.requestID, ex.client = requestID(r.Header.Get("X-Request-Id")), g.clientAddr(r)
 		rec := &ex.recorder
 		h := w.Header() // keys are in canonical form, and Set would check that for each request
 		ex.idHeader[0] = ex.requestID
@@ -89,7 +89,7 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 			g.underWay.Add(1)
 			defer g.underWay.Add(-1)
 		}
-		defer func() { g.logAccess(r, ex, time.Since(start)) }()
+		defer func() { g.logAccess(ex, ex.route.RoutePattern(), knownMethod(r.Method), time.Since(start)) }()
 		defer func() {
 			if v := recover(); v != nil {
 				g.recovered(rec, r, v)
@@ -113,8 +113,8 @@ func (g *Gateway) recovered(rec *recorder, r *http.Request, v any) {
 	writeProblem(rec, r, newProblem(http.StatusInternalServerError, "internal", "geogate failed on this request"))
 }
 
-func (g *Gateway) logAccess(r *http.Request, ex *exchange, took time.Duration) {
-	route, method, status := ex.route.RoutePattern(), knownMethod(r.Method), ex.recorder.status
+func (g *Gateway) logAccess(ex *exchange, route, method string, took time.Duration) {
+	status := ex.recorder.status
 	g.metrics.observe(route, method, status, took)
 	line := g.log.Info() //nolint:zerologlint // dispatched by Msg below
 	line.Str("request_id", ex.requestID).Str("route", route).Str("method", method).
@@ -152,10 +152,9 @@ func knownMethod(method string) string {
 // passes on ids of 20 to 200 characters.
 const maxRequestID = 200
 
-// requestID takes over the id that a proxy gave, when it is harmless in a log
-// and a URN, and makes one otherwise.
-func requestID(h http.Header) string {
-	id := h.Get("X-Request-Id")
+// requestID takes over id, the one that a proxy gave, when it is harmless in a
+// log and a URN, and makes one otherwise.
+func requestID(id string) string {
 	if id == "" || len(id) > maxRequestID || strings.Trim(id, idAlphabet) != "" {
 		return newRequestID()
 	}
@@ -171,8 +170,8 @@ var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadd
 // that in a tenth of the time.
 func newRequestID() string {
 	var b [16]byte
-	binary.NativeEndian.PutUint64(b[:8], rand.Uint64()) //nolint:gosec // see above
-	binary.NativeEndian.PutUint64(b[8:], rand.Uint64()) //nolint:gosec // see above
+	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
 	var id [24]byte
 	idEncoding.Encode(id[:], b[:15])
 	return string(id[:])

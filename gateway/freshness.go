@@ -60,10 +60,8 @@ var (
 // freshness holds the header values that differ from hit to hit.
 type freshness struct{ cacheStatus, age, cacheControl [1]string }
 
-// set tells in headers what the cache did: X-Cache for people, the rest for
-// programs. Keys are in canonical form: most answers are hits, and Set would
-// check that each time. The values are parts of one string for the same reason.
-func (f *freshness) set(h http.Header, res *cache.Result) {
+// set makes the values. They are parts of one string, which is made once.
+func (f *freshness) set(res *cache.Result) {
 	var room [128]byte
 	text := appendCacheStatus(room[:0], res)
 	status := len(text)
@@ -73,7 +71,13 @@ func (f *freshness) set(h http.Header, res *cache.Result) {
 	text = strconv.AppendInt(text, max(0, int64((res.Fresh-res.Age).Seconds())), 10)
 	values := string(text)
 	f.cacheStatus[0], f.age[0], f.cacheControl[0] = values[:status], values[status:age], values[age:]
+}
 
+// write tells in headers what the cache did: X-Cache for people, the rest for
+// programs. Keys are in canonical form: most answers are hits, and Set would
+// check that each time.
+func (f *freshness) write(h http.Header, res *cache.Result) {
+	f.set(res)
 	h["X-Cache"] = classes[res.Class]
 	h["Cache-Status"] = f.cacheStatus[:]
 	h["Vary"] = variesBy
@@ -128,8 +132,8 @@ func notModified(r *http.Request, etag string) bool {
 }
 
 // acceptsGzip reports whether a client takes gzip (RFC 9110, 12.5.3).
-func acceptsGzip(h http.Header) bool {
-	for _, line := range h["Accept-Encoding"] {
+func acceptsGzip(acceptEncoding []string) bool {
+	for _, line := range acceptEncoding {
 		for field := range strings.SplitSeq(line, ",") {
 			coding, params, _ := strings.Cut(field, ";")
 			if coding = strings.TrimSpace(coding); coding != "gzip" && coding != "*" {

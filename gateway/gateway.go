@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+	"github.com/go-chi/httprate"
 	"github.com/rs/zerolog"
 
 	"geogate/dispatch"
@@ -32,6 +33,7 @@ type Config struct {
 	Metrics        *Metrics // shared with the packages below; nil: of its own
 	ReverseCells   []Cell   // by growing MinZoom; none: positions stay exact
 	MaxStreams     int      // event streams open at a time; 0: 4096
+	FastLane       bool     // Serve answers plain hits ahead of net/http
 
 	Jobs *bulk.Master // bulk geocoding; nil: there is none
 }
@@ -52,6 +54,8 @@ type Gateway struct {
 	typing         typing
 	queryHash      queryHasher
 	metrics        *Metrics
+	limiter        *httprate.RateLimiter // nil: no limit
+	fastLane       bool
 	jobs           *bulk.Master
 	uploads        chan struct{} // a place for each upload under way
 
@@ -77,6 +81,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, events Events, ping func(c
 		log: cfg.Log, version: cfg.Version, adminToken: cfg.AdminToken,
 		trustedProxies: cfg.TrustedProxies, corsOrigins: origins, cells: cfg.ReverseCells,
 		queryHash: newQueryHasher(), jobs: cfg.Jobs,
+		limiter: newLimiter(cfg.RateLimit), fastLane: cfg.FastLane,
 		uploads:   make(chan struct{}, maxUploads),
 		streams:   streams{most: defaultMaxStreams},
 		heartbeat: heartbeat,
@@ -103,7 +108,7 @@ func (g *Gateway) routes(cfg Config) chi.Router {
 	if cfg.TrustedProxies > 0 {
 		r.Use(middleware.ClientIPFromXFFTrustedProxies(cfg.TrustedProxies))
 	}
-	r.Use(g.observe, g.cors, g.limitRate(cfg.RateLimit))
+	r.Use(g.observe, g.cors, g.limitRate)
 	r.NotFound(g.notFound)
 	r.MethodNotAllowed(g.methodNotAllowed)
 

@@ -25,23 +25,28 @@ var rateHeaders = httprate.ResponseHeaders{
 	RetryAfter: "Retry-After",
 }
 
+// newLimiter returns nil for no limit.
+func newLimiter(limit RateLimit) *httprate.RateLimiter {
+	if limit.Requests == 0 {
+		return nil
+	}
+	return httprate.NewRateLimiter(limit.Requests, limit.Per, httprate.WithResponseHeaders(rateHeaders))
+}
+
 // limitRate counts every request of a client, cache hits included, and refuses
 // the ones above the limit with 429, in the error shape of the endpoint. Probes
 // are not counted: they must not compete with clients behind one address.
-func (g *Gateway) limitRate(limit RateLimit) func(http.Handler) http.Handler {
-	if limit.Requests == 0 {
-		return func(next http.Handler) http.Handler { return next }
+func (g *Gateway) limitRate(next http.Handler) http.Handler {
+	if g.limiter == nil {
+		return next
 	}
-	limiter := httprate.NewRateLimiter(limit.Requests, limit.Per, httprate.WithResponseHeaders(rateHeaders))
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !isProbe(r.URL.Path) && !isInternal(r) && limiter.OnLimit(w, r, clientKey(exchangeOf(r).client)) {
-				g.refuse(w, r, errRateLimited)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
-	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isProbe(r.URL.Path) && !isInternal(r) && g.limiter.OnLimit(w, r, clientKey(exchangeOf(r).client)) {
+			g.refuse(w, r, errRateLimited)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // clientKey is what a limit counts by: an IPv4 address, or the /64 of an IPv6

@@ -27,6 +27,8 @@ type Metrics struct {
 	redis    *prometheus.HistogramVec
 	matches  *prometheus.HistogramVec
 
+	laneAnswers prometheus.Counter // they are in requests, too
+
 	// answers are the series of requests found before: looking one up by its
 	// labels takes longer than counting. There are as many as routes times
 	// methods times statuses at most.
@@ -54,6 +56,8 @@ func NewMetrics() *Metrics {
 		redis:    histogram("geogate_cache_redis_duration_seconds", "Time of round trips of the cache to Redis, by operation and whether they failed.", "op", "failed"),
 		matches:  newMatchHistogram(),
 	}
+	m.laneAnswers = prometheus.NewCounter(prometheus.CounterOpts{Name: "geogate_fast_lane_answers_total", Help: "Hits answered ahead of net/http."})
+	m.registry.MustRegister(m.laneAnswers)
 	m.answers.Store(&map[answerLabels]prometheus.Observer{})
 	m.registry.MustRegister(m.requests, m.calls, m.waits, m.redis, m.matches, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -95,7 +95,7 @@ func (g *Gateway) lookup(r *http.Request, req upstream.Request) (cache.Result, e
 
 func (g *Gateway) writeAnswer(w http.ResponseWriter, r *http.Request, req upstream.Request, res cache.Result) {
 	h := w.Header()
-	exchangeOf(r).freshness.set(h, &res)
+	exchangeOf(r).freshness.write(h, &res)
 	if callback := req.Callback(); callback != "" && strings.HasPrefix(res.ContentType, "application/json") {
 		body := make([]byte, 0, len(callback)+len(res.Body)+2)
 		body = append(append(append(append(body, callback...), '('), res.Body...), ')')
@@ -103,7 +103,7 @@ func (g *Gateway) writeAnswer(w http.ResponseWriter, r *http.Request, req upstre
 		return
 	}
 	etag, length, body := res.ETagHeader(), res.ContentLengthHeader(), res.Body
-	if acceptsGzip(r.Header) {
+	if acceptsGzip(r.Header["Accept-Encoding"]) {
 		if z := res.Gzip(); z != nil {
 			etag, length, body = z.ETagHeader(), z.ContentLengthHeader(), z.Body
 			h["Content-Encoding"] = gzipEncoding

@@ -37,6 +37,9 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          serverLog(g.log),
 	}
+	if g.fastLane {
+		l, server.ConnState = laneListener{l, g}, noteState
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	g.setReady()

@@ -116,7 +116,8 @@ func Geogate(binary, redisAddr string, environment ...string) Command {
 	}
 }
 
-// Nginx is one worker with a cache and an access log, which geogate writes too.
+// Nginx is one worker with a cache and an access log, whose lines it gathers as
+// geogate does.
 // directives go where the cache is set up.
 func Nginx(directives string) Command {
 	return func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {
@@ -128,7 +129,7 @@ func Nginx(directives string) Command {
 worker_processes 1; daemon off; user root; pid %[1]s/pid; error_log %[1]s/error.log;
 events { worker_connections 1024; }
 http {
-  access_log %[1]s/access.log;
+  access_log %[1]s/access.log combined buffer=32k flush=100ms;
   client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy;
   proxy_cache_path %[1]s/cache keys_zone=c:10m;
   keepalive_requests 100000000;

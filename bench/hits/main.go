@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -69,9 +70,10 @@ func body() []byte {
 // A measured server.
 type measured struct {
 	*contender.Contender
-	rates []float64 // requests per second
-	p99s  []float64 // milliseconds
-	costs []float64 // microseconds of processor time for one request
+	script string    // of wrk; empty: one address again and again
+	rates  []float64 // requests per second
+	p99s   []float64 // milliseconds
+	costs  []float64 // microseconds of processor time for one request
 }
 
 func run(ctx context.Context, o options, out io.Writer) error {
@@ -101,12 +103,16 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			c.Stop()
 		}
 	}()
-	for _, s := range servers(o, redisAddr) {
+	inTurn := filepath.Join(dir, "in-turn.lua")
+	if err := os.WriteFile(inTurn, []byte(manyAnswers), 0o600); err != nil {
+		return fmt.Errorf("write the script of wrk: %w", err)
+	}
+	for _, s := range servers(o, redisAddr, inTurn) {
 		c, err := contender.Start(ctx, s.name, contender.OnCore(serverCore, s.command), dir, origin, path)
 		if err != nil {
 			return err
 		}
-		all = append(all, &measured{Contender: c})
+		all = append(all, &measured{Contender: c, script: s.script})
 	}
 	for round := range o.rounds {
 		for _, c := range all {
@@ -123,22 +129,36 @@ func run(ctx context.Context, o options, out io.Writer) error {
 type server struct {
 	name    string
 	command contender.Command
+	script  string
 }
 
-func servers(o options, redisAddr string) []server {
+func servers(o options, redisAddr, inTurn string) []server {
+	geogate := func(environment ...string) contender.Command {
+		return contender.Geogate(o.geogate, redisAddr, append(environment, "GOMAXPROCS=1")...)
+	}
 	return []server{
-		{"bare net/http handler", func(ctx context.Context, _, addr, _ string) (*exec.Cmd, error) {
+		{name: "bare net/http handler", command: func(ctx context.Context, _, addr, _ string) (*exec.Cmd, error) {
 			self, err := os.Executable()
 			cmd := exec.CommandContext(ctx, self, "-bare", addr)
 			cmd.Env = []string{"GOMAXPROCS=1"}
 			return cmd, err
 		}},
-		{"nginx proxy_cache", contender.Nginx("proxy_cache_valid 200 1h;")},
-		{"Varnish", contender.Varnish("sub vcl_backend_response { set beresp.ttl = 1h; }")},
-		{"geogate, from memory", contender.Geogate(o.geogate, redisAddr, "GOMAXPROCS=1")},
-		{"geogate, from Redis", contender.Geogate(o.geogate, redisAddr, "GOMAXPROCS=1", "CACHE_MEMORY=0")},
+		{name: "nginx proxy_cache", command: contender.Nginx("proxy_cache_valid 200 1h;")},
+		{name: "Varnish", command: contender.Varnish("sub vcl_backend_response { set beresp.ttl = 1h; }")},
+		{name: "geogate", command: geogate()},
+		{name: "geogate, FAST_LANE=off", command: geogate("FAST_LANE=off")},
+		// Requests for one answer would share their reads.
+		{name: "geogate, from Redis, 1,000 answers in turn", command: geogate("CACHE_MEMORY=0"), script: inTurn},
 	}
 }
+
+const manyAnswers = `
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("GET", "/search?q=place+" .. n % 1000 .. "&format=jsonv2")
+end
+`
 
 var (
 	countLine = regexp.MustCompile(`(\d+) requests in`)
@@ -148,8 +168,11 @@ var (
 )
 
 func (c *measured) measure(ctx context.Context, o options) error {
-	cmd := exec.CommandContext(ctx, "taskset", "-c", loadCore, "wrk", "-t1", "-c", strconv.Itoa(o.connections),
-		"-d", o.duration.String(), "--latency", "http://"+c.Addr+path)
+	args := []string{"-c", loadCore, "wrk", "-t1", "-c", strconv.Itoa(o.connections), "-d", o.duration.String(), "--latency"}
+	if c.script != "" {
+		args = append(args, "-s", c.script)
+	}
+	cmd := exec.CommandContext(ctx, "taskset", append(args, "http://"+c.Addr+path)...)
 	before, err := c.ProcessorTime()
 	if err != nil {
 		return err

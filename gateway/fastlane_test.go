@@ -1,0 +1,395 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// lanes are two gateways of the same state, one with the fast lane.
+type lanes struct{ with, without *lane }
+
+type lane struct {
+	*fixture
+	addr string
+}
+
+func newLanes(t testing.TB, options ...func(*Config)) lanes {
+	t.Helper()
+	l := lanes{with: newLane(t, append(options, func(c *Config) { c.FastLane = true })...), without: newLane(t, options...)}
+	for _, side := range []*lane{l.with, l.without} {
+		for _, target := range []string{vaduz, vaduz + "&accept-language=de"} {
+			side.exchange(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n", 0)
+		}
+	}
+	return l
+}
+
+// newLane serves a gateway as main does.
+func newLane(t testing.TB, options ...func(*Config)) *lane {
+	t.Helper()
+	f := newFixture(t, options...)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- f.gateway.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return &lane{f, l.Addr().String()}
+}
+
+// last makes the server close the connection behind what was sent before.
+const last = "GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+// first is answered by net/http on every connection.
+const first = "GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
+
+// exchange sends first with the beginnings of what follows, which is mostly
+// nothing, awaits its answer, sends the rest and last, and returns everything
+// that comes back until the server closes the connection or says nothing more for
+// a while.
+func (l *lane) exchange(t testing.TB, sent string, early int) string {
+	t.Helper()
+	c, err := net.Dial("tcp", l.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, first+sent[:early]); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(c)
+	if err := skipAnswer(answers); err != nil {
+		t.Fatalf("answer to the first request: %v", err)
+	}
+	go func() { _, _ = io.WriteString(c, sent[early:]+last) }()
+	got, err := io.ReadAll(answers)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return string(got) + "[waits for more]"
+	}
+	return string(got) // a reset after the answer is what net/http does to those who go on sending
+}
+
+func skipAnswer(r *bufio.Reader) error {
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return errors.Join(err, res.Body.Close())
+}
+
+const patience = 3 * time.Second
+
+// answered is how many answers came from the lane.
+func (l *lane) answered(t testing.TB) int {
+	t.Helper()
+	families, err := l.gateway.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "geogate_fast_lane_answers_total" {
+			return int(family.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+	t.Fatal("the lane is not counted")
+	return 0
+}
+
+// changing is what differs between two answers to the same request.
+var changing = regexp.MustCompile(`(?m)^(Date|X-Request-Id|X-Ratelimit-Reset|Age): .*$|max-age=\d+|ttl=\d+|"instance":"[^"]*"`)
+
+func masked(s string) string { return changing.ReplaceAllString(s, "$1") }
+
+func (l lanes) compare(t testing.TB, sent string, early int) {
+	t.Helper()
+	want, got := masked(l.without.exchange(t, sent, early)), masked(l.with.exchange(t, sent, early))
+	if strings.Contains(want+got, `"code":50`) {
+		return // the geocoder's breaker opens and closes on each side at its own time
+	}
+	if got != want {
+		t.Errorf("answers to %q\n--- with the fast lane:\n%s\n--- net/http alone:\n%s", sent, got, want)
+	}
+}
+
+const plainHit = "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\n\r\n"
+
+// laneCases are requests and how many of them the lane answers itself.
+var laneCases = []struct {
+	name     string
+	sent     string
+	answered int
+}{
+	{"plain hit", plainHit, 1},
+	{"as wrk sends it", "GET " + vaduz + " HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUser-Agent: wrk\r\nAccept: */*\r\nConnection: Keep-Alive\r\n\r\n", 1},
+	{"lower case fields", "GET " + vaduz + " HTTP/1.1\r\nhost: x\r\naccept:*/*\r\n\r\n", 1},
+	{"language in the header", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nAccept-Language: \t de \r\n\r\n", 1},
+	{"gzip", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nAccept-Encoding: br, gzip\r\n\r\n", 1},
+	{"request id", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nX-Request-Id: abc-1\r\n\r\n", 1},
+	{"three in a row", plainHit + plainHit + plainHit, 3},
+	{"a miss between hits", plainHit + "GET /search?q=nowhere HTTP/1.1\r\nHost: x\r\n\r\n" + plainHit, 1},
+	{"a post between hits", plainHit + "POST /search HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + plainHit, 1},
+	{"head", "HEAD " + vaduz + " HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"options", "OPTIONS /search HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"HTTP/1.0", "GET " + vaduz + " HTTP/1.0\r\nHost: x\r\n\r\n", 0},
+	{"HTTP/1.0, kept alive", "GET " + vaduz + " HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n", 0},
+	{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0},
+	{"close", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0},
+	{"upgrade", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 0},
+	{"body", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd", 0},
+	{"body of length 0", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 0},
+	{"chunks", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
+	{"length and chunks", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
+	{"expect", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n", 0},
+	{"unmet expectation", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n", 0},
+	{"absolute form", "GET http://x" + vaduz + " HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"two slashes", "GET /" + vaduz + " HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"escaped path", "GET /s%65arch?q=vaduz&format=jsonv2 HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"fragment", "GET " + vaduz + "#x HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"not ASCII", "GET /search?q=z\xfcrich HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"not ASCII in a field", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff\r\n\r\n", 0},
+	{"no host", "GET " + vaduz + " HTTP/1.1\r\nAccept: */*\r\n\r\n", 0},
+	{"two hosts", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 0},
+	{"bad host", "GET " + vaduz + " HTTP/1.1\r\nHost: a b\r\n\r\n", 0},
+	{"space before the colon", "GET " + vaduz + " HTTP/1.1\r\nHost : x\r\n\r\n", 0},
+	{"folded field", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nAccept: a\r\n b\r\n\r\n", 0},
+	{"bare line feeds", "GET " + vaduz + " HTTP/1.1\nHost: x\n\n", 0},
+	{"bare carriage return", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nAccept: a\rb\r\n\r\n", 0},
+	{"repeated field", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nAccept-Language: de\r\nAccept-Language: en\r\n\r\n", 0},
+	{"unknown field", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nX-Whatever: 1\r\n\r\n", 0},
+	{"through a router", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nVia: 1.1 vegur\r\n\r\n", 1},
+	{"directive", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nCache-Control: only-if-cached\r\n\r\n", 0},
+	{"validator", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\n\r\n", 0},
+	{"origin", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\n\r\n", 0},
+	{"callback", "GET " + vaduz + "&json_callback=f HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"debug", "GET " + vaduz + "&debug=1 HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"bad request", "GET /search?layer=nonsense HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"own endpoint", "GET /api?q=vaduz HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"unknown path", "GET /x HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+	{"empty line first", "\r\n" + plainHit, 0},
+	{"long head", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nUser-Agent: " + strings.Repeat("a", 4096) + "\r\n\r\n", 0},
+	{"head over the limit", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nUser-Agent: " + strings.Repeat("a", 2*maxHeaderBytes) + "\r\n\r\n", 0},
+	{"no HTTP", "hello\r\n\r\n", 0},
+	{"space in the target", "GET /search?q=a b HTTP/1.1\r\nHost: x\r\n\r\n", 0},
+}
+
+func TestFastLaneIsNetHTTP(t *testing.T) {
+	l := newLanes(t, func(c *Config) { c.RateLimit = RateLimit{Requests: 10_000, Per: time.Hour} })
+	for _, tt := range laneCases {
+		t.Run(tt.name, func(t *testing.T) {
+			before := l.with.answered(t)
+			l.compare(t, tt.sent, 0)
+			if n := l.with.answered(t) - before; n != tt.answered {
+				t.Errorf("the lane answered %d requests, want %d", n, tt.answered)
+			}
+		})
+	}
+}
+
+// A client above its limit is told so by net/http, and counted once.
+func TestFastLaneObeysTheLimit(t *testing.T) {
+	l := newLanes(t, func(c *Config) { c.RateLimit = RateLimit{Requests: 8, Per: time.Hour} })
+	// Two misses went before. /version is not counted.
+	l.compare(t, plainHit+plainHit, 0)
+	l.compare(t, strings.Repeat(plainHit, 7), 0)
+	l.compare(t, plainHit, 0)
+	if n := l.with.answered(t); n != 6 {
+		t.Errorf("the lane answered %d requests, want the 6 that the limit of 8 leaves", n)
+	}
+}
+
+// The log line of an answer is the same, but for what is new each time.
+func TestFastLaneLogs(t *testing.T) {
+	l := newLanes(t)
+	lines := func(side *lane) string {
+		side.log.Reset()
+		side.exchange(t, plainHit, 0)
+		return regexp.MustCompile(`"(request_id|query|dur_ms)":("[^"]*"|[\d.e-]+)`).ReplaceAllString(side.log.String(), `"$1":`)
+	}
+	if got, want := lines(l.with), lines(l.without); got != want || l.with.answered(t) == 0 {
+		t.Errorf("with the fast lane:\n%s\nnet/http alone:\n%s", got, want)
+	}
+}
+
+// Bytes that came with the request before are net/http's, and so is what they
+// belong to: the lane must not take the rest for a request of its own.
+func TestFastLaneKnowsWhatIsLeftOver(t *testing.T) {
+	l := newLanes(t)
+	for _, sent := range []string{plainHit, "X" + plainHit, "XY" + plainHit, "XYZ" + plainHit, plainHit + plainHit} {
+		for _, early := range []int{1, 2, 3, 4, 5, len(sent) - 1, len(sent)} {
+			before := l.with.answered(t)
+			l.compare(t, sent, early)
+			if n := l.with.answered(t) - before; n != 0 {
+				t.Errorf("%d bytes of %q came early: the lane answered %d requests, want none", early, sent, n)
+			}
+		}
+	}
+}
+
+// Requests in pieces: the lane takes what came whole and leaves the rest.
+func TestFastLaneInPieces(t *testing.T) {
+	l := newLanes(t)
+	for _, cut := range []int{1, len(plainHit) - 1, len(plainHit), len(plainHit) + 1, 2*len(plainHit) - 2} {
+		c, answers := l.with.dial(t)
+		sent := plainHit + plainHit
+		for _, piece := range []string{sent[:cut], sent[cut:] + last} {
+			if _, err := io.WriteString(c, piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := io.ReadAll(answers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(got), "HTTP/1.1 200 OK\r\n"); n != 3 {
+			t.Errorf("cut at %d: %d answers, want 3:\n%s", cut, n, got)
+		}
+	}
+}
+
+// dial opens a connection of which net/http has answered the first request.
+func (l *lane) dial(t testing.TB) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := net.Dial("tcp", l.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(drainTimeout)); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(c)
+	if _, err := io.WriteString(c, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := skipAnswer(answers); err != nil {
+		t.Fatal(err)
+	}
+	return c, answers
+}
+
+// A connection goes to and fro between the lane and net/http.
+func TestFastLaneTakesConnectionsBack(t *testing.T) {
+	l := newLane(t, func(c *Config) { c.FastLane = true })
+	l.exchange(t, plainHit, 0)
+	c, answers := l.dial(t)
+	before := l.answered(t)
+	for i, sent := range []string{
+		plainHit, "GET /search?q=elsewhere HTTP/1.1\r\nHost: x\r\n\r\n",
+		plainHit, "POST /search HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", plainHit,
+	} {
+		if _, err := io.WriteString(c, sent); err != nil {
+			t.Fatal(err)
+		}
+		if err := skipAnswer(answers); err != nil {
+			t.Fatalf("answer %d: %v", i, err)
+		}
+	}
+	if n := l.answered(t) - before; n != 3 {
+		t.Errorf("the lane answered %d requests, want all 3 hits", n)
+	}
+}
+
+// Behind a proxy, the limit counts the clients, not the proxy.
+func TestFastLaneBehindAProxy(t *testing.T) {
+	l := newLanes(t, func(c *Config) {
+		c.TrustedProxies = 1
+		c.RateLimit = RateLimit{Requests: 3, Per: time.Hour}
+	})
+	before := l.with.answered(t)
+	for range 2 {
+		for _, client := range []string{"192.0.2.1", "spoofed, 192.0.2.2", "2001:db8::1", "2001:db8::2", "nonsense"} {
+			l.compare(t, strings.Replace(plainHit, "\r\n\r\n", "\r\nX-Forwarded-For: "+client+"\r\n\r\n", 1), 0)
+		}
+	}
+	// The last counts by the socket, whose two misses leave it one.
+	if n := l.with.answered(t) - before; n != 2+2+3+1 {
+		t.Errorf("the lane answered %d requests, want 2, 2, 3 for the two of one subscriber, and 1", n)
+	}
+}
+
+func TestFastLaneSnapsToCells(t *testing.T) {
+	l := newLanes(t, func(c *Config) { c.ReverseCells = []Cell{{MinZoom: 0, Metres: 500}} })
+	const reverse = "GET /reverse?lat=47.14&lon=9.52&format=jsonv2 HTTP/1.1\r\nHost: x\r\n\r\n"
+	l.compare(t, reverse, 0)
+	before := l.with.answered(t)
+	l.compare(t, reverse, 0)
+	if n := l.with.answered(t) - before; n != 1 {
+		t.Errorf("the lane answered %d requests, want 1", n)
+	}
+}
+
+// Many requests at once are all answered, in as many writes as it takes.
+func TestFastLaneAnswersManyAtOnce(t *testing.T) {
+	l := newLane(t, func(c *Config) { c.FastLane = true })
+	l.exchange(t, plainHit, 0)
+	c, answers := l.dial(t)
+	const n = 2000 // more than the lane gathers
+	go func() { _, _ = io.WriteString(c, strings.Repeat(plainHit, n)) }()
+	for i := range n {
+		if err := skipAnswer(answers); err != nil {
+			t.Fatalf("answer %d: %v", i, err)
+		}
+	}
+}
+
+// A drain ends an idle connection of the lane at once, as net/http does its own.
+func TestFastLaneDrains(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.FastLane = true })
+	f.do(t, "GET "+vaduz, "")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- f.gateway.Serve(ctx, l) }()
+	c, answers := (&lane{f, l.Addr().String()}).dial(t)
+	if _, err := io.WriteString(c, plainHit); err != nil {
+		t.Fatal(err)
+	}
+	if err := skipAnswer(answers); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v, want a clean drain", err)
+	}
+	if _, err := io.ReadAll(answers); err != nil {
+		t.Errorf("the idle connection: %v, want it closed", err)
+	}
+}
+
+// Whatever is sent, both sides send back the same bytes.
+func FuzzFastLane(f *testing.F) {
+	for _, tt := range laneCases {
+		f.Add(tt.sent, 0)
+	}
+	l := newLanes(f)
+	f.Fuzz(func(t *testing.T, sent string, early int) {
+		if len(sent) > 64<<10 || strings.Contains(sent, "/v2/") || strings.Contains(sent, "/readyz") {
+			t.Skip("ids, and states of each side's own")
+		}
+		l.compare(t, sent, max(0, min(early, len(sent))))
+	})
+}
