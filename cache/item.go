@@ -34,6 +34,7 @@ type item struct {
 	seen    atomic.Pointer[generations]
 	gzOnce  sync.Once
 	gzipped atomic.Pointer[Gzipped]
+	reading atomic.Pointer[any]
 }
 
 // inDoubt marks an item that Redis may hold a newer version of.

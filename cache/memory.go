@@ -42,6 +42,9 @@ func weigh(key string, it *item) uint32 {
 	if z := it.gzipped.Load(); z != nil {
 		n += len(z.Body)
 	}
+	if it.reading.Load() != nil {
+		n += readingWeight
+	}
 	return uint32(min(n, math.MaxUint32))
 }
 

@@ -56,6 +56,23 @@ func (r *Result) ETagHeader() []string { return r.item.header[1:2:2] }
 // ContentTypeHeader.
 func (r *Result) ContentLengthHeader() []string { return r.item.header[2:3:3] }
 
+// readingWeight is what a reading counts for in the memory layer, in bytes.
+const readingWeight = 256
+
+// Reading returns what read makes of the body, and keeps it in memory with the
+// answer, so that those who want the same of an answer again and again parse it
+// once. There is one reading of an answer: all who ask want the same. It is
+// shared, read only, and should be small. read may run more than once.
+func (r *Result) Reading(read func(body []byte) any) any {
+	if kept := r.item.reading.Load(); kept != nil {
+		return *kept
+	}
+	made := read(r.Body)
+	r.item.reading.Store(&made)
+	r.item.memory.reweigh(r.item.key, r.item)
+	return made
+}
+
 // Gzip returns the answer in gzip, or nil if that would gain little. It is
 // made when first asked for and kept in memory with the answer.
 func (r *Result) Gzip() *Gzipped { return r.item.gzip() }

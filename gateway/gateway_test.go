@@ -81,18 +81,25 @@ func (f *fixture) sibling(t testing.TB, options ...func(*Config)) *fixture {
 	run(t, store.Run)
 	run(t, engine.Run)
 
-	cfg := Config{Log: zerolog.New(zerolog.SyncWriter(s.log)), Version: "test", Metrics: metrics}
+	cfg := Config{Log: zerolog.New(zerolog.SyncWriter(s.log)), Version: "test", Metrics: metrics, FastLane: true}
 	for _, option := range options {
 		option(&cfg)
 	}
 	s.gateway = New(
-		NewGeocoder(chain, store, Lifetimes{Fresh: time.Hour, Empty: time.Minute, Stale: time.Hour}),
+		NewGeocoder(chain, store, Lifetimes{Fresh: testTTL, Empty: time.Minute, Stale: time.Hour}),
 		engine, Events{Log: events, Subscribers: webhook.NewRegistry(rdb, guard, hooks)}, func(ctx context.Context) error { return rdb.Ping(ctx).Err() }, cfg)
 	s.gateway.setReady()
-	s.Server = httptest.NewServer(s.gateway)
+	s.Server = httptest.NewUnstartedServer(s.gateway)
+	if cfg.FastLane {
+		s.Listener, s.Server.Config.ConnState = laneListener{s.Listener, s.gateway}, noteState
+	}
+	s.Start()
 	t.Cleanup(s.Close)
 	return s
 }
+
+// testTTL is what CACHE_TTL is unless set: jobs keep what the cache forgets sooner.
+const testTTL = 24 * time.Hour
 
 // loopback opens what tests listen on; hooks retry as fast as a test can wait.
 var (

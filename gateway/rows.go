@@ -2,13 +2,15 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"geogate/cache"
 	"geogate/internal/bulk"
@@ -64,37 +66,46 @@ func askRow(ctx context.Context, geocoder *Geocoder, req upstream.Request) (bulk
 	case res.Status != http.StatusOK:
 		a.Outcome = bulk.OutcomeInvalid
 	case res.Outcome == string(upstream.Found):
-		a.Outcome = bulk.OutcomeFound
-		if err := bestPlace(res.Body, &a); err != nil {
-			return bulk.Answer{}, err
+		best, ok := res.Reading(readBestPlace).(bulk.Place)
+		if !ok {
+			return bulk.Answer{}, fmt.Errorf("read place: %w", upstream.ErrInvalidAnswer)
 		}
+		a.Outcome, a.Place = bulk.OutcomeFound, best
 	default:
 		a.Outcome = bulk.OutcomeEmpty
 	}
 	return a, nil
 }
 
-// bestPlace reads the best place of an answer in Nominatim's format json, a
-// list or a single object.
-func bestPlace(body []byte, a *bulk.Answer) error {
-	type rowPlace struct {
-		Lat         string      `json:"lat"`
-		Lon         string      `json:"lon"`
-		DisplayName string      `json:"display_name"`
-		Type        string      `json:"type"`
-		Importance  json.Number `json:"importance"`
+// readBestPlace reads the best place, a bulk.Place, from an answer in
+// Nominatim's format json, a list or a single object; nil if there is none.
+func readBestPlace(body []byte) any {
+	best := gjson.ParseBytes(body)
+	if best.IsArray() {
+		best = best.Get("0")
 	}
-	places := []rowPlace{{}}
-	var into any = &places
-	if len(body) > 0 && body[0] == '{' {
-		into = &places[0]
+	if !best.IsObject() {
+		return nil
 	}
-	if err := json.Unmarshal(body, into); err != nil || len(places) == 0 {
-		return fmt.Errorf("read place: %w", upstream.ErrInvalidAnswer)
-	}
-	p := places[0]
-	a.Lat, a.Lon, a.DisplayName, a.Type, a.Importance = p.Lat, p.Lon, p.DisplayName, p.Type, p.Importance.String()
-	return nil
+	var p bulk.Place
+	best.ForEach(func(name, value gjson.Result) bool {
+		switch name.Str { // cloned, or each would keep the whole body
+		case "lat":
+			p.Lat = strings.Clone(value.String())
+		case "lon":
+			p.Lon = strings.Clone(value.String())
+		case "display_name":
+			p.DisplayName = strings.Clone(value.String())
+		case "type":
+			p.Type = strings.Clone(value.String())
+		case "importance":
+			if value.Type != gjson.Null {
+				p.Importance = strings.Clone(strings.Trim(value.Raw, `"`))
+			}
+		}
+		return true
+	})
+	return p
 }
 
 // RowTrouble tells what an error of the geocoders means for a job: what they

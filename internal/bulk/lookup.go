@@ -34,15 +34,20 @@ const (
 
 // Answer is the best place for a query.
 type Answer struct {
-	Outcome     Outcome // OutcomeFound, OutcomeEmpty or OutcomeInvalid
-	Lat, Lon    string  // decimal degrees, as the geocoder wrote them
+	Outcome  Outcome // OutcomeFound, OutcomeEmpty or OutcomeInvalid
+	Place            // of OutcomeFound
+	Provider string
+	Cached   bool // no geocoder was called for it
+	// Held is for how long the same question will be answered from the cache.
+	Held time.Duration
+}
+
+// Place is what a result tells of a place.
+type Place struct {
+	Lat, Lon    string // decimal degrees, as the geocoder wrote them
 	DisplayName string
 	Type        string
 	Importance  string // a decimal number, or empty
-	Provider    string
-	Cached      bool // no geocoder was called for it
-	// Held is for how long the same question will be answered from the cache.
-	Held time.Duration
 }
 
 // Request is a query as it would be asked.

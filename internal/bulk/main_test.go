@@ -204,8 +204,8 @@ func (g *town) ask(ctx context.Context, key string, q Query) (Answer, error) {
 	}
 	return Answer{
 		Cached: cached, Held: g.held,
-		Outcome: OutcomeFound, Lat: "47.14", Lon: "-9.52", DisplayName: "Place of " + q.Q + `, "Liechtenstein"`,
-		Type: "city", Importance: "0.5", Provider: "town",
+		Outcome: OutcomeFound, Provider: "town",
+		Place: Place{Lat: "47.14", Lon: "-9.52", DisplayName: "Place of " + q.Q + `, "Liechtenstein"`, Type: "city", Importance: "0.5"},
 	}, nil
 }
 

@@ -22,7 +22,7 @@ const (
 	// chunkRows is how many rows a worker takes at a time: few enough that a
 	// small job is shared, and many enough that a large one has thousands of
 	// chunks and not more.
-	chunkRows = 250
+	chunkRows = 500
 	// chunkBytes closes a chunk of long rows earlier.
 	chunkBytes = 256 << 10
 )
