@@ -237,9 +237,9 @@ func (a *laneAnswer) write(res *cache.Result, cell string) {
 	ex := &a.exchange
 	ex.freshness.set(res)
 	etag, length, body := res.ETagHeader(), res.ContentLengthHeader(), res.Body
-	out := append(a.out, "HTTP/1.1 200 OK\r\n"...)
+	a.out = append(a.out, "HTTP/1.1 200 OK\r\n"...)
 	field := func(name, value string) {
-		out = append(append(append(append(out, name...), ": "...), value...), "\r\n"...)
+		a.out = append(append(append(append(a.out, name...), ": "...), value...), "\r\n"...)
 	}
 	field("Age", ex.freshness.age[0])
 	field("Cache-Control", ex.freshness.cacheControl[0])
@@ -270,8 +270,7 @@ func (a *laneAnswer) write(res *cache.Result, cell string) {
 		a.dated = second
 		a.date = append(a.start.UTC().AppendFormat(append(a.date[:0], "Date: "...), http.TimeFormat), crlfcrlf...)
 	}
-	out = append(out, a.date...)
-	a.out = append(out, body...)
+	a.out = append(append(a.out, a.date...), body...)
 	ex.recorder.bytes = int64(len(body))
 }
 

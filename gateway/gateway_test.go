@@ -91,7 +91,7 @@ func (f *fixture) sibling(t testing.TB, options ...func(*Config)) *fixture {
 	s.gateway.setReady()
 	s.Server = httptest.NewUnstartedServer(s.gateway)
 	if cfg.FastLane {
-		s.Listener, s.Server.Config.ConnState = laneListener{s.Listener, s.gateway}, noteState
+		s.Listener, s.Config.ConnState = laneListener{s.Listener, s.gateway}, noteState
 	}
 	s.Start()
 	t.Cleanup(s.Close)
