@@ -7,6 +7,7 @@ import (
 
 	"geogate/dispatch"
 	"geogate/internal/redistest"
+	"geogate/internal/testrun"
 )
 
 // cluster is what onEachStore uses while TestSuiteOnCluster runs.
@@ -108,7 +109,7 @@ func TestRegionsOnDifferentNodes(t *testing.T) {
 	}
 	down.Restart(t)
 	c.AwaitWhole(t)
-	eventually(t, "the other city is back", func() bool {
+	testrun.Eventually(t, "the other city is back", func() bool {
 		_, err := ask(there)
 		return err == nil
 	})

@@ -15,7 +15,6 @@ import (
 	"go.uber.org/goleak"
 
 	"geogate/dispatch"
-	"geogate/internal/embedded"
 	"geogate/internal/geo"
 	"geogate/internal/redistest"
 )
@@ -54,13 +53,7 @@ func onEachStore(t *testing.T, test func(t *testing.T, rdb redis.UniversalClient
 		return
 	}
 	t.Run("redis", func(t *testing.T) { test(t, redistest.Start(t).Client(t)) })
-	t.Run("built-in", func(t *testing.T) {
-		server := embedded.New()
-		t.Cleanup(server.Close)
-		client := server.Client(redis.Options{ContextTimeoutEnabled: true, DisableIdentity: true})
-		t.Cleanup(func() { _ = client.Close() })
-		test(t, client)
-	})
+	t.Run("built-in", func(t *testing.T) { test(t, redistest.BuiltIn(t)) })
 }
 
 // onEveryNode calls do for each server behind a client.
@@ -160,22 +153,6 @@ func reach(t testing.TB, e *dispatch.Engine, id string, state dispatch.State) di
 		t.Fatalf("ride = %+v, %v, want it to become %s", ride, err, state)
 	}
 	return ride
-}
-
-// eventually waits until a condition holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("not within 10 s: %s", what)
-		}
-	}
 }
 
 // stateOf returns the state that a StateError carries, or the error itself.

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
+	"geogate/internal/testrun"
 )
 
 func TestWait(t *testing.T) {
@@ -76,7 +77,7 @@ func TestChangesArriveByWakeUp(t *testing.T) {
 		// Two processes: one is asked, the other one listens.
 		rider, other := dispatch.New(rdb, dispatch.Config{}), dispatch.New(rdb, dispatch.Config{})
 		run(t, rider, other)
-		eventually(t, "wake-ups arrive", rider.Subscribed)
+		testrun.Eventually(t, "wake-ups arrive", rider.Subscribed)
 		ride := request(t, other, santiago)
 		started := time.Now()
 		changed := make(chan []dispatch.Ride, 1)

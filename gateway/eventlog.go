@@ -34,29 +34,16 @@ func (g *Gateway) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := g.streams.enter(); err != nil {
-		return err
-	}
-	defer g.streams.leave()
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // nginx and those who copy it would collect the events
-	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}
-	s := &eventStream{w: w, control: http.NewResponseController(w)}
-	opening := retryHint() + "\n"
-	if gap {
-		opening = ": events before these are no longer kept\n" + opening
-	}
-	if err = s.send(opening); err == nil {
-		err = g.followLog(r.Context(), s, types, after)
-	}
-	if err != nil {
-		exchangeOf(r).err = err // the answer has begun: only the log can be told
-	}
-	return nil
+	return g.stream(w, r, func(ctx context.Context, s *eventStream) error {
+		opening := retryHint() + "\n"
+		if gap {
+			opening = ": events before these are no longer kept\n" + opening
+		}
+		if err := s.send(opening); err != nil {
+			return err
+		}
+		return g.followLog(ctx, s, types, after)
+	})
 }
 
 // beginAfter returns the id of the event after which a stream begins. gap means

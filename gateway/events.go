@@ -50,6 +50,26 @@ func (s *streams) enter() error {
 
 func (s *streams) leave() { s.open.Add(-1) }
 
+// stream opens a stream and ends it when follow returns.
+func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, follow func(context.Context, *eventStream) error) error {
+	if err := g.streams.enter(); err != nil {
+		return err
+	}
+	defer g.streams.leave()
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // nginx and those who copy it would collect the events
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	s := &eventStream{w: w, control: http.NewResponseController(w)}
+	if err := follow(r.Context(), s); err != nil {
+		exchangeOf(r).err = err // the answer has begun: only the log can be told
+	}
+	return nil
+}
+
 // rideEvents is a stream of server-sent events (HTML standard, 9.2): the
 // present state of a ride first, then each change, in order and without a gap,
 // until the ride has ended.
@@ -78,22 +98,7 @@ func (g *Gateway) rideEvents(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	if err := g.streams.enter(); err != nil {
-		return err
-	}
-	defer g.streams.leave()
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // nginx and those who copy it would collect the events
-	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}
-	s := &eventStream{w: w, control: http.NewResponseController(w)}
-	if err := g.follow(r.Context(), s, id, seen); err != nil {
-		exchangeOf(r).err = err // the answer has begun: only the log can be told
-	}
-	return nil
+	return g.stream(w, r, func(ctx context.Context, s *eventStream) error { return g.follow(ctx, s, id, seen) })
 }
 
 // follow sends the versions of a ride after seen.

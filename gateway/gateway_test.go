@@ -20,6 +20,7 @@ import (
 	"geogate/dispatch"
 	"geogate/internal/event"
 	"geogate/internal/redistest"
+	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 	"geogate/upstream"
 	"geogate/upstream/upstreamtest"
@@ -76,10 +77,10 @@ func (f *fixture) sibling(t testing.TB, options ...func(*Config)) *fixture {
 	engine := dispatch.New(rdb, s.dispatch)
 	events, guard := event.New(rdb, event.Config{}), webhook.NewGuard(webhook.GuardConfig{Open: loopback})
 	t.Cleanup(guard.Close)
-	run(t, events.Run)
-	run(t, webhook.NewSender(rdb, events, guard, hooks).Run)
-	run(t, store.Run)
-	run(t, engine.Run)
+	testrun.Background(t, events.Run)
+	testrun.Background(t, webhook.NewSender(rdb, events, guard, hooks).Run)
+	testrun.Background(t, store.Run)
+	testrun.Background(t, engine.Run)
 
 	cfg := Config{Log: zerolog.New(zerolog.SyncWriter(s.log)), Version: "test", Metrics: metrics, FastLane: true}
 	for _, option := range options {
@@ -113,20 +114,6 @@ func (f *fixture) flush(t *testing.T) {
 	if err := f.redis.Client(t).FlushAll(context.Background()).Err(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// run starts a part and ends it with the test.
-func run(t testing.TB, part func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- part(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
 }
 
 // answer is a whole answer.

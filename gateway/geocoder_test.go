@@ -8,6 +8,7 @@ import (
 
 	"geogate/cache"
 	"geogate/internal/redistest"
+	"geogate/internal/testrun"
 	"geogate/upstream"
 	"geogate/upstream/upstreamtest"
 )
@@ -32,7 +33,7 @@ func TestFallback(t *testing.T) {
 		Memory: 1 << 20, RedisBudget: 2 * time.Second,
 		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
 	})
-	run(t, store.Run)
+	testrun.Background(t, store.Run)
 	g := NewGeocoder(chain, store, Lifetimes{Fresh: time.Hour, Empty: 10 * time.Minute, Stale: 24 * time.Hour})
 	lookup := func(q string) cache.Result {
 		t.Helper()

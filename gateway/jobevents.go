@@ -31,22 +31,7 @@ func (g *Gateway) jobEvents(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent) // tells a browser not to come again
 		return nil
 	}
-	if err := g.streams.enter(); err != nil {
-		return err
-	}
-	defer g.streams.leave()
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // nginx and those who copy it would collect the events
-	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}
-	s := &eventStream{w: w, control: http.NewResponseController(w)}
-	if err := g.followJob(r.Context(), s, job); err != nil {
-		exchangeOf(r).err = err // the answer has begun: only the log can be told
-	}
-	return nil
+	return g.stream(w, r, func(ctx context.Context, s *eventStream) error { return g.followJob(ctx, s, job) })
 }
 
 // followJob sends a job and its changes.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"geogate/internal/bulk"
+	"geogate/internal/testrun"
 	"geogate/upstream/upstreamtest"
 )
 
@@ -99,7 +100,7 @@ func repeated(file string, times int) io.Reader {
 // same gateway, on one core. Run it with -cpu 1.
 func BenchmarkCachedRows(b *testing.B) {
 	j := newJobsFixture(b, bulk.Config{})
-	run(b, j.worker.Run)
+	testrun.Background(b, j.worker.Run)
 	file := fillCache(b, j)
 	b.Run("job", func(b *testing.B) {
 		times := b.N/cachedRows + 1
@@ -120,7 +121,7 @@ func TestCachedRowsAreFast(t *testing.T) {
 		t.Skip("the race detector slows the two ways down unequally")
 	}
 	j := newJobsFixture(t, bulk.Config{})
-	run(t, j.worker.Run)
+	testrun.Background(t, j.worker.Run)
 	file := fillCache(t, j)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const requests, times = 4000, 25

@@ -15,8 +15,8 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
-	"geogate/internal/embedded"
 	"geogate/internal/redistest"
+	"geogate/internal/testrun"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,7 +40,7 @@ func worldOf(t testing.TB, rdb redis.UniversalClient, store Store, cfg Config) *
 	t.Helper()
 	w := &world{rdb: rdb, store: store, bell: NewBell(RedisTransport(rdb, ""), zerolog.Nop()), town: newTown()}
 	w.master = NewMaster(rdb, store, w.bell, cfg)
-	start(t, w.bell.Run)
+	testrun.Background(t, w.bell.Run)
 	return w
 }
 
@@ -56,37 +56,14 @@ func worlds(t *testing.T, test func(t *testing.T, w *world)) {
 		test(t, worldOf(t, redistest.Start(t).Client(t), store, Config{}))
 	})
 	t.Run("built-in redis", func(t *testing.T) {
-		server := embedded.New()
-		t.Cleanup(server.Close)
-		rdb := server.Client(redis.Options{ContextTimeoutEnabled: true, DisableIdentity: true})
-		t.Cleanup(func() { _ = rdb.Close() })
+		rdb := redistest.BuiltIn(t)
 		test(t, worldOf(t, rdb, NewRedisStore(rdb, ""), Config{}))
 	})
 }
 
-// start runs a part until the test ends, or until the returned function is
-// called.
-func start(t testing.TB, run func(context.Context) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx) }()
-	var once sync.Once
-	stop = func() {
-		once.Do(func() {
-			cancel()
-			if err := <-ended; err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		})
-	}
-	t.Cleanup(stop)
-	return stop
-}
-
 func (w *world) worker(t testing.TB, cfg WorkerConfig) (stop func()) {
 	t.Helper()
-	return start(t, NewWorker(w.rdb, w.store, w.bell, w.town.plan, cfg).Run)
+	return testrun.Background(t, NewWorker(w.rdb, w.store, w.bell, w.town.plan, cfg).Run)
 }
 
 func (w *world) create(t testing.TB, body string, o Options) Job {

@@ -13,10 +13,11 @@ import (
 
 	"geogate/internal/event"
 	"geogate/internal/redistest"
+	"geogate/internal/testrun"
 )
 
 func TestPublishIsIdempotent(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := event.New(rdb, event.Config{})
 		flash := event.Publication{Type: "news.flash", Data: []byte(`{"n":1}`), Key: "k"}
 		first := publish(t, l, flash)
@@ -83,10 +84,10 @@ func TestPublishRefuses(t *testing.T) {
 }
 
 func TestListenersReadEveryEvent(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := event.New(rdb, event.Config{})
 		before := publish(t, l, event.Publication{Type: "before"})
-		background(t, l.Run)
+		testrun.Background(t, l.Run)
 
 		const listeners, events = 5, 600 // more than the process remembers
 		var group sync.WaitGroup
@@ -132,10 +133,10 @@ func TestListenersReadEveryEvent(t *testing.T) {
 func TestListenersAreWokenAfterRedisWasAway(t *testing.T) {
 	s := redistest.Start(t)
 	l := event.New(s.Client(t), event.Config{})
-	background(t, l.Run)
+	testrun.Background(t, l.Run)
 	wake, stop := l.Listen()
 	defer stop()
-	eventually(t, "first wake", func() bool {
+	testrun.Eventually(t, "first wake", func() bool {
 		publish(t, l, event.Publication{Type: "a"})
 		return poked(wake)
 	})
@@ -146,7 +147,7 @@ func TestListenersAreWokenAfterRedisWasAway(t *testing.T) {
 	s.Restart(t)
 	for poked(wake) {
 	}
-	eventually(t, "wake after the restart", func() bool {
+	testrun.Eventually(t, "wake after the restart", func() bool {
 		publish(t, l, event.Publication{Type: "a"})
 		return poked(wake)
 	})

@@ -15,11 +15,12 @@ import (
 
 	"geogate/internal/event"
 	"geogate/internal/redistest"
+	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 )
 
 func TestDelivers(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		h := newHouse(t, rdb, quick())
 		all := newReceiver(t, status(http.StatusNoContent))
 		news := newReceiver(t, status(http.StatusOK))
@@ -28,7 +29,7 @@ func TestDelivers(t *testing.T) {
 
 		ride := h.publish(t, "request.matched", "ride:1", map[string]int{"version": 2})
 		flash := h.publish(t, "news.flash", "", map[string]int{"n": 1})
-		eventually(t, "both have what they asked for", func() bool {
+		testrun.Eventually(t, "both have what they asked for", func() bool {
 			return len(all.received()) >= 2 && len(news.received()) >= 1
 		})
 		got := map[string]received{}
@@ -44,7 +45,7 @@ func TestDelivers(t *testing.T) {
 		if news.received()[0].id != flash {
 			t.Errorf("the one who asked for news got %v", news.received())
 		}
-		eventually(t, "both are settled", func() bool {
+		testrun.Eventually(t, "both are settled", func() bool {
 			a, b := h.subscriber(t, first.ID), h.subscriber(t, second.ID)
 			return a.Delivered == 2 && b.Delivered == 1 && a.Pending+b.Pending == 0
 		})
@@ -59,7 +60,7 @@ func TestDelivers(t *testing.T) {
 // A failed delivery comes again by the schedule: same id, same body, fresh timestamp,
 // valid signature; then it is a dead letter, and can be sent again.
 func TestRetriesThenDiesThenIsRedelivered(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		cfg := quick()
 		cfg.Retries = webhook.Schedule{300 * time.Millisecond, 1100 * time.Millisecond}
 		h := newHouse(t, rdb, cfg)
@@ -72,7 +73,7 @@ func TestRetriesThenDiesThenIsRedelivered(t *testing.T) {
 		})
 		s := h.subscribe(t, r)
 		id := h.publish(t, "a", "", 1)
-		eventually(t, "dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == 1 })
+		testrun.Eventually(t, "dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == 1 })
 		calls := r.received()
 		if len(calls) != 3 {
 			t.Fatalf("%d attempts, want 3", len(calls))
@@ -107,11 +108,11 @@ func TestRetriesThenDiesThenIsRedelivered(t *testing.T) {
 		if err := h.Redeliver(t.Context(), s.ID, id); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "redelivered", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
+		testrun.Eventually(t, "redelivered", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
 		if err := h.Redeliver(t.Context(), s.ID, id); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "redelivered once more", func() bool { return h.subscriber(t, s.ID).Delivered == 2 })
+		testrun.Eventually(t, "redelivered once more", func() bool { return h.subscriber(t, s.ID).Delivered == 2 })
 		if got := h.subscriber(t, s.ID); got.State != webhook.Active || got.DeadLetters != 0 {
 			t.Errorf("Subscriber = %+v", got)
 		}
@@ -133,9 +134,9 @@ func TestRetryAfterHoldsTheSubscriber(t *testing.T) {
 	})
 	s := h.subscribe(t, r)
 	h.publish(t, "a", "", 1)
-	eventually(t, "first attempt", func() bool { return h.subscriber(t, s.ID).Failed == 1 })
+	testrun.Eventually(t, "first attempt", func() bool { return h.subscriber(t, s.ID).Failed == 1 })
 	h.publish(t, "b", "", 2) // another event must not disturb it either
-	eventually(t, "both delivered", func() bool { return h.subscriber(t, s.ID).Delivered == 2 })
+	testrun.Eventually(t, "both delivered", func() bool { return h.subscriber(t, s.ID).Delivered == 2 })
 	got := r.received()
 	if pause := got[1].at.Sub(got[0].at); pause < 1900*time.Millisecond {
 		t.Errorf("called again after %s, asked to wait 2s", pause)
@@ -143,14 +144,14 @@ func TestRetryAfterHoldsTheSubscriber(t *testing.T) {
 }
 
 func TestGoneEndsTheSubscription(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		h := newHouse(t, rdb, quick())
 		r := newReceiver(t, status(http.StatusGone))
 		s := h.subscribe(t, r)
 		for i := range 20 {
 			h.publish(t, "a", "ride:"+strconv.Itoa(i), i)
 		}
-		eventually(t, "subscription ended", func() bool {
+		testrun.Eventually(t, "subscription ended", func() bool {
 			_, err := h.Subscriber(t.Context(), s.ID)
 			return errors.Is(err, webhook.ErrNotFound)
 		})
@@ -160,11 +161,11 @@ func TestGoneEndsTheSubscription(t *testing.T) {
 		other := newReceiver(t, status(http.StatusOK))
 		h.subscribe(t, other)
 		h.publish(t, "a", "", "after")
-		eventually(t, "a later event went elsewhere", func() bool { return len(other.received()) == 1 })
+		testrun.Eventually(t, "a later event went elsewhere", func() bool { return len(other.received()) == 1 })
 		if got := len(r.received()); got != 1 {
 			t.Errorf("called %d times, want once", got)
 		}
-		eventually(t, "nothing is left of it", func() bool {
+		testrun.Eventually(t, "nothing is left of it", func() bool {
 			keys, err := rdb.Keys(t.Context(), "*"+s.ID+"*").Result()
 			return err == nil && len(keys) == 0
 		})
@@ -174,7 +175,7 @@ func TestGoneEndsTheSubscription(t *testing.T) {
 // Events of one ride arrive in order, whatever fails in between; other rides do not
 // wait for it.
 func TestOrderOfARide(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		cfg := quick()
 		cfg.Retries = webhook.Schedule{10 * time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond}
 		h := newHouse(t, rdb, cfg)
@@ -200,7 +201,7 @@ func TestOrderOfARide(t *testing.T) {
 				h.publish(t, "request.matched", fmt.Sprint("ride:", ride), fmt.Sprintf("%d/%d", ride, v))
 			}
 		}
-		eventually(t, "all delivered", func() bool { return h.subscriber(t, s.ID).Delivered == rides*versions })
+		testrun.Eventually(t, "all delivered", func() bool { return h.subscriber(t, s.ID).Delivered == rides*versions })
 		mu.Lock()
 		defer mu.Unlock()
 		for ride, got := range accepted {
@@ -212,7 +213,7 @@ func TestOrderOfARide(t *testing.T) {
 }
 
 func TestDisablesWhatOnlyFails(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		cfg := quick()
 		cfg.Retries, cfg.DisableAfter = webhook.Schedule{10 * time.Millisecond}, 3
 		h := newHouse(t, rdb, cfg)
@@ -227,7 +228,7 @@ func TestDisablesWhatOnlyFails(t *testing.T) {
 		for i := range events {
 			h.publish(t, "a", fmt.Sprint("ride:", i%7), i)
 		}
-		eventually(t, "everything is a dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == events })
+		testrun.Eventually(t, "everything is a dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == events })
 		got := h.subscriber(t, s.ID)
 		if got.State != webhook.Disabled || got.Reason != "status 500" || got.Pending != 0 {
 			t.Errorf("Subscriber = %+v, want it disabled", got)
@@ -237,7 +238,7 @@ func TestDisablesWhatOnlyFails(t *testing.T) {
 			t.Errorf("an endpoint that only fails was called %d times", calls)
 		}
 		h.publish(t, "a", "", "while disabled")
-		eventually(t, "an event while disabled is a dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == events+1 })
+		testrun.Eventually(t, "an event while disabled is a dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == events+1 })
 		if n := len(r.received()); n != calls {
 			t.Errorf("called %d times while disabled", n-calls)
 		}
@@ -250,14 +251,14 @@ func TestDisablesWhatOnlyFails(t *testing.T) {
 		if _, err := h.Test(t.Context(), s.ID); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the test event failed", func() bool { return len(r.received()) > calls })
+		testrun.Eventually(t, "the test event failed", func() bool { return len(r.received()) > calls })
 		well.Store(true)
 		if err := h.Redeliver(t.Context(), s.ID, dead[0].ID); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "enabled again", func() bool { return h.subscriber(t, s.ID).State == webhook.Active })
+		testrun.Eventually(t, "enabled again", func() bool { return h.subscriber(t, s.ID).State == webhook.Active })
 		h.publish(t, "a", "", "afterwards")
-		eventually(t, "events flow again", func() bool {
+		testrun.Eventually(t, "events flow again", func() bool {
 			for _, call := range r.received() {
 				if strings.Contains(call.body, "afterwards") {
 					return true
@@ -279,14 +280,14 @@ func TestBacklogIsBounded(t *testing.T) {
 	for i := range events {
 		h.publish(t, "a", "", i)
 	}
-	eventually(t, "what is too much is dead", func() bool {
+	testrun.Eventually(t, "what is too much is dead", func() bool {
 		got := h.subscriber(t, s.ID)
 		return got.Dead >= events-20 && got.Pending <= 20 && got.DeadLetters == 20
 	})
 }
 
 func TestTestEventGoesToOneAlone(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		h := newHouse(t, rdb, quick())
 		r, other := newReceiver(t, status(http.StatusOK)), newReceiver(t, status(http.StatusOK))
 		s := h.subscribe(t, r, "news.*")
@@ -295,7 +296,7 @@ func TestTestEventGoesToOneAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "test event", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
+		testrun.Eventually(t, "test event", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
 		call := r.received()[0]
 		if call.id != id || call.err != nil || !strings.Contains(call.body, `"type":"webhook.test"`) {
 			t.Errorf("test event = %+v", call)
@@ -315,7 +316,7 @@ func TestRedirectIsAFailure(t *testing.T) {
 	})
 	s := h.subscribe(t, r)
 	h.publish(t, "a", "", 1)
-	eventually(t, "dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == 1 })
+	testrun.Eventually(t, "dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == 1 })
 	if n := len(target.received()); n != 0 {
 		t.Errorf("a redirect was followed %d times", n)
 	}
@@ -331,7 +332,7 @@ func TestEndGivesBack(t *testing.T) {
 	guard := webhook.NewGuard(webhook.GuardConfig{Open: loopback})
 	t.Cleanup(guard.Close)
 	h := &house{Registry: webhook.NewRegistry(rdb, guard, cfg), events: event.New(rdb, event.Config{})}
-	stop := background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
+	stop := testrun.Background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
 	var well atomic.Bool
 	r := newReceiver(t, func(w http.ResponseWriter, req *http.Request, got received) {
 		if !well.Load() {
@@ -340,9 +341,9 @@ func TestEndGivesBack(t *testing.T) {
 	})
 	s := h.subscribe(t, r)
 	h.publish(t, "a", "", 1)
-	eventually(t, "under way", func() bool { return len(r.received()) == 1 })
+	testrun.Eventually(t, "under way", func() bool { return len(r.received()) == 1 })
 	well.Store(true)
-	background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
+	testrun.Background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
 	stop()
 	within(t, 3*time.Second, "delivered by the other", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
 	d, err := h.Deliveries(t.Context(), s.ID, 1)

@@ -14,6 +14,7 @@ import (
 
 	"geogate/internal/event"
 	"geogate/internal/redistest"
+	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 )
 
@@ -239,8 +240,8 @@ func TestGuardAtDial(t *testing.T) {
 	t.Cleanup(guard.Close)
 	cfg := quick()
 	h := &house{Registry: webhook.NewRegistry(rdb, guard, cfg), events: event.New(rdb, event.Config{})}
-	background(t, h.events.Run)
-	background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
+	testrun.Background(t, h.events.Run)
+	testrun.Background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
 	targets := map[string]string{
 		"loopback.test": "127.0.0.1", "mapped.test": "::ffff:127.0.0.1", "nat64.test": "64:ff9b::7f00:1",
 		"ten.test": "10.0.0.1", "metadata.test": "169.254.169.254", "six.test": "::1",
@@ -255,7 +256,7 @@ func TestGuardAtDial(t *testing.T) {
 	}
 	h.publish(t, "a", "", 1)
 	for name, id := range ids {
-		eventually(t, name+" is refused", func() bool { return h.subscriber(t, id).DeadLetters == 1 })
+		testrun.Eventually(t, name+" is refused", func() bool { return h.subscriber(t, id).DeadLetters == 1 })
 		if got := h.subscriber(t, id); got.Reason != "forbidden address" {
 			t.Errorf("%s: reason %q, want it refused at dial", name, got.Reason)
 		}
@@ -275,7 +276,7 @@ func TestNoProxy(t *testing.T) {
 	r := newReceiver(t, status(http.StatusOK))
 	s := h.subscribe(t, r)
 	h.publish(t, "a", "", 1)
-	eventually(t, "delivered", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
+	testrun.Eventually(t, "delivered", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
 	if n := len(proxy.received()); n != 0 {
 		t.Errorf("the proxy was used %d times", n)
 	}

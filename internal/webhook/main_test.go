@@ -17,9 +17,8 @@ import (
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"go.uber.org/goleak"
 
-	"geogate/internal/embedded"
 	"geogate/internal/event"
-	"geogate/internal/redistest"
+	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 )
 
@@ -31,44 +30,6 @@ func TestMain(m *testing.M) {
 		os.Exit(runWorker())
 	}
 	goleak.VerifyTestMain(m)
-}
-
-// onEachStore runs a test against a real redis-server, one in cluster mode, and the
-// built-in one.
-func onEachStore(t *testing.T, test func(t *testing.T, rdb redis.UniversalClient)) {
-	t.Helper()
-	t.Run("redis", func(t *testing.T) {
-		t.Parallel()
-		test(t, redistest.Start(t).Client(t))
-	})
-	t.Run("cluster", func(t *testing.T) {
-		t.Parallel()
-		test(t, clusterClient(t))
-	})
-	t.Run("built-in", func(t *testing.T) {
-		t.Parallel()
-		server := embedded.New()
-		t.Cleanup(server.Close)
-		client := server.Client(redis.Options{ContextTimeoutEnabled: true, DisableIdentity: true})
-		t.Cleanup(func() { _ = client.Close() })
-		test(t, client)
-	})
-}
-
-// clusterClient returns a client of a cluster of one server: it refuses scripts that
-// reach across slots as a larger one would.
-func clusterClient(t *testing.T) redis.UniversalClient {
-	t.Helper()
-	s := redistest.Start(t, "--cluster-enabled", "yes")
-	if err := s.Client(t).ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
-		t.Fatal(err)
-	}
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Addr}, ContextTimeoutEnabled: true, DisableIdentity: true})
-	t.Cleanup(func() { _ = client.Close() })
-	eventually(t, "cluster is up", func() bool {
-		return client.Set(context.Background(), "probe", 1, time.Second).Err() == nil
-	})
-	return client
 }
 
 // loopback opens what tests listen on.
@@ -97,27 +58,9 @@ func newHouse(t testing.TB, rdb redis.UniversalClient, cfg webhook.Config) *hous
 	t.Cleanup(guard.Close)
 	h := &house{Registry: webhook.NewRegistry(rdb, guard, cfg), events: event.New(rdb, event.Config{})}
 	h.sender = webhook.NewSender(rdb, h.events, guard, cfg)
-	background(t, h.events.Run)
-	background(t, h.sender.Run)
+	testrun.Background(t, h.events.Run)
+	testrun.Background(t, h.sender.Run)
 	return h
-}
-
-// background runs a part until stop is called or the test ends.
-func background(t testing.TB, part func(context.Context) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() {
-		if err := part(ctx); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	stop = func() {
-		cancel()
-		group.Wait()
-	}
-	t.Cleanup(stop)
-	return stop
 }
 
 func (h *house) register(t testing.TB, url string, types ...string) webhook.Subscriber {
@@ -230,11 +173,6 @@ func (h *house) subscribe(t testing.TB, r *receiver, types ...string) webhook.Su
 	s := h.register(t, r.URL, types...)
 	r.knows(s.Secret)
 	return s
-}
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	within(t, 20*time.Second, what, holds)
 }
 
 func within(t testing.TB, limit time.Duration, what string, holds func() bool) {

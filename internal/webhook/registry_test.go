@@ -12,11 +12,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/internal/redistest"
+	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 )
 
 func TestRegisterRenewKeepaliveUnregister(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		h := newHouse(t, rdb, quick())
 		reg := webhook.Registration{URL: "http://127.0.0.1:9/event", Types: []string{"request.*", "a"}}
 		first, created, err := h.Register(t.Context(), reg)
@@ -94,7 +95,7 @@ func TestRegisterRefuses(t *testing.T) {
 }
 
 func TestGhostsAreDropped(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		h := newHouse(t, rdb, quick())
 		ghost, _, err := h.Register(t.Context(), webhook.Registration{URL: "http://127.0.0.1:9/ghost", TTL: time.Second})
 		if err != nil {
@@ -118,7 +119,7 @@ func TestGhostsAreDropped(t *testing.T) {
 }
 
 func TestRotationSignsTwice(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		h := newHouse(t, rdb, quick())
 		signatures := make(chan string, 10)
 		r := newReceiver(t, func(_ http.ResponseWriter, req *http.Request, _ received) {
@@ -133,7 +134,7 @@ func TestRotationSignsTwice(t *testing.T) {
 			r.knows(secret)
 			n := len(r.received())
 			h.publish(t, "a", "", secret[:6])
-			eventually(t, "delivered", func() bool { return len(r.received()) > n })
+			testrun.Eventually(t, "delivered", func() bool { return len(r.received()) > n })
 			if err := r.received()[n].err; err != nil {
 				t.Errorf("signature: %v", err)
 			}

@@ -1,0 +1,50 @@
+// Package testrun runs the parts of geogate beside a test, and waits for what
+// they do.
+package testrun
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is far above what anything takes, even under the race detector on a
+// busy machine.
+const patience = 20 * time.Second
+
+// Background runs a part until stop is called or the test ends, and fails the
+// test when the part returns an error. stop may be called more than once.
+func Background(tb testing.TB, part func(context.Context) error) (stop func()) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := part(ctx); err != nil {
+			tb.Errorf("Run: %v", err)
+		}
+	})
+	stop = func() {
+		cancel()
+		running.Wait()
+	}
+	tb.Cleanup(stop)
+	return stop
+}
+
+// Eventually polls until holds, and fails the test with what when that takes
+// long.
+func Eventually(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			tb.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
