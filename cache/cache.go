@@ -215,7 +215,11 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 		return c.onlyCached(ctx, key, d)
 	}
 	if !d.NoCache && (held == nil || v == doubted) {
-		r, err := c.join(ctx, key, shared, nil, fill)
+		kind := shared
+		if d.Patient {
+			kind = patient
+		}
+		r, err := c.join(ctx, key, kind, nil, fill)
 		if err != nil || r.Class == Miss || r.Class == Bypass {
 			return r, err
 		}

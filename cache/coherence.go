@@ -249,15 +249,17 @@ func (c *Cache) doubt(key string, storedAt int64) {
 	c.wake(key)
 }
 
-// wake makes the flight that waits for another process look again. The caller
+// wake makes the flights that wait for another process look again. The caller
 // holds c.mu.
 func (c *Cache) wake(key string) {
-	f, ok := c.flights[flightKey{key, shared}]
-	if !ok {
-		return
-	}
-	select {
-	case f.woken <- struct{}{}:
-	default: // it has not looked since the last time
+	for _, kind := range flightKinds {
+		f, ok := c.flights[flightKey{key, kind}]
+		if !ok || !kind.waits() {
+			continue
+		}
+		select {
+		case f.woken <- struct{}{}:
+		default: // it has not looked since the last time
+		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 // there is none that it would accept.
 var ErrNotCached = errors.New("not cached")
 
-// Directives are the wishes of one request, as in a Cache-Control request
-// header (RFC 9111, section 5.2.1). They decide whether the upstream is
+// Directives are the wishes of one request, all but Patient as in a
+// Cache-Control request header (RFC 9111, section 5.2.1). They decide whether the upstream is
 // asked; when that fails, the answer that is there beats an error for every
 // request, whatever its directives.
 type Directives struct {
@@ -21,6 +21,10 @@ type Directives struct {
 	NoStore bool
 	// OnlyIfCached never asks the upstream, not even for a refresh.
 	OnlyIfCached bool
+	// Patient: the answer may take its time, so that its fill may queue behind
+	// those of others. Who is not patient never waits for such a fill: he
+	// begins one of his own.
+	Patient bool
 	// MaxAge is the greatest age accepted; nil: any.
 	MaxAge *time.Duration
 	// MaxStale is how far past its freshness an answer is accepted; nil: as

@@ -24,9 +24,15 @@ const (
 	// renewing flights refresh what is still being served. Nobody waits for
 	// them: they fill with a low priority, and a caller must not.
 	renewing
+	// patient flights are as shared ones, for callers that have time. They fill
+	// with a low priority, too, so a caller who has none must not wait for them.
+	patient
 )
 
-var flightKinds = [...]flightKind{shared, forced, renewing}
+var flightKinds = [...]flightKind{shared, forced, renewing, patient}
+
+// waits reports whether flights of the kind wait for those of other processes.
+func (k flightKind) waits() bool { return k == shared || k == patient }
 
 type flightKey struct {
 	key  string
@@ -58,6 +64,9 @@ func newFlight(key string, kind flightKind) *flight {
 func (c *Cache) join(ctx context.Context, key string, kind flightKind, held *item, fill Fill) (Result, error) {
 	c.mu.Lock()
 	f, joined := c.flights[flightKey{key, kind}]
+	if !joined && kind == patient { // somebody without patience is at it: better still
+		f, joined = c.flights[flightKey{key, shared}]
+	}
 	if !joined {
 		f = newFlight(key, kind)
 		c.flights[f.flightKey] = f
@@ -103,13 +112,13 @@ func (c *Cache) land(f *flight) {
 	close(f.done)
 }
 
-// resolve does the work of a shared or forced flight. held is what the memory
+// resolve does the work of any flight but a renewing one. held is what the memory
 // layer had when the flight began, to fall back on.
 func (c *Cache) resolve(ctx context.Context, f *flight, held *item, fill Fill) (Result, error) {
 	a := &allowance{c.cfg.RedisBudget}
 	g := c.current(ctx, a)
 	var l lease
-	if f.kind == shared {
+	if f.kind.waits() {
 		// Look again, in memory too: this flight may have begun after another
 		// one that the caller did not see.
 		//

@@ -18,21 +18,23 @@ func Hash(key string) string {
 // names are the Redis keys that belong to one cache key. Their common hash
 // tag puts them into one slot of a cluster, so that one script may use all.
 type names struct {
-	entry   string // the encoded entry
-	lease   string // token of the process that fills for a waiting caller
-	renewal string // token of the process that refreshes
-	mark    string // left by a purge for the fills that began before it
-	channel string // where stores, releases and purges are announced
+	entry    string // the encoded entry
+	lease    string // token of the process that fills for a waiting caller
+	patience string // token of the process that fills for patient ones
+	renewal  string // token of the process that refreshes
+	mark     string // left by a purge for the fills that began before it
+	channel  string // where stores, releases and purges are announced
 }
 
 func (r *redisLayer) names(key string) names {
 	tag := "{" + Hash(key) + "}"
 	return names{
-		entry:   r.prefix + "entry:" + tag,
-		lease:   r.prefix + "lease:" + tag,
-		renewal: r.prefix + "renewal:" + tag,
-		mark:    r.prefix + "purged:" + tag,
-		channel: r.prefix + "event:" + tag,
+		entry:    r.prefix + "entry:" + tag,
+		lease:    r.prefix + "lease:" + tag,
+		patience: r.prefix + "patience:" + tag,
+		renewal:  r.prefix + "renewal:" + tag,
+		mark:     r.prefix + "purged:" + tag,
+		channel:  r.prefix + "event:" + tag,
 	}
 }
 

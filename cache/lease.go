@@ -33,6 +33,9 @@ func (c *Cache) contend(ctx context.Context, a *allowance, f *flight, g *generat
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.FillTimeout)
 	defer cancel()
 	l.name = c.redis.names(f.key).lease
+	if f.kind == patient {
+		l.name = c.redis.names(f.key).patience
+	}
 	token := rand.Text()
 	pause := firstLook
 	for waited := false; ; waited = true {

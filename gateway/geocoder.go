@@ -49,6 +49,7 @@ func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstre
 	if req.Debug() {
 		d.NoStore, d.NoCache = true, true
 	}
+	d.Patient = lane == upstream.Bulk
 	return g.cache.Get(ctx, g.key(req), d, func(ctx context.Context, purpose cache.Purpose) (cache.Entry, error) {
 		answer, err := g.chain.Geocode(ctx, req, laneFor(purpose, lane))
 		switch {

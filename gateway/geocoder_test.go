@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"fmt"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -120,4 +122,40 @@ func mustCanonical(t *testing.T, endpoint upstream.Endpoint) upstream.Request {
 		t.Fatal(err)
 	}
 	return req
+}
+
+// A person who asks for what a job is queueing for does not queue behind the
+// job.
+func TestPeopleDoNotWaitForRows(t *testing.T) {
+	first := newFixture(t)
+	first.upstreamOptions = "&rate=4/s"
+	f := first.sibling(t)
+	g := f.gateway.geocoder
+	look := func(lane upstream.Lane, q string) error {
+		req, err := upstream.Canonical(upstream.Search, url.Values{"q": {q}}, "")
+		if err == nil {
+			_, err = g.Lookup(t.Context(), req, lane, cache.Directives{})
+		}
+		return err
+	}
+	const rows = 8 // two seconds of calls
+	before := f.upstream.Calls()
+	var job sync.WaitGroup
+	for i := range rows {
+		job.Go(func() {
+			if err := look(upstream.Bulk, fmt.Sprint("Landstrasse ", i)); err != nil {
+				t.Errorf("row %d: %v", i, err)
+			}
+		})
+		testrun.Eventually(t, "the row calls or queues", func() bool {
+			return f.upstream.Calls()-before+g.chain.States()[0].Budget.Waiting > i
+		})
+	}
+	if err := look(upstream.People, fmt.Sprint("Landstrasse ", rows-1)); err != nil {
+		t.Errorf("person: %v", err)
+	}
+	if n := f.upstream.Calls() - before; n > rows/2 {
+		t.Errorf("the person had the answer after %d calls, want the next but one: the job came first", n)
+	}
+	job.Wait()
 }
