@@ -54,7 +54,7 @@ bench: build ## Measure beside nginx, Varnish and Redis alone; prints Markdown (
 	bin/calls -geogate bin/geogate $(CALLSFLAGS)
 	go test -run '^$$' -bench MemoryPerEntry -benchtime 1x ./cache
 	bin/dispatch -geogate bin/geogate $(DISPATCHFLAGS)
-	go test -run '^$$' -bench . ./internal/event ./internal/webhook
+	go test -run '^$$' -bench . ./internal/webhook
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks, without the tests.

@@ -106,11 +106,15 @@ func (c *laneConn) Read(p []byte) (int, error) {
 
 // Close lets an answer of the lane be finished; net/http finishes its own.
 func (c *laneConn) Close() error {
-	if c.state.CompareAndSwap(laneAnswering, laneClosed) {
-		return nil
+	for {
+		switch state := c.state.Load(); {
+		case !c.state.CompareAndSwap(state, laneClosed): // an answer has just begun or ended
+		case state == laneAnswering:
+			return nil
+		default:
+			return c.TCPConn.Close()
+		}
 	}
-	c.state.Store(laneClosed)
-	return c.TCPConn.Close()
 }
 
 // answer answers as many of the requests in unread as are for the lane, and

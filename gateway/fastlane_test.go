@@ -407,6 +407,23 @@ func TestFastLaneDrains(t *testing.T) {
 	}
 }
 
+// A panic ends the connection, and nothing else.
+func TestFastLanePanics(t *testing.T) {
+	l := newLane(t)
+	c, answers := l.dial(t)
+	l.gateway.geocoder = nil // seen by whoever reads what is sent after this
+	if _, err := io.WriteString(c, plainHit); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(answers); len(got) > 0 && !strings.HasPrefix(string(got), "HTTP/1.1 500") {
+		t.Errorf("got %q, %v, want nothing, or what net/http makes of it", got, err)
+	}
+	l.dial(t) // /version, on another connection
+	if log := l.log.String(); !strings.Contains(log, "panicked") {
+		t.Errorf("log %s, want it to tell of the panic", log)
+	}
+}
+
 // Whatever is sent, both sides send back the same bytes.
 func FuzzFastLane(f *testing.F) {
 	for _, tt := range laneCases {
