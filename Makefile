@@ -48,7 +48,7 @@ test: ## Vet and run every test with the race detector; installs what they need 
 	cd checks && go vet ./... && go test -shuffle=on -timeout 5m ./deploy/... ./docs/...
 
 .PHONY: bench
-bench: build ## Measure beside nginx, Varnish and Redis alone; prints Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
+bench: build ## Measure beside nginx, Varnish, Redis alone and PostGIS; prints Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
 	go build -o bin/ ./bench/hits ./bench/calls ./bench/dispatch
 	bin/hits -geogate bin/geogate $(HITSFLAGS)
 	bin/calls -geogate bin/geogate $(CALLSFLAGS)

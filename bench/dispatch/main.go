@@ -1,6 +1,6 @@
 // Command dispatch measures dispatch as its clients see it, over HTTP and with a
-// real redis-server: positions stored per second against redis-benchmark and a
-// handler that does nothing but GEOADD, searches for the nearest drivers among a
+// real redis-server: positions stored per second against redis-benchmark, a
+// handler that does nothing but GEOADD, and PostGIS where it is installed, searches for the nearest drivers among a
 // thousand to a million, the time from a driver's arrival to the event on the
 // waiting rider's stream, and memory. It prints Markdown. Everything runs on
 // loopback and ends by itself.

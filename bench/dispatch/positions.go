@@ -40,7 +40,8 @@ var batches = []batch{{1, 32}, {100, 8}, {maxPositions, 2}}
 // recorder is something that stores positions.
 type recorder struct {
 	name    string
-	addr    string // empty: Redis itself
+	apart   bool   // does without Redis
+	addr    string // empty: no process of its own that could be looked at
 	measure func(context.Context, batch) (measured, error)
 	rates   map[int][]float64 // by the size of the batch
 	cost    map[int]*cost     // likewise
@@ -97,6 +98,16 @@ func positions(ctx context.Context, h *house, o options, out io.Writer) error {
 		{name: "plain handler, GEOADD and nothing else", addr: strings.TrimPrefix(plain, "http://"), measure: overHTTP(plain)},
 		{name: "geogate", addr: strings.TrimPrefix(gate, "http://"), measure: overHTTP(gate)},
 	}
+	switch p, err := h.postGIS(ctx); {
+	case errors.Is(err, errNoPostGIS):
+		fmt.Fprintf(os.Stderr, "left out: %v\n", err)
+	case err != nil:
+		return err
+	default:
+		all = append(all, &recorder{name: "PostGIS, upsert, pgbench", apart: true, measure: func(ctx context.Context, b batch) (measured, error) {
+			return p.measure(ctx, o, b)
+		}})
+	}
 	for _, r := range all {
 		r.rates, r.cost = make(map[int][]float64), make(map[int]*cost)
 	}
@@ -144,7 +155,9 @@ func (r *recorder) record(ctx context.Context, h *house, redisAddr string, b bat
 	}
 	c := r.cost[b.size]
 	c.server += serverNow - server
-	c.redis += redisNow - redis
+	if !r.apart {
+		c.redis += redisNow - redis
+	}
 	c.positions += m.stored
 	return nil
 }
@@ -158,9 +171,9 @@ func reportPositions(out io.Writer, o options, all []*recorder) {
 		for _, r := range all {
 			rates, c := r.rates[b.size], r.cost[b.size]
 			median := percentile(rates, 0.5)
-			fmt.Fprintf(out, "| %d, %d | %s | %.0f | %.0f…%.0f | %.2f | %.1f | %.1f |\n", b.size, b.connections, r.name,
+			fmt.Fprintf(out, "| %d, %d | %s | %.0f | %.0f…%.0f | %.2f | %s | %s |\n", b.size, b.connections, r.name,
 				median, slices.Min(rates), slices.Max(rates), median/percentile(all[0].rates[b.size], 0.5),
-				micros(c.server)/c.positions, micros(c.redis)/c.positions)
+				microsEach(c.server, c.positions), microsEach(c.redis, c.positions))
 		}
 	}
 	fmt.Fprintln(out)
@@ -171,7 +184,13 @@ func reportPositions(out io.Writer, o options, all []*recorder) {
 	}
 }
 
-func micros(d time.Duration) float64 { return float64(d.Microseconds()) }
+// microsEach is a share of processor time; what has none is not known by it.
+func microsEach(d time.Duration, n float64) string {
+	if each := float64(d.Microseconds()) / n; each >= 0.05 {
+		return fmt.Sprintf("%.1f", each)
+	}
+	return "–"
+}
 
 var (
 	rateLine = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
