@@ -407,6 +407,38 @@ func TestFastLaneDrains(t *testing.T) {
 	}
 }
 
+// Time limits begin anew with each request, whoever answers it: after more hits than
+// readHeaderTimeout has seconds, a request that takes its time is still taken in.
+func TestFastLaneKeepsTime(t *testing.T) {
+	t.Parallel()
+	l := newLane(t)
+	l.exchange(t, plainHit, 0)
+	c, answers := l.dial(t)
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	send := func(bytes string) {
+		t.Helper()
+		<-tick.C
+		if _, err := io.WriteString(c, bytes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for began := time.Now(); time.Since(began) < readHeaderTimeout+time.Second; {
+		send(plainHit)
+		if err := skipAnswer(answers); err != nil {
+			t.Fatalf("after %s: %v", time.Since(began), err)
+		}
+	}
+	send("POST /search HTTP/1.1\r\n")
+	send("Host: x\r\nContent-Length: 17\r\nConnection: close\r\n\r\n")
+	send(`{"lat":1,`)
+	send(`"lng":2}`)
+	got, err := io.ReadAll(answers)
+	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200 OK") {
+		t.Errorf("got %q, %v, want the answer to a slow request", got, err)
+	}
+}
+
 // A panic ends the connection, and nothing else.
 func TestFastLanePanics(t *testing.T) {
 	l := newLane(t)
