@@ -27,11 +27,12 @@ func TestReplay(t *testing.T) {
 	if len(all) != 183 {
 		t.Fatalf("%d recordings, want 183", len(all))
 	}
-	shared := newFixture(t)
+	f := newFixture(t)
 	for _, r := range all {
 		t.Run(r.Group+" "+r.Method+" "+shorten(r.URL), func(t *testing.T) {
-			shared.flush(t)
-			f := shared.sibling(t)
+			if err := f.gateway.geocoder.cache.PurgeAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			f.upstream.Reset()
 			var headers []string
 			for name, value := range r.ReqHeader {
