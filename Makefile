@@ -61,12 +61,12 @@ bench-go: ## Run the Go benchmarks, without the tests.
 	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
 
 .PHONY: soak
-soak: ## Check dispatch over a million operations while processes and Redis are killed (about 10 minutes).
+soak: ## Check dispatch over a million operations while processes and Redis are killed (about 8 minutes).
 	scripts/ensure redis-server
 	go test -count=1 -timeout 90m -v -run 'TestSoak|TestCancelAgainstMatch' ./dispatch -soak
 
 .PHONY: soak-events
-soak-events: ## Prove at full size that webhooks lose nothing and delay nobody (about 20 minutes).
+soak-events: ## Prove at full size that webhooks lose nothing and delay nobody (about 12 minutes).
 	go test -count=1 -timeout 60m -v -run 'TestKilled|TestFive|TestDead' ./internal/webhook -long
 
 .PHONY: cover

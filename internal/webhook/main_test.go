@@ -22,7 +22,7 @@ import (
 	"geogate/internal/webhook"
 )
 
-// long runs the proofs at their full size: `make soak-webhooks`.
+// long runs the proofs at their full size: `make soak-events`.
 var long = flag.Bool("long", false, "run the proofs at full size (minutes)")
 
 func TestMain(m *testing.M) {
