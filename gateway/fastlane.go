@@ -299,10 +299,12 @@ type laneRequest struct {
 }
 
 // laneFields are the header fields that a request may have, each once: what
-// clients and Heroku's router send. Any other may change an answer.
+// clients of HTTP (Node's sends sec-fetch-mode, Apple's priority) and Heroku's
+// router send. Any other may change an answer.
 var laneFields = [...]string{
 	"host", "connection", "accept-encoding", "accept-language", "x-request-id", "x-forwarded-for",
-	"user-agent", "accept", "referer", "x-forwarded-proto", "x-forwarded-port", "x-request-start", "via", "connect-time", "total-route-time",
+	"user-agent", "accept", "referer", "sec-fetch-mode", "priority",
+	"x-forwarded-proto", "x-forwarded-port", "x-request-start", "via", "connect-time", "total-route-time",
 }
 
 // parse reads the request that b begins with and returns its length, or 0 when

@@ -162,6 +162,7 @@ var laneCases = []struct {
 }{
 	{"plain hit", plainHit, 1},
 	{"as wrk sends it", "GET " + vaduz + " HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUser-Agent: wrk\r\nAccept: */*\r\nConnection: Keep-Alive\r\n\r\n", 1},
+	{"as Node sends it", "GET " + vaduz + " HTTP/1.1\r\nhost: x\r\nconnection: keep-alive\r\naccept: */*\r\naccept-language: *\r\nsec-fetch-mode: cors\r\nuser-agent: node\r\naccept-encoding: br, gzip, deflate\r\n\r\n", 1},
 	{"lower case fields", "GET " + vaduz + " HTTP/1.1\r\nhost: x\r\naccept:*/*\r\n\r\n", 1},
 	{"language in the header", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nAccept-Language: \t de \r\n\r\n", 1},
 	{"gzip", "GET " + vaduz + " HTTP/1.1\r\nHost: x\r\nAccept-Encoding: br, gzip\r\n\r\n", 1},
