@@ -12,8 +12,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 func TestRedisFaultsNeverFailAGet(t *testing.T) {
@@ -49,7 +49,7 @@ func TestRedisFaultsNeverFailAGet(t *testing.T) {
 			f.end(t, s)
 			other := running(t, New(s.Client(t), Config{}))
 			n := 0
-			testrun.Eventually(t, "answers reach Redis again", func() bool {
+			asynctest.Eventually(t, "answers reach Redis again", func() bool {
 				n++
 				key := fmt.Sprint("after", n)
 				get(t, c, key, Directives{}, fill)
@@ -96,7 +96,7 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 		t.Errorf("CorruptReads = %d, want 4: the one cut and the empty one, twice each", n)
 	}
 
-	testrun.Eventually(t, "memory is full", func() bool {
+	asynctest.Eventually(t, "memory is full", func() bool {
 		return redis.IsOOMError(rdb.Append(ctx, "ballast", strings.Repeat("x", 1<<18)).Err())
 	})
 	// Well below what is in use, which varies a little with every command.
@@ -190,23 +190,23 @@ func TestClusterGoesOnWithoutOneNode(t *testing.T) {
 		}
 	}
 	t.Logf("20 misses took %v", time.Since(start))
-	testrun.Eventually(t, "keys of the other nodes are shared", func() bool {
+	asynctest.Eventually(t, "keys of the other nodes are shared", func() bool {
 		_, err := caches[1].Get(ctx, on[10], Directives{OnlyIfCached: true}, nil)
 		get(t, caches[0], on[10], Directives{NoCache: true}, fill)
 		return err == nil
 	})
-	testrun.Eventually(t, "purges go on", func() bool {
+	asynctest.Eventually(t, "purges go on", func() bool {
 		_, err := caches[0].Purge(ctx, on[10])
 		return err == nil
 	})
-	testrun.Eventually(t, "purge arrives", func() bool {
+	asynctest.Eventually(t, "purge arrives", func() bool {
 		_, err := caches[1].Get(ctx, on[10], Directives{OnlyIfCached: true}, nil)
 		return errors.Is(err, ErrNotCached)
 	})
 
 	lost.Restart(t)
 	cluster.AwaitWhole(t)
-	testrun.Eventually(t, "keys of the node that was dead are shared again", func() bool {
+	asynctest.Eventually(t, "keys of the node that was dead are shared again", func() bool {
 		get(t, caches[0], off[10], Directives{NoCache: true}, fill)
 		_, err := caches[1].Get(ctx, off[10], Directives{OnlyIfCached: true}, nil)
 		return err == nil

@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/embedded"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 // overRedis runs a test against one Redis server, the built-in one and a
@@ -49,7 +49,7 @@ func fleet(tb testing.TB, n int, client func(tb testing.TB) redis.UniversalClien
 		caches[i] = running(tb, New(client(tb), cfg))
 	}
 	for _, c := range caches {
-		testrun.Eventually(tb, "subscription", func() bool { return c.Stats().Listening && c.gens.Load().known })
+		asynctest.Eventually(tb, "subscription", func() bool { return c.Stats().Listening && c.gens.Load().known })
 	}
 	return caches
 }
@@ -92,7 +92,7 @@ func TestThousandCallersInThreeProcessesOneFill(t *testing.T) {
 					_, err := caches[0].Get(impatient, "k", Directives{}, fill)
 					left <- err
 				}()
-				testrun.Eventually(t, "first fill", func() bool { return calls.Load() == 1 })
+				asynctest.Eventually(t, "first fill", func() bool { return calls.Load() == 1 })
 
 				var wg sync.WaitGroup
 				for i := range 1000 {
@@ -162,7 +162,7 @@ func TestWaitersLearnOfAFillAtOnce(t *testing.T) {
 			_, _ = caches[0].Get(context.Background(), key, Directives{}, fill)
 			ended = time.Now()
 		})
-		testrun.Eventually(t, "first fill", func() bool { return calls.Load() == 1 })
+		asynctest.Eventually(t, "first fill", func() bool { return calls.Load() == 1 })
 		get(t, caches[1], key, Directives{}, fill)
 		woke := time.Now()
 		wg.Wait()
@@ -253,7 +253,7 @@ func TestPurgesReachEveryProcess(t *testing.T) {
 				}
 				start := time.Now()
 				for i, c := range caches {
-					testrun.Eventually(t, fmt.Sprint("purge reaches process ", i), func() bool {
+					asynctest.Eventually(t, fmt.Sprint("purge reaches process ", i), func() bool {
 						_, err := c.Get(ctx, "k", Directives{OnlyIfCached: true}, nil)
 						return errors.Is(err, ErrNotCached)
 					})
@@ -299,14 +299,14 @@ func TestLostAnnouncementsAreMadeUpFor(t *testing.T) {
 
 			fill := func(context.Context, Purpose) (Entry, error) { return answer("old"), nil }
 			get(t, caches[0], "k", Directives{NoCache: true}, fill)
-			testrun.Eventually(t, "the process holds the entry in memory", func() bool {
+			asynctest.Eventually(t, "the process holds the entry in memory", func() bool {
 				r := get(t, deaf, "k", Directives{}, fill)
 				return r.Layer == LayerMemory && string(r.Body) == "old"
 			})
 			if err := change(); err != nil {
 				t.Fatal(err)
 			}
-			testrun.Eventually(t, "the process notices", func() bool {
+			asynctest.Eventually(t, "the process notices", func() bool {
 				r, err := deaf.Get(ctx, "k", Directives{OnlyIfCached: true}, nil)
 				return errors.Is(err, ErrNotCached) || string(r.Body) == "new"
 			})
@@ -347,7 +347,7 @@ func TestPurgeDuringAFill(t *testing.T) {
 				close(goOn)
 				wg.Wait()
 				for i, c := range caches {
-					testrun.Eventually(t, fmt.Sprint("process ", i, " lets go of the old answer"), func() bool {
+					asynctest.Eventually(t, fmt.Sprint("process ", i, " lets go of the old answer"), func() bool {
 						r, err := c.Get(ctx, "k", Directives{OnlyIfCached: true}, nil)
 						return err != nil || string(r.Body) == "call 1"
 					})
@@ -366,7 +366,7 @@ func TestForcedRefreshReachesEveryProcess(t *testing.T) {
 		get(t, c, "k", Directives{}, fill)
 	}
 	want(t, get(t, caches[0], "k", Directives{NoCache: true}, fill), Miss, "", "call 2")
-	testrun.Eventually(t, "the other process serves the new answer", func() bool {
+	asynctest.Eventually(t, "the other process serves the new answer", func() bool {
 		return string(get(t, caches[1], "k", Directives{}, fill).Body) == "call 2"
 	})
 	if n := calls.Load(); n != 2 {
@@ -392,7 +392,7 @@ func TestRedisEmptiedKeepsMemoryCoherent(t *testing.T) {
 	if err := rdb.FlushAll(ctx).Err(); err != nil {
 		t.Fatal(err)
 	}
-	testrun.Eventually(t, "a process restores the record", func() bool {
+	asynctest.Eventually(t, "a process restores the record", func() bool {
 		n, _ := rdb.HGet(ctx, caches[0].redis.record(), scopeSeq).Uint64()
 		return n == known
 	})
@@ -402,7 +402,7 @@ func TestRedisEmptiedKeepsMemoryCoherent(t *testing.T) {
 	if err := caches[1].PurgeAll(ctx); err != nil {
 		t.Fatal(err)
 	}
-	testrun.Eventually(t, "purge", func() bool {
+	asynctest.Eventually(t, "purge", func() bool {
 		_, err := caches[0].Get(ctx, "k", Directives{OnlyIfCached: true}, nil)
 		return errors.Is(err, ErrNotCached)
 	})

@@ -2,7 +2,7 @@ package cache
 
 import (
 	"fmt"
-	"geogate/internal/testrun"
+	"geogate/internal/asynctest"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +77,7 @@ func TestMemoryStaysWithinItsBytes(t *testing.T) {
 		key := fmt.Sprint(i)
 		c.memory.put(key, c.newItem(key, e, 0, g))
 	}
-	testrun.Eventually(t, "the layer is down to its size", func() bool {
+	asynctest.Eventually(t, "the layer is down to its size", func() bool {
 		c.memory.tidy()
 		return c.Stats().MemoryBytes <= limit
 	})
@@ -96,7 +96,7 @@ func TestExpiredItemsLeaveMemory(t *testing.T) {
 	if it := c.memory.get("k", c.now()); it != nil {
 		t.Error("a dead item was served")
 	}
-	testrun.Eventually(t, "the dead item is removed", func() bool {
+	asynctest.Eventually(t, "the dead item is removed", func() bool {
 		c.memory.tidy()
 		return c.Stats().MemoryEntries == 0
 	})

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"geogate/internal/testrun"
+	"geogate/internal/asynctest"
 )
 
 // Who has no time does not wait for a fill that has, in whichever process that
@@ -35,7 +35,7 @@ func TestOnlyThePatientWaitForThePatient(t *testing.T) {
 			for _, c := range caches {
 				waiting.Go(func() { _, _ = c.Get(context.Background(), key, Directives{Patient: true}, slow) })
 			}
-			testrun.Eventually(t, "a fill of the batch waits", func() bool { return batch.Load() == 1 })
+			asynctest.Eventually(t, "a fill of the batch waits", func() bool { return batch.Load() == 1 })
 
 			r := get(t, other, key, Directives{}, counted(&people))
 			want(t, r, Miss, "", "call 1")
@@ -56,7 +56,7 @@ func TestThePatientJoinOthers(t *testing.T) {
 		fill := slowly(&calls, 200*time.Millisecond)
 		var people sync.WaitGroup
 		people.Go(func() { get(t, c, "k", Directives{}, fill) })
-		testrun.Eventually(t, "the fill has begun", func() bool { return calls.Load() == 1 })
+		asynctest.Eventually(t, "the fill has begun", func() bool { return calls.Load() == 1 })
 		if r := get(t, c, "k", Directives{Patient: true}, neverFill(t)); string(r.Body) != "call 1" || !r.Collapsed {
 			t.Errorf("%s %q, collapsed %v, want the answer of the other call", r.Class, r.Body, r.Collapsed)
 		}

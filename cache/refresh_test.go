@@ -10,8 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 // withPurpose is counted, and tells the last purpose it was called with.
@@ -37,7 +37,7 @@ func TestStaleIsServedAtOnceAndRefreshed(t *testing.T) {
 			if r.Cause != nil || r.Age < 2*time.Hour {
 				t.Errorf("Cause, Age = %v, %v, want none, 2h", r.Cause, r.Age)
 			}
-			testrun.Eventually(t, "refresh", func() bool {
+			asynctest.Eventually(t, "refresh", func() bool {
 				return get(t, c, "k", Directives{}, fill).Class == Hit
 			})
 			want(t, get(t, c, "k", Directives{}, fill), Hit, name, "call 2")
@@ -122,13 +122,13 @@ func TestFailedRefreshIsNotRepeatedAtOnce(t *testing.T) {
 			before := c.Stats()
 			for range 3 {
 				want(t, get(t, c, name, Directives{}, fail), Stale, LayerMemory, "call 1")
-				testrun.Eventually(t, "refresh fails", func() bool { return c.Stats().RefreshErrors == before.RefreshErrors+1 })
+				asynctest.Eventually(t, "refresh fails", func() bool { return c.Stats().RefreshErrors == before.RefreshErrors+1 })
 			}
 			if n := c.Stats().Refreshes - before.Refreshes; n != 1 {
 				t.Errorf("%d refreshes, want 1", n)
 			}
 			clk.advance(2 * refreshRetry)
-			testrun.Eventually(t, "refresh after the pause", func() bool {
+			asynctest.Eventually(t, "refresh after the pause", func() bool {
 				return get(t, c, name, Directives{}, counted(&calls)).Class == Hit
 			})
 		})
@@ -150,7 +150,7 @@ func TestFleetRefreshesOnce(t *testing.T) {
 		want(t, get(t, c, "k", Directives{}, fill), Stale, LayerMemory, "call 1")
 	}
 	for i, c := range caches {
-		testrun.Eventually(t, fmt.Sprint("process ", i, " has the new answer"), func() bool {
+		asynctest.Eventually(t, fmt.Sprint("process ", i, " has the new answer"), func() bool {
 			r := get(t, c, "k", Directives{}, fill)
 			return r.Class == Hit && string(r.Body) == "call 2"
 		})
@@ -182,6 +182,6 @@ func TestCallersDoNotWaitForRefreshes(t *testing.T) {
 	clk.advance(48 * time.Hour) // now the entry is dead
 	want(t, get(t, c, "k", Directives{}, counted(&calls)), Miss, "", "call 2")
 	close(stuck)
-	testrun.Eventually(t, "refresh ends", func() bool { return c.Stats().RefreshErrors == 1 })
+	asynctest.Eventually(t, "refresh ends", func() bool { return c.Stats().RefreshErrors == 1 })
 	want(t, get(t, c, "k", Directives{}, neverFill(t)), Hit, LayerMemory, "call 2")
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"geogate/dispatch"
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 // cluster is what onEachStore uses while TestSuiteOnCluster runs.
@@ -109,7 +109,7 @@ func TestRegionsOnDifferentNodes(t *testing.T) {
 	}
 	down.Restart(t)
 	c.AwaitWhole(t)
-	testrun.Eventually(t, "the other city is back", func() bool {
+	asynctest.Eventually(t, "the other city is back", func() bool {
 		_, err := ask(there)
 		return err == nil
 	})

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
-	"geogate/internal/testrun"
+	"geogate/internal/asynctest"
 )
 
 func TestDeleteDriver(t *testing.T) {
@@ -52,7 +52,7 @@ func TestDriverGoesStaleAndComesBack(t *testing.T) {
 		p := at("1", santiago)
 		p.Tags = &[]string{"xl"}
 		track(t, e, p)
-		testrun.Eventually(t, "driver leaves the map", func() bool {
+		asynctest.Eventually(t, "driver leaves the map", func() bool {
 			return rdb.ZCard(t.Context(), "geogate:{default}:avail").Val() == 0
 		})
 		if d := driver(t, e, "1"); d.State != dispatch.Offline || d.Point != santiago {
@@ -77,7 +77,7 @@ func TestStaleDriverIsNotMatched(t *testing.T) {
 		e := dispatch.New(rdb, dispatch.Config{DriverTTL: 30 * time.Millisecond})
 		track(t, e, at("1", santiago))
 		stale := time.Now().Add(60 * time.Millisecond)
-		testrun.Eventually(t, "driver goes stale", func() bool { return time.Now().After(stale) })
+		asynctest.Eventually(t, "driver goes stale", func() bool { return time.Now().After(stale) })
 		if rdb.ZCard(t.Context(), "geogate:{default}:avail").Val() != 1 {
 			t.Fatal("somebody has swept")
 		}

@@ -11,8 +11,8 @@ import (
 
 	"geogate/dispatch"
 	"geogate/dispatch/dispatchtest"
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 func TestScriptsReload(t *testing.T) {
@@ -95,7 +95,7 @@ func TestRedisAwayAndBack(t *testing.T) {
 	refused("down")
 	server.Restart(t)
 	// The server comes back empty: what vanished is unknown, the rest works on its own.
-	testrun.Eventually(t, "dispatch works again", func() bool {
+	asynctest.Eventually(t, "dispatch works again", func() bool {
 		_, err := e.Track(t.Context(), []dispatch.Position{at("1", north(20_000))})
 		return err == nil
 	})
@@ -103,7 +103,7 @@ func TestRedisAwayAndBack(t *testing.T) {
 		t.Errorf("vanished ride: %v, want not found", err)
 	}
 	fresh := request(t, e, santiago)
-	testrun.Eventually(t, "driver in reach", func() bool {
+	asynctest.Eventually(t, "driver in reach", func() bool {
 		_, err := e.Track(t.Context(), []dispatch.Position{at("1", santiago)})
 		return err == nil
 	})

@@ -13,8 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
+	"geogate/internal/asynctest"
 	"geogate/internal/geo"
-	"geogate/internal/testrun"
 )
 
 // The answer must be what measuring every driver would give, however they are spread.
@@ -105,7 +105,7 @@ func TestNearestShowsOnlyFreshAvailableDrivers(t *testing.T) {
 		}
 		track(t, e, stale...)
 		gone := driver(t, e, "stale0").SeenAt.Add(320 * time.Millisecond)
-		testrun.Eventually(t, "drivers go stale", func() bool { return time.Now().After(gone) })
+		asynctest.Eventually(t, "drivers go stale", func() bool { return time.Now().After(gone) })
 		track(t, e, at("taken", north(40)), at("fresh", north(60)))
 		if ride := request(t, e, north(40)); ride.Driver == nil || ride.Driver.DriverID != "taken" {
 			t.Fatalf("ride = %+v, want the nearest fresh driver", ride)

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
-	"geogate/internal/testrun"
+	"geogate/internal/asynctest"
 )
 
 // offerTo returns the one offer that the driver has, waiting for it.
@@ -171,7 +171,7 @@ func TestLapsedOfferCannotBeAcceptedBeforeAWorkerCame(t *testing.T) {
 		track(t, e, at("a", north(100)))
 		request(t, e, santiago)
 		offer := offerTo(t, e, "a")
-		testrun.Eventually(t, "offer lapses", func() bool { return time.Now().After(offer.ExpiresAt.Add(20 * time.Millisecond)) })
+		asynctest.Eventually(t, "offer lapses", func() bool { return time.Now().After(offer.ExpiresAt.Add(20 * time.Millisecond)) })
 		if _, err := e.Accept(t.Context(), offer.ID, "a"); stateOf(err) != "searching" {
 			t.Errorf("Accept of a lapsed offer: %v, want too late, searching", err)
 		}
@@ -187,7 +187,7 @@ func TestOfferNeverOutlivesTheDeadline(t *testing.T) {
 		if offer := offerTo(t, e, "a"); !offer.ExpiresAt.Equal(ride.ExpiresAt) {
 			t.Errorf("offer ends at %s, want the ride's deadline %s", offer.ExpiresAt, ride.ExpiresAt)
 		}
-		testrun.Eventually(t, "ride expires", func() bool {
+		asynctest.Eventually(t, "ride expires", func() bool {
 			got, err := e.Ride(t.Context(), ride.ID)
 			return err == nil && got.State == dispatch.Expired && got.Driver == nil
 		})
@@ -224,7 +224,7 @@ func TestOffersWaitForOne(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		asked, other := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute}), dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
 		run(t, asked, other)
-		testrun.Eventually(t, "wake-ups arrive", asked.Subscribed)
+		asynctest.Eventually(t, "wake-ups arrive", asked.Subscribed)
 		noOffer(t, asked, "never seen")
 		track(t, other, at("{a} *", north(100)))
 		got := make(chan dispatch.Offer)

@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
+	"geogate/internal/asynctest"
 	"geogate/internal/geo"
-	"geogate/internal/testrun"
 )
 
 func TestRideFromRequestToCompletion(t *testing.T) {
@@ -143,7 +143,7 @@ func TestExpiry(t *testing.T) {
 		run(t, e)
 		ride := request(t, e, santiago)
 		// Read past the engine, which would settle the ride by looking at it.
-		testrun.Eventually(t, "ride expires unobserved", func() bool {
+		asynctest.Eventually(t, "ride expires unobserved", func() bool {
 			return rdb.HGet(t.Context(), "geogate:{default}:ride:"+ride.ID, "state").Val() == "expired"
 		})
 		ended := reach(t, e, ride.ID, dispatch.Expired)
@@ -163,12 +163,12 @@ func TestDeadlineHoldsWithoutWorker(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{Timeout: 20 * time.Millisecond})
 		ride := request(t, e, santiago)
-		testrun.Eventually(t, "ride reads as expired", func() bool {
+		asynctest.Eventually(t, "ride reads as expired", func() bool {
 			r, err := e.Ride(t.Context(), ride.ID)
 			return err == nil && r.State == dispatch.Expired
 		})
 		other := request(t, e, santiago)
-		testrun.Eventually(t, "deadline of the other ride", func() bool { return time.Now().After(other.ExpiresAt.Add(50 * time.Millisecond)) })
+		asynctest.Eventually(t, "deadline of the other ride", func() bool { return time.Now().After(other.ExpiresAt.Add(50 * time.Millisecond)) })
 		if _, err := e.Cancel(t.Context(), other.ID); stateOf(err) != "expired" {
 			t.Errorf("Cancel after the deadline: %v, want too late, expired", err)
 		}
@@ -185,7 +185,7 @@ func TestRideTTLCompletesForgottenRides(t *testing.T) {
 		run(t, e)
 		track(t, e, at("1", santiago))
 		ride := request(t, e, santiago)
-		testrun.Eventually(t, "ride is completed unobserved", func() bool {
+		asynctest.Eventually(t, "ride is completed unobserved", func() bool {
 			return rdb.HGet(t.Context(), "geogate:{default}:ride:"+ride.ID, "state").Val() == "completed"
 		})
 		ended := reach(t, e, ride.ID, dispatch.Completed)

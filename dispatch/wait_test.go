@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
-	"geogate/internal/testrun"
+	"geogate/internal/asynctest"
 )
 
 func TestWait(t *testing.T) {
@@ -77,7 +77,7 @@ func TestChangesArriveByWakeUp(t *testing.T) {
 		// Two processes: one is asked, the other one listens.
 		rider, other := dispatch.New(rdb, dispatch.Config{}), dispatch.New(rdb, dispatch.Config{})
 		run(t, rider, other)
-		testrun.Eventually(t, "wake-ups arrive", rider.Subscribed)
+		asynctest.Eventually(t, "wake-ups arrive", rider.Subscribed)
 		ride := request(t, other, santiago)
 		started := time.Now()
 		changed := make(chan []dispatch.Ride, 1)

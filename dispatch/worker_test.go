@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 // manyWaiting leaves rides searching whose drivers have moved into reach since their
@@ -52,7 +52,7 @@ func TestStoppedEngineGivesItsLeasesBack(t *testing.T) {
 	stop()
 	comeIntoReach()
 	// Stopped again, now with leases in hand for certain.
-	testrun.Eventually(t, "rides are due", func() bool {
+	asynctest.Eventually(t, "rides are due", func() bool {
 		rides, err := first.ClaimAndStop(t.Context())
 		return err == nil && len(rides) > 200
 	})
@@ -100,7 +100,7 @@ func TestLeasedRidesAreNotClaimedAgain(t *testing.T) {
 			request(t, e, santiago)
 		}
 		claimed := 0
-		testrun.Eventually(t, "all rides are claimed", func() bool {
+		asynctest.Eventually(t, "all rides are claimed", func() bool {
 			rides, err := e.ClaimAndDie(t.Context())
 			claimed += len(rides)
 			return err == nil && claimed >= 10
@@ -119,7 +119,7 @@ func TestRenewProlongsOnlyOwnLeases(t *testing.T) {
 		}
 		claim := func(do func(ctx context.Context) ([]string, error)) dispatch.Ride {
 			ride := request(t, e, santiago)
-			testrun.Eventually(t, "ride is claimed", func() bool {
+			asynctest.Eventually(t, "ride is claimed", func() bool {
 				rides, err := do(t.Context())
 				return err == nil && len(rides) == 1 && rides[0] == ride.ID
 			})
@@ -132,7 +132,7 @@ func TestRenewProlongsOnlyOwnLeases(t *testing.T) {
 			t.Fatal(err)
 		}
 		ownDue, othersDue := due(own), due(others)
-		testrun.Eventually(t, "lease is prolonged", func() bool {
+		asynctest.Eventually(t, "lease is prolonged", func() bool {
 			e.Renew(t.Context(), own.ID, others.ID, ended.ID)
 			return due(own) > ownDue
 		})
@@ -297,7 +297,7 @@ func TestVanishedRideLeavesTheDueSet(t *testing.T) {
 		ride := request(t, e, santiago)
 		rdb.Del(t.Context(), "geogate:{default}:ride:"+ride.ID)
 		run(t, e)
-		testrun.Eventually(t, "due set is empty", func() bool {
+		asynctest.Eventually(t, "due set is empty", func() bool {
 			return rdb.Exists(t.Context(), "geogate:{default}:due", "geogate:{default}:waiting").Val() == 0
 		})
 		if _, err := e.Ride(t.Context(), ride.ID); !errors.Is(err, dispatch.ErrNotFound) {
@@ -329,7 +329,7 @@ func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{"driver.available", "ride.searching", "ride.matched", "ride.completed"}
-		testrun.Eventually(t, "events handed on", func() bool {
+		asynctest.Eventually(t, "events handed on", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return len(got) >= len(want)
@@ -348,7 +348,7 @@ func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
 		// A process that starts later goes on where the others stopped.
 		track(t, e, at("2", north(100)))
 		run(t, dispatch.New(rdb, dispatch.Config{Emit: emit}))
-		testrun.Eventually(t, "next event handed on", func() bool {
+		asynctest.Eventually(t, "next event handed on", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return len(got) == len(want)+1 && got[len(want)].DriverID == "2"
@@ -383,12 +383,12 @@ func TestEventsWaitForWhoeverTakesThem(t *testing.T) {
 		mu.Lock()
 		away = false
 		mu.Unlock()
-		testrun.Eventually(t, "all events taken", func() bool {
+		asynctest.Eventually(t, "all events taken", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return taken >= drivers
 		})
-		testrun.Eventually(t, "what was taken is trimmed", func() bool {
+		asynctest.Eventually(t, "what was taken is trimmed", func() bool {
 			return rdb.XLen(t.Context(), "geogate:{default}:events").Val() <= keep
 		})
 	})

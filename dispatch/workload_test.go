@@ -14,9 +14,9 @@ import (
 
 	"geogate/dispatch"
 	"geogate/dispatch/dispatchtest"
+	"geogate/internal/asynctest"
 	"geogate/internal/geo"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 // workloadConfig makes everything that the clock does happen within a round.
@@ -207,7 +207,7 @@ func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
 	}
 	group.Wait()
 	for _, id := range append([]string(nil), r.rides...) {
-		testrun.Eventually(r.t, "ride "+id+" matches or ends", func() bool {
+		asynctest.Eventually(r.t, "ride "+id+" matches or ends", func() bool {
 			out := r.do(clients, operation{kind: "ride", id: id}, func(e caller) (outcome, error) {
 				return rideOutcome(e.Ride(r.t.Context(), id))
 			})

@@ -18,9 +18,9 @@ import (
 
 	"geogate/cache"
 	"geogate/dispatch"
+	"geogate/internal/asynctest"
 	"geogate/internal/event"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 	"geogate/upstream"
 	"geogate/upstream/upstreamtest"
@@ -77,10 +77,10 @@ func (f *fixture) sibling(t testing.TB, options ...func(*Config)) *fixture {
 	engine := dispatch.New(rdb, s.dispatch)
 	events, guard := event.New(rdb, event.Config{}), webhook.NewGuard(webhook.GuardConfig{Open: loopback})
 	t.Cleanup(guard.Close)
-	testrun.Background(t, events.Run)
-	testrun.Background(t, webhook.NewSender(rdb, events, guard, hooks).Run)
-	testrun.Background(t, store.Run)
-	testrun.Background(t, engine.Run)
+	asynctest.Background(t, events.Run)
+	asynctest.Background(t, webhook.NewSender(rdb, events, guard, hooks).Run)
+	asynctest.Background(t, store.Run)
+	asynctest.Background(t, engine.Run)
 
 	cfg := Config{Log: zerolog.New(zerolog.SyncWriter(s.log)), Version: "test", Metrics: metrics, FastLane: true}
 	for _, option := range options {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"geogate/cache"
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 	"geogate/upstream"
 	"geogate/upstream/upstreamtest"
 )
@@ -35,7 +35,7 @@ func TestFallback(t *testing.T) {
 		Memory: 1 << 20, RedisBudget: 2 * time.Second,
 		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
 	})
-	testrun.Background(t, store.Run)
+	asynctest.Background(t, store.Run)
 	g := NewGeocoder(chain, store, Lifetimes{Fresh: time.Hour, Empty: 10 * time.Minute, Stale: 24 * time.Hour})
 	lookup := func(q string) cache.Result {
 		t.Helper()
@@ -147,7 +147,7 @@ func TestPeopleDoNotWaitForRows(t *testing.T) {
 				t.Errorf("row %d: %v", i, err)
 			}
 		})
-		testrun.Eventually(t, "the row calls or queues", func() bool {
+		asynctest.Eventually(t, "the row calls or queues", func() bool {
 			return f.upstream.Calls()-before+g.chain.States()[0].Budget.Waiting > i
 		})
 	}

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/bulk"
-	"geogate/internal/testrun"
 	"geogate/upstream/upstreamtest"
 )
 
@@ -100,7 +100,7 @@ func repeated(file string, times int) io.Reader {
 // same gateway, on one core. Run it with -cpu 1.
 func BenchmarkCachedRows(b *testing.B) {
 	j := newJobsFixture(b, bulk.Config{})
-	testrun.Background(b, j.worker.Run)
+	asynctest.Background(b, j.worker.Run)
 	file := fillCache(b, j)
 	b.Run("job", func(b *testing.B) {
 		times := b.N/cachedRows + 1
@@ -121,7 +121,7 @@ func TestCachedRowsAreFast(t *testing.T) {
 		t.Skip("the race detector slows the two ways down unequally")
 	}
 	j := newJobsFixture(t, bulk.Config{})
-	testrun.Background(t, j.worker.Run)
+	asynctest.Background(t, j.worker.Run)
 	file := fillCache(t, j)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const requests, times = 4000, 25

@@ -18,8 +18,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/bulk"
-	"geogate/internal/testrun"
 	"geogate/upstream/upstreamtest"
 )
 
@@ -39,7 +39,7 @@ func newJobsFixture(t testing.TB, cfg bulk.Config, options ...func(*Config)) *jo
 	j := &jobsFixture{master: bulk.NewMaster(rdb, store, bell, cfg)}
 	j.fixture = first.sibling(t, append(options, func(c *Config) { c.Jobs = j.master })...)
 	j.worker = bulk.NewWorker(rdb, store, bell, RowPlan(j.gateway.geocoder, nil), bulk.WorkerConfig{Judge: RowTrouble})
-	testrun.Background(t, bell.Run)
+	asynctest.Background(t, bell.Run)
 	return j
 }
 
@@ -91,7 +91,7 @@ func TestJobByHTTP(t *testing.T) {
 		}
 	})
 
-	testrun.Background(t, j.worker.Run)
+	asynctest.Background(t, j.worker.Run)
 	job := j.finished(t, id)
 	if job.State != bulk.Finished || job.Rows != 3 || job.Done != 3 || job.Found != 2 || job.Invalid != 1 || job.CacheHits != 1 || job.ETA != nil || job.EndedAt == nil {
 		t.Errorf("job %+v", job)
@@ -331,7 +331,7 @@ func TestJobEvents(t *testing.T) {
 	}
 
 	id := j.upload(t, "/v2/jobs", "text/csv", threeTowns)
-	testrun.Background(t, j.worker.Run)
+	asynctest.Background(t, j.worker.Run)
 	events, names, _ := read(id, "")
 	if last := events[len(events)-1]; names[len(names)-1] != "finished" || last.Done != 4 || last.State != bulk.Finished {
 		t.Errorf("events %v, the last one %+v", names, last)
@@ -350,7 +350,7 @@ func TestJobEvents(t *testing.T) {
 func TestJobWaitsForTheGeocoder(t *testing.T) {
 	j := newJobsFixture(t, bulk.Config{})
 	j.upstream.SetFaultFor(upstreamtest.Throttled(1), 1)
-	testrun.Background(t, j.worker.Run)
+	asynctest.Background(t, j.worker.Run)
 	id := j.upload(t, "/v2/jobs", "text/csv", "address\nnowhere 1\nnowhere 2\n")
 	if job := j.finished(t, id); job.Failed != 0 || job.Empty != 2 {
 		t.Errorf("job %+v, want two empty rows", job)
@@ -418,7 +418,7 @@ func TestJobsPageIsServed(t *testing.T) {
 // The header of a result is what encoding/csv reads, whatever the cells hold.
 func TestResultIsCSV(t *testing.T) {
 	j := newJobsFixture(t, bulk.Config{})
-	testrun.Background(t, j.worker.Run)
+	asynctest.Background(t, j.worker.Run)
 	id := j.upload(t, "/v2/jobs", "text/csv", "id;\"ad\ndress\"\n1;\"a\r\n\"\"b\"\", c\"\n2;;;\n")
 	j.finished(t, id)
 	all, err := csv.NewReader(strings.NewReader(j.do(t, "GET /v2/jobs/"+id+"/result", "").body)).ReadAll()

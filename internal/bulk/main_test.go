@@ -15,8 +15,8 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,7 +40,7 @@ func worldOf(t testing.TB, rdb redis.UniversalClient, store Store, cfg Config) *
 	t.Helper()
 	w := &world{rdb: rdb, store: store, bell: NewBell(RedisTransport(rdb, ""), zerolog.Nop()), town: newTown()}
 	w.master = NewMaster(rdb, store, w.bell, cfg)
-	testrun.Background(t, w.bell.Run)
+	asynctest.Background(t, w.bell.Run)
 	return w
 }
 
@@ -63,7 +63,7 @@ func worlds(t *testing.T, test func(t *testing.T, w *world)) {
 
 func (w *world) worker(t testing.TB, cfg WorkerConfig) (stop func()) {
 	t.Helper()
-	return testrun.Background(t, NewWorker(w.rdb, w.store, w.bell, w.town.plan, cfg).Run)
+	return asynctest.Background(t, NewWorker(w.rdb, w.store, w.bell, w.town.plan, cfg).Run)
 }
 
 func (w *world) create(t testing.TB, body string, o Options) Job {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"geogate/internal/testrun"
+	"geogate/internal/asynctest"
 	"github.com/rs/zerolog"
 )
 
@@ -376,7 +376,7 @@ func TestWorkersAreWoken(t *testing.T) {
 	}
 	w := newWorld(t)
 	bells := map[string]*Bell{"redis": w.bell, "any other bus": NewBell(byHand, zerolog.Nop())}
-	testrun.Background(t, bells["any other bus"].Run)
+	asynctest.Background(t, bells["any other bus"].Run)
 	<-subscribed
 	byOther := <-deliver
 	for name, bell := range bells {

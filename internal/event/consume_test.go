@@ -10,9 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/event"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 // collector is a handler that notes what it was given.
@@ -44,7 +44,7 @@ func (c *collector) seen() []string {
 
 func consume(t *testing.T, l *event.Log, group string, c *collector) (stop func()) {
 	t.Helper()
-	return testrun.Background(t, func(ctx context.Context) error { return l.Consume(ctx, group, c.handle) })
+	return asynctest.Background(t, func(ctx context.Context) error { return l.Consume(ctx, group, c.handle) })
 }
 
 func numbers(n int) []string {
@@ -72,14 +72,14 @@ func TestConsumeHandsOnInOrderAndOnce(t *testing.T) {
 			publish(t, logs[0], event.Publication{Type: "a", Data: fmt.Append(nil, i)})
 			if i == n/3 {
 				for _, l := range logs {
-					testrun.Background(t, l.Run)
+					asynctest.Background(t, l.Run)
 					consume(t, l, "shared", &shared)
 				}
 				consume(t, logs[0], "other", &other)
 			}
 		}
 		for name, c := range map[string]*collector{"shared": &shared, "other": &other} {
-			testrun.Eventually(t, name+" has everything", func() bool { return len(c.seen()) >= n })
+			asynctest.Eventually(t, name+" has everything", func() bool { return len(c.seen()) >= n })
 			if got := c.seen(); !slices.Equal(got, numbers(n)) {
 				t.Errorf("%s got %d events, not each once and in order", name, len(got))
 			}
@@ -103,7 +103,7 @@ func TestConsumeTakesOver(t *testing.T) {
 				publish(t, first, event.Publication{Type: "a", Data: fmt.Append(nil, i)})
 			}
 			inHand := make(chan int)
-			end := testrun.Background(t, func(ctx context.Context) error {
+			end := asynctest.Background(t, func(ctx context.Context) error {
 				return first.Consume(ctx, "g", func(ctx context.Context, events []event.Event) error {
 					select {
 					case inHand <- len(events):
@@ -126,7 +126,7 @@ func TestConsumeTakesOver(t *testing.T) {
 				_ = rdb.Close() // from here on it says nothing to Redis
 			}
 			end()
-			testrun.Eventually(t, "the heir has everything", func() bool { return len(c.seen()) >= 4 })
+			asynctest.Eventually(t, "the heir has everything", func() bool { return len(c.seen()) >= 4 })
 			if got := c.seen(); !slices.Equal(got, numbers(4)) {
 				t.Errorf("the heir got %v, want %v", got, numbers(4))
 			}
@@ -137,16 +137,16 @@ func TestConsumeTakesOver(t *testing.T) {
 func TestConsumeGoesOnAfterTheStreamVanished(t *testing.T) {
 	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := event.New(rdb, event.Config{})
-		testrun.Background(t, l.Run)
+		asynctest.Background(t, l.Run)
 		var c collector
 		consume(t, l, "g", &c)
 		publish(t, l, event.Publication{Type: "a", Data: []byte("0")})
-		testrun.Eventually(t, "first event", func() bool { return len(c.seen()) == 1 })
+		asynctest.Eventually(t, "first event", func() bool { return len(c.seen()) == 1 })
 		if err := rdb.Del(t.Context(), event.StreamKey).Err(); err != nil {
 			t.Fatal(err)
 		}
 		publish(t, l, event.Publication{Type: "a", Data: []byte("1")})
-		testrun.Eventually(t, "event of the new stream", func() bool { return slices.Equal(c.seen(), numbers(2)) })
+		asynctest.Eventually(t, "event of the new stream", func() bool { return slices.Equal(c.seen(), numbers(2)) })
 	})
 }
 
@@ -157,7 +157,7 @@ func TestTrimKeepsWhatIsUnread(t *testing.T) {
 		var c collector
 		stop := consume(t, l, "g", &c)
 		publish(t, l, event.Publication{Type: "a", Data: []byte("0")})
-		testrun.Eventually(t, "the group exists", func() bool { return len(c.seen()) == 1 })
+		asynctest.Eventually(t, "the group exists", func() bool { return len(c.seen()) == 1 })
 		stop()
 		for i := 1; i < n; i++ {
 			publish(t, l, event.Publication{Type: "a", Data: fmt.Append(nil, i)})
@@ -177,8 +177,8 @@ func TestTrimKeepsWhatIsUnread(t *testing.T) {
 			t.Errorf("Groups = %+v, %v, want g with a lag", groups, err)
 		}
 		consume(t, l, "g", &c)
-		testrun.Eventually(t, "the rest is read", func() bool { return len(c.seen()) == 601 })
-		testrun.Eventually(t, "the rest is acknowledged", func() bool {
+		asynctest.Eventually(t, "the rest is read", func() bool { return len(c.seen()) == 601 })
+		asynctest.Eventually(t, "the rest is acknowledged", func() bool {
 			groups, err := l.Groups(t.Context())
 			return err == nil && groups[0].Pending == 0 && groups[0].Lag == 0
 		})
@@ -190,7 +190,7 @@ func TestTrimKeepsWhatIsUnread(t *testing.T) {
 
 		l = event.New(rdb, event.Config{MaxAge: 1})
 		publish(t, l, event.Publication{Type: "a"})
-		testrun.Eventually(t, "everything is old", func() bool {
+		asynctest.Eventually(t, "everything is old", func() bool {
 			return l.Trim(t.Context()) == nil && rdb.XLen(t.Context(), event.StreamKey).Val() == 0
 		})
 	})

@@ -11,9 +11,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/event"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 func TestPublishIsIdempotent(t *testing.T) {
@@ -87,7 +87,7 @@ func TestListenersReadEveryEvent(t *testing.T) {
 	redistest.OnEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := event.New(rdb, event.Config{})
 		before := publish(t, l, event.Publication{Type: "before"})
-		testrun.Background(t, l.Run)
+		asynctest.Background(t, l.Run)
 
 		const listeners, events = 5, 600 // more than the process remembers
 		var group sync.WaitGroup
@@ -133,10 +133,10 @@ func TestListenersReadEveryEvent(t *testing.T) {
 func TestListenersAreWokenAfterRedisWasAway(t *testing.T) {
 	s := redistest.Start(t)
 	l := event.New(s.Client(t), event.Config{})
-	testrun.Background(t, l.Run)
+	asynctest.Background(t, l.Run)
 	wake, stop := l.Listen()
 	defer stop()
-	testrun.Eventually(t, "first wake", func() bool {
+	asynctest.Eventually(t, "first wake", func() bool {
 		publish(t, l, event.Publication{Type: "a"})
 		return poked(wake)
 	})
@@ -147,7 +147,7 @@ func TestListenersAreWokenAfterRedisWasAway(t *testing.T) {
 	s.Restart(t)
 	for poked(wake) {
 	}
-	testrun.Eventually(t, "wake after the restart", func() bool {
+	asynctest.Eventually(t, "wake after the restart", func() bool {
 		publish(t, l, event.Publication{Type: "a"})
 		return poked(wake)
 	})

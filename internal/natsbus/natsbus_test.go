@@ -17,10 +17,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/event"
 	"geogate/internal/natsbus"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,7 +83,7 @@ func (s *natsServer) connect(t *testing.T) *nats.Conn {
 func newLog(t *testing.T) *event.Log {
 	t.Helper()
 	l := event.New(redistest.Start(t).Client(t), event.Config{})
-	testrun.Background(t, l.Run)
+	asynctest.Background(t, l.Run)
 	return l
 }
 
@@ -128,13 +128,13 @@ func TestPublishesWithoutJetStream(t *testing.T) {
 	}
 	l := newLog(t)
 	bus := natsbus.New(s.url(), l, natsbus.Services{}, natsbus.Config{})
-	testrun.Background(t, bus.Run)
+	asynctest.Background(t, bus.Run)
 	id := publish(t, l, "news.flash", 1)
-	testrun.Eventually(t, "event on the bus", func() bool { return got.len() == 1 })
+	asynctest.Eventually(t, "event on the bus", func() bool { return got.len() == 1 })
 	if got.ids[0] != id {
 		t.Errorf("got %v, want %s", got.ids, id)
 	}
-	testrun.Eventually(t, "counted", func() bool { return bus.Stats() == natsbus.Stats{Connected: true, Published: 1} })
+	asynctest.Eventually(t, "counted", func() bool { return bus.Stats() == natsbus.Stats{Connected: true, Published: 1} })
 }
 
 // The bus is not there when geogate starts, then is killed and restarted under load:
@@ -144,7 +144,7 @@ func TestEventsOfTheGapAreStored(t *testing.T) {
 	s := newNATS(t, true)
 	l := newLog(t)
 	for range 2 { // two processes
-		testrun.Background(t, natsbus.New(s.url(), l, natsbus.Services{}, natsbus.Config{}).Run)
+		asynctest.Background(t, natsbus.New(s.url(), l, natsbus.Services{}, natsbus.Config{}).Run)
 	}
 	n := 0
 	var slowest time.Duration
@@ -171,7 +171,7 @@ func TestEventsOfTheGapAreStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stored jetstream.Stream
-	testrun.Eventually(t, "all stored", func() bool {
+	asynctest.Eventually(t, "all stored", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if stored, err = js.Stream(ctx, "GEOGATE_EVENTS"); err != nil {
@@ -220,13 +220,13 @@ func TestRequestsAreShared(t *testing.T) {
 			},
 			Nearby: func(context.Context, []byte) (int, []byte) { return http.StatusBadRequest, []byte(`{"code":"x"}`) },
 		}
-		testrun.Background(t, natsbus.New(s.url(), l, services, natsbus.Config{}).Run)
+		asynctest.Background(t, natsbus.New(s.url(), l, services, natsbus.Config{}).Run)
 	}
 	s.start(t) // after the services: they wait for the bus
 	conn := s.connect(t)
 	ask := func(subject, data string) (*nats.Msg, error) { return conn.Request(subject, []byte(data), time.Second) }
-	testrun.Eventually(t, "services are there", func() bool { _, err := ask("geogate.geocode", "x"); return err == nil })
-	testrun.Eventually(t, "requests are shared", func() bool {
+	asynctest.Eventually(t, "services are there", func() bool { _, err := ask("geogate.geocode", "x"); return err == nil })
+	asynctest.Eventually(t, "requests are shared", func() bool {
 		m, err := ask("geogate.geocode", "rome")
 		if err != nil || string(m.Data) != "found rome" {
 			t.Fatalf("geogate.geocode = %v, %v", m, err)
@@ -257,9 +257,9 @@ func TestRequestsHaveDeadlineAndBound(t *testing.T) {
 		return http.StatusGatewayTimeout, nil
 	}}
 	bus := natsbus.New(s.url(), newLog(t), services, natsbus.Config{Deadline: 300 * time.Millisecond, MaxInFlight: 1})
-	testrun.Background(t, bus.Run)
+	asynctest.Background(t, bus.Run)
 	conn := s.connect(t)
-	testrun.Eventually(t, "service is there", func() bool {
+	asynctest.Eventually(t, "service is there", func() bool {
 		m, err := conn.Request("geogate.geocode", nil, 2*time.Second)
 		return err == nil && m.Header.Get("Nats-Service-Error-Code") == "504"
 	})

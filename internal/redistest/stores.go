@@ -7,8 +7,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/embedded"
-	"geogate/internal/testrun"
 )
 
 // OnEachStore runs a test on everything that a package may find behind its
@@ -50,7 +50,7 @@ func clusterOfOne(tb testing.TB) *redis.ClusterClient {
 	}
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Addr}, ContextTimeoutEnabled: true, DisableIdentity: true})
 	tb.Cleanup(func() { _ = client.Close() })
-	testrun.Eventually(tb, "cluster is up", func() bool {
+	asynctest.Eventually(tb, "cluster is up", func() bool {
 		return client.Set(context.Background(), "probe", 1, time.Second).Err() == nil
 	})
 	return client

@@ -18,9 +18,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/event"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 )
 
@@ -202,15 +202,15 @@ func TestLostAnswersDelayNothing(t *testing.T) {
 	t.Cleanup(guard.Close)
 	rdb := s.Client(t)
 	h := &house{Registry: webhook.NewRegistry(rdb, guard, cfg), events: event.New(rdb, event.Config{})}
-	testrun.Background(t, h.events.Run)
-	testrun.Background(t, webhook.NewSender(flaky, h.events, guard, cfg).Run)
+	asynctest.Background(t, h.events.Run)
+	asynctest.Background(t, webhook.NewSender(flaky, h.events, guard, cfg).Run)
 	r := newReceiver(t, status(http.StatusOK))
 	sub := h.subscribe(t, r)
 	const n = 200
 	for i := range n {
 		h.publish(t, "a", fmt.Sprint("ride:", i%50), i)
 	}
-	testrun.Eventually(t, "all delivered", func() bool { return h.subscriber(t, sub.ID).Delivered == n })
+	asynctest.Eventually(t, "all delivered", func() bool { return h.subscriber(t, sub.ID).Delivered == n })
 	if got := h.subscriber(t, sub.ID); got.Failed != 0 || got.Pending != 0 {
 		t.Errorf("Subscriber = %+v", got)
 	}
@@ -224,7 +224,7 @@ func TestRedisAway(t *testing.T) {
 	r := newReceiver(t, status(http.StatusOK))
 	sub := h.subscribe(t, r)
 	h.publish(t, "a", "", 1)
-	testrun.Eventually(t, "first event", func() bool { return h.subscriber(t, sub.ID).Delivered == 1 })
+	asynctest.Eventually(t, "first event", func() bool { return h.subscriber(t, sub.ID).Delivered == 1 })
 	s.Pause(t)
 	if _, err := h.List(t.Context()); !errors.Is(err, webhook.ErrUnavailable) {
 		t.Errorf("List: %v, want ErrUnavailable", err)

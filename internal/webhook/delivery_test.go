@@ -13,9 +13,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/event"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 )
 
@@ -29,7 +29,7 @@ func TestDelivers(t *testing.T) {
 
 		ride := h.publish(t, "request.matched", "ride:1", map[string]int{"version": 2})
 		flash := h.publish(t, "news.flash", "", map[string]int{"n": 1})
-		testrun.Eventually(t, "both have what they asked for", func() bool {
+		asynctest.Eventually(t, "both have what they asked for", func() bool {
 			return len(all.received()) >= 2 && len(news.received()) >= 1
 		})
 		got := map[string]received{}
@@ -45,7 +45,7 @@ func TestDelivers(t *testing.T) {
 		if news.received()[0].id != flash {
 			t.Errorf("the one who asked for news got %v", news.received())
 		}
-		testrun.Eventually(t, "both are settled", func() bool {
+		asynctest.Eventually(t, "both are settled", func() bool {
 			a, b := h.subscriber(t, first.ID), h.subscriber(t, second.ID)
 			return a.Delivered == 2 && b.Delivered == 1 && a.Pending+b.Pending == 0
 		})
@@ -73,7 +73,7 @@ func TestRetriesThenDiesThenIsRedelivered(t *testing.T) {
 		})
 		s := h.subscribe(t, r)
 		id := h.publish(t, "a", "", 1)
-		testrun.Eventually(t, "dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == 1 })
+		asynctest.Eventually(t, "dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == 1 })
 		calls := r.received()
 		if len(calls) != 3 {
 			t.Fatalf("%d attempts, want 3", len(calls))
@@ -108,11 +108,11 @@ func TestRetriesThenDiesThenIsRedelivered(t *testing.T) {
 		if err := h.Redeliver(t.Context(), s.ID, id); err != nil {
 			t.Fatal(err)
 		}
-		testrun.Eventually(t, "redelivered", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
+		asynctest.Eventually(t, "redelivered", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
 		if err := h.Redeliver(t.Context(), s.ID, id); err != nil {
 			t.Fatal(err)
 		}
-		testrun.Eventually(t, "redelivered once more", func() bool { return h.subscriber(t, s.ID).Delivered == 2 })
+		asynctest.Eventually(t, "redelivered once more", func() bool { return h.subscriber(t, s.ID).Delivered == 2 })
 		if got := h.subscriber(t, s.ID); got.State != webhook.Active || got.DeadLetters != 0 {
 			t.Errorf("Subscriber = %+v", got)
 		}
@@ -134,9 +134,9 @@ func TestRetryAfterHoldsTheSubscriber(t *testing.T) {
 	})
 	s := h.subscribe(t, r)
 	h.publish(t, "a", "", 1)
-	testrun.Eventually(t, "first attempt", func() bool { return h.subscriber(t, s.ID).Failed == 1 })
+	asynctest.Eventually(t, "first attempt", func() bool { return h.subscriber(t, s.ID).Failed == 1 })
 	h.publish(t, "b", "", 2) // another event must not disturb it either
-	testrun.Eventually(t, "both delivered", func() bool { return h.subscriber(t, s.ID).Delivered == 2 })
+	asynctest.Eventually(t, "both delivered", func() bool { return h.subscriber(t, s.ID).Delivered == 2 })
 	got := r.received()
 	if pause := got[1].at.Sub(got[0].at); pause < 1900*time.Millisecond {
 		t.Errorf("called again after %s, asked to wait 2s", pause)
@@ -151,7 +151,7 @@ func TestGoneEndsTheSubscription(t *testing.T) {
 		for i := range 20 {
 			h.publish(t, "a", "ride:"+strconv.Itoa(i), i)
 		}
-		testrun.Eventually(t, "subscription ended", func() bool {
+		asynctest.Eventually(t, "subscription ended", func() bool {
 			_, err := h.Subscriber(t.Context(), s.ID)
 			return errors.Is(err, webhook.ErrNotFound)
 		})
@@ -161,11 +161,11 @@ func TestGoneEndsTheSubscription(t *testing.T) {
 		other := newReceiver(t, status(http.StatusOK))
 		h.subscribe(t, other)
 		h.publish(t, "a", "", "after")
-		testrun.Eventually(t, "a later event went elsewhere", func() bool { return len(other.received()) == 1 })
+		asynctest.Eventually(t, "a later event went elsewhere", func() bool { return len(other.received()) == 1 })
 		if got := len(r.received()); got != 1 {
 			t.Errorf("called %d times, want once", got)
 		}
-		testrun.Eventually(t, "nothing is left of it", func() bool {
+		asynctest.Eventually(t, "nothing is left of it", func() bool {
 			keys, err := rdb.Keys(t.Context(), "*"+s.ID+"*").Result()
 			return err == nil && len(keys) == 0
 		})
@@ -201,7 +201,7 @@ func TestOrderOfARide(t *testing.T) {
 				h.publish(t, "request.matched", fmt.Sprint("ride:", ride), fmt.Sprintf("%d/%d", ride, v))
 			}
 		}
-		testrun.Eventually(t, "all delivered", func() bool { return h.subscriber(t, s.ID).Delivered == rides*versions })
+		asynctest.Eventually(t, "all delivered", func() bool { return h.subscriber(t, s.ID).Delivered == rides*versions })
 		mu.Lock()
 		defer mu.Unlock()
 		for ride, got := range accepted {
@@ -228,7 +228,7 @@ func TestDisablesWhatOnlyFails(t *testing.T) {
 		for i := range events {
 			h.publish(t, "a", fmt.Sprint("ride:", i%7), i)
 		}
-		testrun.Eventually(t, "everything is a dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == events })
+		asynctest.Eventually(t, "everything is a dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == events })
 		got := h.subscriber(t, s.ID)
 		if got.State != webhook.Disabled || got.Reason != "status 500" || got.Pending != 0 {
 			t.Errorf("Subscriber = %+v, want it disabled", got)
@@ -238,7 +238,7 @@ func TestDisablesWhatOnlyFails(t *testing.T) {
 			t.Errorf("an endpoint that only fails was called %d times", calls)
 		}
 		h.publish(t, "a", "", "while disabled")
-		testrun.Eventually(t, "an event while disabled is a dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == events+1 })
+		asynctest.Eventually(t, "an event while disabled is a dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == events+1 })
 		if n := len(r.received()); n != calls {
 			t.Errorf("called %d times while disabled", n-calls)
 		}
@@ -251,14 +251,14 @@ func TestDisablesWhatOnlyFails(t *testing.T) {
 		if _, err := h.Test(t.Context(), s.ID); err != nil {
 			t.Fatal(err)
 		}
-		testrun.Eventually(t, "the test event failed", func() bool { return len(r.received()) > calls })
+		asynctest.Eventually(t, "the test event failed", func() bool { return len(r.received()) > calls })
 		well.Store(true)
 		if err := h.Redeliver(t.Context(), s.ID, dead[0].ID); err != nil {
 			t.Fatal(err)
 		}
-		testrun.Eventually(t, "enabled again", func() bool { return h.subscriber(t, s.ID).State == webhook.Active })
+		asynctest.Eventually(t, "enabled again", func() bool { return h.subscriber(t, s.ID).State == webhook.Active })
 		h.publish(t, "a", "", "afterwards")
-		testrun.Eventually(t, "events flow again", func() bool {
+		asynctest.Eventually(t, "events flow again", func() bool {
 			for _, call := range r.received() {
 				if strings.Contains(call.body, "afterwards") {
 					return true
@@ -280,7 +280,7 @@ func TestBacklogIsBounded(t *testing.T) {
 	for i := range events {
 		h.publish(t, "a", "", i)
 	}
-	testrun.Eventually(t, "what is too much is dead", func() bool {
+	asynctest.Eventually(t, "what is too much is dead", func() bool {
 		got := h.subscriber(t, s.ID)
 		return got.Dead >= events-20 && got.Pending <= 20 && got.DeadLetters == 20
 	})
@@ -296,7 +296,7 @@ func TestTestEventGoesToOneAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		testrun.Eventually(t, "test event", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
+		asynctest.Eventually(t, "test event", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
 		call := r.received()[0]
 		if call.id != id || call.err != nil || !strings.Contains(call.body, `"type":"webhook.test"`) {
 			t.Errorf("test event = %+v", call)
@@ -316,7 +316,7 @@ func TestRedirectIsAFailure(t *testing.T) {
 	})
 	s := h.subscribe(t, r)
 	h.publish(t, "a", "", 1)
-	testrun.Eventually(t, "dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == 1 })
+	asynctest.Eventually(t, "dead letter", func() bool { return h.subscriber(t, s.ID).DeadLetters == 1 })
 	if n := len(target.received()); n != 0 {
 		t.Errorf("a redirect was followed %d times", n)
 	}
@@ -332,7 +332,7 @@ func TestEndGivesBack(t *testing.T) {
 	guard := webhook.NewGuard(webhook.GuardConfig{Open: loopback})
 	t.Cleanup(guard.Close)
 	h := &house{Registry: webhook.NewRegistry(rdb, guard, cfg), events: event.New(rdb, event.Config{})}
-	stop := testrun.Background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
+	stop := asynctest.Background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
 	var well atomic.Bool
 	r := newReceiver(t, func(w http.ResponseWriter, req *http.Request, got received) {
 		if !well.Load() {
@@ -341,9 +341,9 @@ func TestEndGivesBack(t *testing.T) {
 	})
 	s := h.subscribe(t, r)
 	h.publish(t, "a", "", 1)
-	testrun.Eventually(t, "under way", func() bool { return len(r.received()) == 1 })
+	asynctest.Eventually(t, "under way", func() bool { return len(r.received()) == 1 })
 	well.Store(true)
-	testrun.Background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
+	asynctest.Background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
 	stop()
 	within(t, 3*time.Second, "delivered by the other", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
 	d, err := h.Deliveries(t.Context(), s.ID, 1)

@@ -18,8 +18,8 @@ import (
 
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 )
 
 // The receivers of docs/webhooks.md are run as they stand there: each gets a delivery
@@ -55,8 +55,8 @@ func TestReceiversOfTheGuide(t *testing.T) {
 				return err == nil
 			})
 			id := h.publish(t, "request.matched", "ride:1", map[string]string{"city": "São Paulo"})
-			testrun.Eventually(t, "delivered", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
-			testrun.Eventually(t, "taken up", func() bool { return strings.Contains(out.String(), id+` {"type":"request.matched"`) })
+			asynctest.Eventually(t, "delivered", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
+			asynctest.Eventually(t, "taken up", func() bool { return strings.Contains(out.String(), id+` {"type":"request.matched"`) })
 			if got := h.subscriber(t, s.ID); got.Failed != 0 {
 				t.Errorf("%d attempts failed", got.Failed)
 			}

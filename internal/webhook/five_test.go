@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 )
 
@@ -80,7 +80,7 @@ func TestFiveSubscribers(t *testing.T) {
 		t.Fatal(err)
 	}
 	dropped := make(chan time.Duration, 1)
-	testrun.Background(t, func(context.Context) error {
+	asynctest.Background(t, func(context.Context) error {
 		limit := time.After(ttl + 10*time.Second)
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
@@ -98,7 +98,7 @@ func TestFiveSubscribers(t *testing.T) {
 	})
 	n := h.publishSteadily(t, 200, d)
 
-	testrun.Eventually(t, "the first has everything", func() bool { return h.subscriber(t, wellSub.ID).Delivered == int64(n) })
+	asynctest.Eventually(t, "the first has everything", func() bool { return h.subscriber(t, wellSub.ID).Delivered == int64(n) })
 	if p99 := took.quantile(0.99); p99 >= time.Second {
 		t.Errorf("p99 of the first = %s, want below 1 s", p99)
 	}
@@ -118,7 +118,7 @@ func TestFiveSubscribers(t *testing.T) {
 	if got := h.subscriber(t, brokenSub.ID); got.State != webhook.Failing || got.Retried == 0 {
 		t.Errorf("the one that says 500 = %+v", got)
 	}
-	testrun.Eventually(t, "the hanging one is cut off", func() bool {
+	asynctest.Eventually(t, "the hanging one is cut off", func() bool {
 		dead, err := h.Deliveries(t.Context(), hangingSub.ID, 1, webhook.Pending, webhook.Dead)
 		for _, delivery := range dead {
 			for _, a := range delivery.Attempts {
@@ -153,7 +153,7 @@ func TestDeadSubscriberDelaysNobody(t *testing.T) {
 	measure := func(l *latencies) {
 		into.Store(l)
 		n += h.publishSteadily(t, 200, d)
-		testrun.Eventually(t, "delivered", func() bool { return h.subscriber(t, s.ID).Delivered == int64(n) })
+		asynctest.Eventually(t, "delivered", func() bool { return h.subscriber(t, s.ID).Delivered == int64(n) })
 	}
 	for range rounds {
 		measure(&alone)

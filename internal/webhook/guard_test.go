@@ -12,9 +12,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/event"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 )
 
@@ -240,8 +240,8 @@ func TestGuardAtDial(t *testing.T) {
 	t.Cleanup(guard.Close)
 	cfg := quick()
 	h := &house{Registry: webhook.NewRegistry(rdb, guard, cfg), events: event.New(rdb, event.Config{})}
-	testrun.Background(t, h.events.Run)
-	testrun.Background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
+	asynctest.Background(t, h.events.Run)
+	asynctest.Background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
 	targets := map[string]string{
 		"loopback.test": "127.0.0.1", "mapped.test": "::ffff:127.0.0.1", "nat64.test": "64:ff9b::7f00:1",
 		"ten.test": "10.0.0.1", "metadata.test": "169.254.169.254", "six.test": "::1",
@@ -256,7 +256,7 @@ func TestGuardAtDial(t *testing.T) {
 	}
 	h.publish(t, "a", "", 1)
 	for name, id := range ids {
-		testrun.Eventually(t, name+" is refused", func() bool { return h.subscriber(t, id).DeadLetters == 1 })
+		asynctest.Eventually(t, name+" is refused", func() bool { return h.subscriber(t, id).DeadLetters == 1 })
 		if got := h.subscriber(t, id); got.Reason != "forbidden address" {
 			t.Errorf("%s: reason %q, want it refused at dial", name, got.Reason)
 		}
@@ -276,7 +276,7 @@ func TestNoProxy(t *testing.T) {
 	r := newReceiver(t, status(http.StatusOK))
 	s := h.subscribe(t, r)
 	h.publish(t, "a", "", 1)
-	testrun.Eventually(t, "delivered", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
+	asynctest.Eventually(t, "delivered", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
 	if n := len(proxy.received()); n != 0 {
 		t.Errorf("the proxy was used %d times", n)
 	}

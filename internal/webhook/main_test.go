@@ -17,8 +17,8 @@ import (
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"go.uber.org/goleak"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/event"
-	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 )
 
@@ -58,8 +58,8 @@ func newHouse(t testing.TB, rdb redis.UniversalClient, cfg webhook.Config) *hous
 	t.Cleanup(guard.Close)
 	h := &house{Registry: webhook.NewRegistry(rdb, guard, cfg), events: event.New(rdb, event.Config{})}
 	h.sender = webhook.NewSender(rdb, h.events, guard, cfg)
-	testrun.Background(t, h.events.Run)
-	testrun.Background(t, h.sender.Run)
+	asynctest.Background(t, h.events.Run)
+	asynctest.Background(t, h.sender.Run)
 	return h
 }
 

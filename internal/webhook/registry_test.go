@@ -11,8 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
-	"geogate/internal/testrun"
 	"geogate/internal/webhook"
 )
 
@@ -134,7 +134,7 @@ func TestRotationSignsTwice(t *testing.T) {
 			r.knows(secret)
 			n := len(r.received())
 			h.publish(t, "a", "", secret[:6])
-			testrun.Eventually(t, "delivered", func() bool { return len(r.received()) > n })
+			asynctest.Eventually(t, "delivered", func() bool { return len(r.received()) > n })
 			if err := r.received()[n].err; err != nil {
 				t.Errorf("signature: %v", err)
 			}

@@ -1,6 +1,6 @@
-// Package testrun runs the parts of geogate beside a test, and waits for what
+// Package asynctest runs the parts of geogate beside a test, and waits for what
 // they do.
-package testrun
+package asynctest
 
 import (
 	"context"
