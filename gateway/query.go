@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -23,7 +24,7 @@ func parameters(u *url.URL, known ...string) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name := range query {
+	for _, name := range slices.Sorted(maps.Keys(query)) { // the same mistake is told each time
 		if slices.Contains(known, name) {
 			continue
 		}
@@ -43,7 +44,8 @@ func ownQuery(u *url.URL) (url.Values, error) {
 		return nil, badRequest("invalid_query", "the query string is malformed").
 			withHint("percent-encode it: curl -G --data-urlencode 'q=…'")
 	}
-	for name, values := range query {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		values := query[name]
 		switch {
 		case len(values) > 1:
 			return nil, badRequest("repeated_parameter", fmt.Sprintf("%q is given more than once", name))
