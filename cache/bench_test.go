@@ -29,7 +29,7 @@ func BenchmarkHitMemory(b *testing.B) {
 	b.Run("peek", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			r, ok := c.Peek(keys[i%len(keys)], Directives{})
+			r, ok := c.Peek(keys[i%len(keys)], Directives{}, nil)
 			if !ok || len(r.ContentLengthHeader()) != 1 {
 				b.Fatal("not there")
 			}
@@ -48,7 +48,7 @@ func BenchmarkHitMemory(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for i := 0; pb.Next(); i++ {
-				if _, ok := c.Peek(keys[i%len(keys)], Directives{}); !ok {
+				if _, ok := c.Peek(keys[i%len(keys)], Directives{}, nil); !ok {
 					b.Fatal("not there")
 				}
 			}

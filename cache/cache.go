@@ -181,8 +181,10 @@ func (c *Cache) Get(ctx context.Context, key string, d Directives, fill Fill) (R
 }
 
 // Peek is Get for the case that memory holds an answer which can be handed
-// over with nothing else to do; false: call Get. It does not allocate.
-func (c *Cache) Peek(key string, d Directives) (Result, bool) {
+// over with nothing else to do; false: call Get. take has the last word, and
+// an answer that it declines counts for nothing; nil: every one is taken. Peek
+// does not allocate.
+func (c *Cache) Peek(key string, d Directives, take func(Result) bool) (Result, bool) {
 	if d.NoStore {
 		return Result{}, false
 	}
@@ -192,7 +194,7 @@ func (c *Cache) Peek(key string, d Directives) (Result, bool) {
 		return Result{}, false
 	}
 	r := it.found(now, LayerMemory)
-	if !d.accept(r.Age, r.Fresh) || !d.OnlyIfCached && it.due(now) {
+	if !d.accept(r.Age, r.Fresh) || !d.OnlyIfCached && it.due(now) || take != nil && !take(r) {
 		return Result{}, false
 	}
 	c.stats.count(&r)

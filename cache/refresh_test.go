@@ -74,7 +74,7 @@ func TestRefreshAheadOfKeysInUse(t *testing.T) {
 			}
 			clk.advance(tt.age)
 			// A use as well, if it succeeds.
-			if _, ok := c.Peek(tt.name, Directives{}); ok == tt.want {
+			if _, ok := c.Peek(tt.name, Directives{}, nil); ok == tt.want {
 				t.Errorf("Peek() = %v, want %v: with a refresh due Get has to see to it", ok, !tt.want)
 			}
 			want(t, get(t, c, tt.name, Directives{}, neverFill(t)), Hit, LayerMemory, "call 1")

@@ -211,14 +211,18 @@ func (a *laneAnswer) make(c *laneConn, unread []byte) (size int) {
 	if err != nil || req.Callback() != "" {
 		return 0
 	}
-	res, held := g.geocoder.Held(req, cache.Directives{})
-	if !held || res.Status != http.StatusOK {
+	var client netip.Addr
+	res, held := g.geocoder.Held(req, cache.Directives{}, func(res cache.Result) bool {
+		if res.Status != http.StatusOK {
+			return false
+		}
+		client = c.client(r.forwardedFor)
+		clear(a.limits.header)
+		// Who is refused has not been counted: the handlers tell him so.
+		return g.limiter == nil || !g.limiter.OnLimit(a.limits, withoutContext, clientKey(client))
+	})
+	if !held {
 		return 0
-	}
-	client := c.client(r.forwardedFor)
-	clear(a.limits.header)
-	if g.limiter != nil && g.limiter.OnLimit(a.limits, withoutContext, clientKey(client)) {
-		return 0 // refused, and not counted: the handlers say so
 	}
 	g.isTyping(req, client) // a series goes on with what is cached
 

@@ -176,6 +176,19 @@ func TestFastLaneObeysTheLimit(t *testing.T) {
 	}
 }
 
+// What the lane leaves to net/http counts as one answer of the cache, not as two.
+func TestFastLaneCountsOnce(t *testing.T) {
+	l := newLanes(t, func(c *Config) { c.RateLimit = RateLimit{Requests: 6, Per: time.Hour} })
+	const refusedByNominatim = "GET /reverse?lat=1&lon=1&zoom=x HTTP/1.1\r\nHost: x\r\n\r\n"
+	l.compare(t, refusedByNominatim+refusedByNominatim, 0)
+	l.compare(t, strings.Repeat(plainHit, 4), 0) // half of them are above the limit
+	with, without := l.with.gateway.geocoder.cache.Stats(), l.without.gateway.geocoder.cache.Stats()
+	if with.HitsMemory != without.HitsMemory || with.Misses != without.Misses {
+		t.Errorf("with the fast lane %d hits and %d misses, net/http alone %d and %d",
+			with.HitsMemory, with.Misses, without.HitsMemory, without.Misses)
+	}
+}
+
 // The log line of an answer is the same, but for what is new each time.
 func TestFastLaneLogs(t *testing.T) {
 	l := newLanes(t)

@@ -35,12 +35,13 @@ func NewGeocoder(chain *upstream.Chain, c *cache.Cache, lives Lifetimes) *Geocod
 }
 
 // Held returns the answer to req if it is in memory and there is nothing else
-// to do: the way that most requests take. false: call Lookup.
-func (g *Geocoder) Held(req upstream.Request, d cache.Directives) (cache.Result, bool) {
+// to do: the way that most requests take. false: call Lookup. take is as in
+// cache.Peek.
+func (g *Geocoder) Held(req upstream.Request, d cache.Directives, take func(cache.Result) bool) (cache.Result, bool) {
 	if req.Debug() {
 		return cache.Result{}, false
 	}
-	return g.cache.Peek(g.key(req), d)
+	return g.cache.Peek(g.key(req), d, take)
 }
 
 // Lookup returns the answer to req. Misses wait in lane for the budget of the

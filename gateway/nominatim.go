@@ -76,7 +76,7 @@ func (g *Gateway) lookup(r *http.Request, req upstream.Request) (cache.Result, e
 	d := directives(r.Header)
 	typed := g.isTyping(req, ex.client)
 	d.OnlyIfCached = d.OnlyIfCached || typed
-	if res, held := g.geocoder.Held(req, d); held {
+	if res, held := g.geocoder.Held(req, d, nil); held {
 		ex.cache, ex.upstream = string(res.Class), res.Provider
 		return res, nil
 	}

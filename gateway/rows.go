@@ -48,7 +48,7 @@ func RowPlan(geocoder *Geocoder, cells []Cell) bulk.Plan {
 }
 
 func askRow(ctx context.Context, geocoder *Geocoder, req upstream.Request) (bulk.Answer, error) {
-	res, held := geocoder.Held(req, cache.Directives{})
+	res, held := geocoder.Held(req, cache.Directives{}, nil)
 	if !held {
 		var err error
 		if res, err = geocoder.Lookup(ctx, req, upstream.Bulk, cache.Directives{}); err != nil {

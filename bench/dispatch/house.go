@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"geogate/bench/contender"
 )
 
 // house holds the processes of one measurement.
@@ -42,7 +43,7 @@ func (h *house) close() {
 
 // redis starts a server that keeps nothing on disk and returns a client of it.
 func (h *house) redis(ctx context.Context) (*redis.Client, error) {
-	addr, err := freeAddr(ctx)
+	addr, err := contender.FreeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func (h *house) redis(ctx context.Context) (*redis.Client, error) {
 
 // gate starts geogate on a Redis, on the server's core, and returns its URL.
 func (h *house) gate(ctx context.Context, addr string) (string, error) {
-	own, err := freeAddr(ctx)
+	own, err := contender.FreeAddr(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -74,7 +75,7 @@ func (h *house) gate(ctx context.Context, addr string) (string, error) {
 
 // handler starts the plain handler, likewise.
 func (h *house) handler(ctx context.Context, addr string) (string, error) {
-	own, err := freeAddr(ctx)
+	own, err := contender.FreeAddr(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -152,15 +153,6 @@ func (h *house) worked(addr string) (time.Duration, error) {
 		ticks += n
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond, nil // of Linux, 100 in a second
-}
-
-func freeAddr(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a port: %w", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
 }
 
 // await asks until there is no error, for twenty seconds at most.

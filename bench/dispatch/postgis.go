@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"geogate/bench/contender"
 )
 
 // postGIS is what a team takes that has PostgreSQL already: a row for each driver, which
@@ -45,7 +47,7 @@ func (h *house) postGIS(ctx context.Context) (*postGIS, error) {
 	if err != nil || len(found) == 0 {
 		return nil, errNoPostGIS
 	}
-	addr, err := freeAddr(ctx)
+	addr, err := contender.FreeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,13 @@ func Background(tb testing.TB, part func(context.Context) error) (stop func()) {
 // long.
 func Eventually(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
-	deadline := time.NewTimer(patience)
+	Within(tb, patience, what, holds)
+}
+
+// Within is Eventually where the time is what is tested.
+func Within(tb testing.TB, limit time.Duration, what string, holds func() bool) {
+	tb.Helper()
+	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -44,7 +50,7 @@ func Eventually(tb testing.TB, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			tb.Fatalf("not within %s: %s", patience, what)
+			tb.Fatalf("not within %s: %s", limit, what)
 		}
 	}
 }

@@ -345,7 +345,7 @@ func TestEndGivesBack(t *testing.T) {
 	well.Store(true)
 	asynctest.Background(t, webhook.NewSender(rdb, h.events, guard, cfg).Run)
 	stop()
-	within(t, 3*time.Second, "delivered by the other", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
+	asynctest.Within(t, 3*time.Second, "delivered by the other", func() bool { return h.subscriber(t, s.ID).Delivered == 1 })
 	d, err := h.Deliveries(t.Context(), s.ID, 1)
 	if err != nil || len(d[0].Attempts) != 1 {
 		t.Errorf("Deliveries = %+v, %v, want one attempt", d, err)

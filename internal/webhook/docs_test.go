@@ -47,7 +47,7 @@ func TestReceiversOfTheGuide(t *testing.T) {
 			url := "http://127.0.0.1:" + strconv.Itoa(port) + "/event"
 			s := h.register(t, url)
 			out := start(t, dir, row.command, "PORT="+strconv.Itoa(port), "WEBHOOK_SECRET="+s.Secret)
-			within(t, 2*time.Minute, "receiver listens", func() bool { // go run compiles first
+			asynctest.Within(t, 2*time.Minute, "receiver listens", func() bool { // go run compiles first
 				conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
 				if err == nil {
 					_ = conn.Close()

@@ -174,18 +174,3 @@ func (h *house) subscribe(t testing.TB, r *receiver, types ...string) webhook.Su
 	r.knows(s.Secret)
 	return s
 }
-
-func within(t testing.TB, limit time.Duration, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("not within %s: %s", limit, what)
-		}
-	}
-}

@@ -105,7 +105,7 @@ func TestGhostsAreDropped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		within(t, 6*time.Second, "the ghost is gone and its traces too", func() bool {
+		asynctest.Within(t, 6*time.Second, "the ghost is gone and its traces too", func() bool {
 			if _, err := h.Keepalive(t.Context(), alive.ID); err != nil {
 				t.Fatalf("Keepalive of the living: %v", err)
 			}
