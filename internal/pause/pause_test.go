@@ -1,0 +1,45 @@
+package pause
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		if err := For(t.Context(), time.Minute); err != nil || time.Since(start) != time.Minute {
+			t.Errorf("For(1m) = %v after %v, want nil after 1m", err, time.Since(start))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		if err := For(ctx, time.Minute); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("For(1m) with a deadline of 1s = %v after %v, want DeadlineExceeded after 1s", err, time.Since(start))
+		}
+	})
+}
+
+func TestGrowing(t *testing.T) {
+	const first, most = 100 * time.Millisecond, 5 * time.Second
+	g := NewGrowing(first, most)
+	seen := map[time.Duration]bool{}
+	for round := range 2 {
+		middle := first
+		for i := range 20 {
+			d := g.Next()
+			seen[d] = true
+			if d < middle/2 || d > middle+middle/2 {
+				t.Errorf("round %d, pause %d = %v, want between %v and %v", round, i, d, middle/2, middle+middle/2)
+			}
+			middle = min(2*middle, most)
+		}
+		g.Reset()
+	}
+	if len(seen) < 10 {
+		t.Errorf("%d different pauses of 40: there is no jitter", len(seen))
+	}
+}
