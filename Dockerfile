@@ -10,7 +10,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/geogate .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X geogate/internal/command.version=${VERSION}" -o /out/geogate .
 
 # The image for Compose, Kubernetes and the like: the binary, the certificates
 # that it checks servers against, and nothing else.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func TestPackagesReachOnlyWhatTheyMay(t *testing.T) {
 		}
 	}
 	for path, p := range all {
-		above := path == "geogate" || within(path, "geogate/gateway") || within(path, "geogate/bench")
+		above := path == "geogate" || within(path, "geogate/internal/command") || within(path, "geogate/gateway") || within(path, "geogate/bench")
 		if above || !within(path, "geogate") {
 			continue
 		}
@@ -68,6 +69,33 @@ func TestPackagesReachOnlyWhatTheyMay(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestOnlyMainReachesTheCommandLine keeps everything that is built apart from
+// what builds it, and from its configuration.
+func TestOnlyMainReachesTheCommandLine(t *testing.T) {
+	for path, p := range packages(t) {
+		if path == "geogate" || within(path, "geogate/internal/command") {
+			continue
+		}
+		for _, dep := range p.Deps {
+			if within(dep, "geogate/internal/command") || within(dep, "geogate/internal/config") {
+				t.Errorf("%s reaches %s", path, dep)
+			}
+		}
+	}
+}
+
+// TestRootHoldsMainOnly keeps the listing of the root to the nouns of the
+// system and the files that deploy it.
+func TestRootHoldsMainOnly(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(files, []string{"architecture_test.go", "main.go"}) {
+		t.Errorf("the Go files at the root are %q", files)
 	}
 }
 

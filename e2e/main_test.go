@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 
 // build compiles geogate into path.
 func build(path string, race bool) error {
-	args := []string{"build", "-buildvcs=false", "-ldflags", "-X main.version=" + linkedVersion, "-o", path}
+	args := []string{"build", "-buildvcs=false", "-ldflags", "-X geogate/internal/command.version=" + linkedVersion, "-o", path}
 	if race {
 		args = append(args, "-race")
 	}

@@ -1,14 +1,15 @@
-package main
+package command
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"geogate/cache"
 	"geogate/gateway"
+	"geogate/internal/bulk"
+	"geogate/internal/command/redisclient"
 	"geogate/internal/gazetteer"
 	"geogate/upstream"
 )
@@ -23,37 +24,46 @@ type geocoding struct {
 }
 
 // openGeocoding builds the way to the geocoders. It sends nothing.
-func openGeocoding(cfg Config, rdb *redisServer, log zerolog.Logger, metrics *gateway.Metrics) (*geocoding, error) {
-	chain, err := openUpstreams(cfg, rdb, log, metrics.ObserveUpstream)
+func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metrics *gateway.Metrics) (*geocoding, error) {
+	chain, err := openUpstreams(s, rdb, log, metrics.ObserveUpstream)
 	if err != nil {
 		return nil, err
 	}
 	store := cache.New(rdb, cache.Config{
-		Log: log, Memory: int64(cfg.CacheMemory), RedisBudget: rdb.budget(), ObserveRedis: metrics.ObserveRedis,
+		Log: log, Memory: int64(s.CacheMemory), RedisBudget: rdb.Budget(), ObserveRedis: metrics.ObserveRedis,
 	})
+	var cells []gateway.Cell
+	for _, c := range s.ReverseCells {
+		cells = append(cells, gateway.Cell(c))
+	}
 	return &geocoding{
 		chain: chain,
 		cache: store,
 		geocoder: gateway.NewGeocoder(chain, store, gateway.Lifetimes{
-			Fresh: time.Duration(cfg.CacheTTL),
-			Empty: time.Duration(cfg.CacheEmptyTTL),
-			Stale: time.Duration(cfg.CacheStaleTTL),
+			Fresh: s.CacheTTL,
+			Empty: s.CacheEmptyTTL,
+			Stale: s.CacheStaleTTL,
 		}),
-		cells: cfg.ReverseCells,
+		cells: cells,
 	}, nil
 }
 
+// rows is how the rows of bulk jobs are asked, and what their failures mean.
+func (g *geocoding) rows() bulk.Local {
+	return bulk.Local{Plan: gateway.RowPlan(g.geocoder, g.cells), Judge: gateway.RowTrouble}
+}
+
 // openUpstreams returns the geocoders in their order. It sends nothing.
-func openUpstreams(cfg Config, rdb redis.UniversalClient, log zerolog.Logger, observe func(upstream.Call)) (*upstream.Chain, error) {
+func openUpstreams(s settings, rdb redis.UniversalClient, log zerolog.Logger, observe func(upstream.Call)) (*upstream.Chain, error) {
 	places, err := gazetteer.Load()
 	if err != nil {
 		return nil, fmt.Errorf("open upstreams: %w", err)
 	}
-	chain, err := upstream.New(cfg.Upstreams, upstream.Config{
+	chain, err := upstream.New(s.upstreams, upstream.Config{
 		Log:       log,
-		Contact:   cfg.UpstreamContact,
+		Contact:   s.UpstreamContact,
 		Version:   buildVersion(),
-		Wait:      time.Duration(cfg.UpstreamWait),
+		Wait:      s.UpstreamWait,
 		Redis:     rdb,
 		Observe:   observe,
 		Gazetteer: upstream.NewGazetteer(places, buildVersion()),

@@ -1,25 +1,22 @@
-package main
+package command
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	mathrand "math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/mattn/go-isatty"
-
 	"geogate/internal/geo"
 	"geogate/internal/simulate"
+	"geogate/internal/terminal"
 )
 
-// What a simulation may ask for at most: it is a tool for looking at one's own
-// servers, not for bringing down others'.
+// What a simulation may ask for at most: it is a tool for examining your own
+// servers, not for bringing down those of others.
 const (
 	maxSimulation         = time.Hour
 	maxSimulatedDrivers   = 20_000
@@ -28,21 +25,21 @@ const (
 )
 
 type simulateCmd struct {
-	URLs     []string      `arg:"" optional:"" name:"url" help:"Base URLs of geogates that share one Redis, such as http://localhost:8080. Requests go to these and nowhere else. Start them with RATE_LIMIT=0: everything comes from one address."`
-	Duration time.Duration `default:"30s" help:"How long riders come; at most 1h. Rides under way may take 30s more to end."`
+	URLs     []string      `arg:"" optional:"" name:"url" help:"Base URLs of geogates that share one Redis, such as http://localhost:8080. Requests go to these and nowhere else. Start them with RATE_LIMIT=0, because all requests come from one address."`
+	Duration time.Duration `default:"30s" help:"How long new riders come; at most 1h. Rides under way get 30s more to end."`
 	Drivers  int           `default:"200" help:"Drivers on the road."`
-	Rides    float64       `default:"10" help:"Rides asked for in a second, on average."`
-	MaxLive  int           `default:"1000" help:"Riders at a time."`
-	Rate     int           `default:"500" help:"Requests in a second, at most."`
+	Rides    float64       `default:"10" help:"Rides requested in a second, on average."`
+	MaxLive  int           `default:"1000" help:"Most live rides at a time."`
+	Rate     int           `default:"500" help:"Most requests in a second."`
 	RideTime time.Duration `default:"5s" help:"From match to completion, on average."`
-	Offers   bool          `help:"Drivers wait for offers and answer them, for geogates with DISPATCH_OFFER_TTL."`
+	Offers   bool          `help:"Drivers wait for offers and answer them; for geogates with DISPATCH_OFFER_TTL."`
 	Region   string        `help:"Region of drivers and rides."`
 	Centre   position      `default:"48.1374,11.5755" help:"Centre of the town: latitude,longitude."`
 	RadiusKM float64       `name:"radius-km" default:"5" help:"Radius of the town."`
 	Drive    string        `placeholder:"FILE" help:"One more driver follows a recorded drive, such as testdata/traces/munich-drive-1hz.json."`
-	Seed     *uint64       `help:"Of what is left to chance; printed. Default: another one each time."`
-	History  string        `placeholder:"FILE" help:"Write every call and its answer there, as lines of JSON."`
-	Check    string        `placeholder:"FILE" help:"Check such a history, and simulate nothing."`
+	Seed     *uint64       `help:"Seed of the random numbers. Default: a new one each time; the report shows it."`
+	History  string        `placeholder:"FILE" help:"Write every call and its answer to this file, as lines of JSON."`
+	Check    string        `placeholder:"FILE" help:"Check a history instead of simulating."`
 	JSON     bool          `name:"json" help:"Print the report as JSON."`
 }
 
@@ -77,7 +74,7 @@ func (c *simulateCmd) Validate() error {
 }
 
 // Run simulates, or checks what a simulation has written.
-func (c *simulateCmd) Run(p *process) error {
+func (c *simulateCmd) Run(ctx context.Context, p *Process) error {
 	if c.Check != "" {
 		return c.check(p)
 	}
@@ -101,38 +98,38 @@ func (c *simulateCmd) Run(p *process) error {
 		}
 	}
 	if c.History == "" {
-		return c.simulate(p, cfg)
+		return c.simulate(ctx, p, cfg)
 	}
 	f, err := os.Create(c.History)
 	if err != nil {
 		return fmt.Errorf("create history: %w", err)
 	}
 	cfg.History = f
-	return errors.Join(c.simulate(p, cfg), f.Close())
+	return errors.Join(c.simulate(ctx, p, cfg), f.Close())
 }
 
-func (c *simulateCmd) simulate(p *process, cfg simulate.Config) error {
-	if f, isFile := p.stderr.(*os.File); isFile && isatty.IsTerminal(f.Fd()) {
+func (c *simulateCmd) simulate(ctx context.Context, p *Process, cfg simulate.Config) error {
+	if terminal.Is(p.Stderr) {
 		cfg.Progress = func(r simulate.Report) {
-			fmt.Fprintf(p.stderr, "\r\x1b[K%3.0f s  %d rides, %d matched, %d requests, %d positions", r.Seconds, r.Rides, r.Matched, r.Requests, r.Positions)
+			fmt.Fprintf(p.Stderr, "\r\x1b[K%3.0f s  %d rides, %d matched, %d requests, %d positions", r.Seconds, r.Rides, r.Matched, r.Requests, r.Positions)
 		}
-		defer fmt.Fprint(p.stderr, "\r\x1b[K")
+		defer fmt.Fprint(p.Stderr, "\r\x1b[K")
 	}
-	report, err := simulate.Run(p.ctx, c.URLs, cfg)
+	report, err := simulate.Run(ctx, c.URLs, cfg)
 	if err != nil {
 		return err
 	}
-	if err := c.print(p.stdout, report); err != nil {
+	if err := c.print(p.Stdout, report); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(slices.Collect(maps.Keys(report.Errors)), func(what string) bool { return strings.Contains(what, "rate_limited") }) {
-		fmt.Fprintln(p.stderr, "geogate: simulate: the client's own limit was reached: start geogate with RATE_LIMIT=0")
+	if rateLimited(report) {
+		fmt.Fprintln(p.Stderr, "geogate: simulate: geogate limited the rate of requests: start it with RATE_LIMIT=0")
 	}
 	switch {
 	case len(report.Violations) > 0:
 		return errUnhealthy
 	case report.Rides > 0 && report.Lost == report.Rides:
-		return errors.New("simulate: no ride was answered: is geogate running there?")
+		return errors.New("simulate: no ride got an answer: is geogate running there?")
 	}
 	return nil
 }
@@ -144,17 +141,17 @@ func (c *simulateCmd) print(w io.Writer, report simulate.Report) error {
 	return writeJSON(w, report)
 }
 
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return fmt.Errorf("write report: %w", err)
+func rateLimited(report simulate.Report) bool {
+	for what := range report.Errors {
+		if strings.Contains(what, "rate_limited") {
+			return true
+		}
 	}
-	return nil
+	return false
 }
 
-// check reads a history, which may have been written elsewhere.
-func (c *simulateCmd) check(p *process) error {
+// check checks a history, which may come from another machine.
+func (c *simulateCmd) check(p *Process) error {
 	f, err := os.Open(c.Check)
 	if err != nil {
 		return fmt.Errorf("open history: %w", err)
@@ -168,11 +165,11 @@ func (c *simulateCmd) check(p *process) error {
 		if violations == nil {
 			violations = []string{}
 		}
-		err = writeJSON(p.stdout, map[string]any{"records": records, "violations": violations})
+		err = writeJSON(p.Stdout, map[string]any{"records": records, "violations": violations})
 	} else {
-		fmt.Fprintf(p.stdout, "%d records, %d violations\n", records, len(violations))
+		fmt.Fprintf(p.Stdout, "%d records, %d violations\n", records, len(violations))
 		for _, v := range violations {
-			fmt.Fprintln(p.stdout, v)
+			fmt.Fprintln(p.Stdout, v)
 		}
 	}
 	if err == nil && len(violations) > 0 {

@@ -1,34 +1,30 @@
-package main
+package command
 
 import (
 	"io"
-	"os"
 	"sync"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
+
+	"geogate/internal/config"
+	"geogate/internal/terminal"
 )
 
 // newLogger writes to w: text for people at a terminal, JSON for machines.
-func newLogger(cfg Config, w io.Writer) zerolog.Logger {
+func newLogger(cfg config.Config, w io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
-	terminal := isTerminal(w)
-	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && terminal {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !terminal}
+	onTerminal := terminal.Is(w)
+	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && onTerminal {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !onTerminal}
 	}
-	return zerolog.New(w).Level(zerolog.Level(cfg.LogLevel)).With().Timestamp().Logger()
+	return zerolog.New(w).Level(cfg.LogLevel).With().Timestamp().Logger()
 }
 
-func isTerminal(w io.Writer) bool {
-	f, isFile := w.(*os.File)
-	return isFile && isatty.IsTerminal(f.Fd())
-}
-
-// gatherLines puts a buffer before w, unless somebody sits there and watches.
-// flush is to be called at the end.
+// gatherLines puts a buffer before w, unless somebody is watching. Call flush at
+// the end.
 func gatherLines(w io.Writer) (out io.Writer, flush func()) {
-	if isTerminal(w) {
+	if terminal.Is(w) {
 		return w, func() {}
 	}
 	b := newLogBuffer(w)
@@ -37,15 +33,15 @@ func gatherLines(w io.Writer) (out io.Writer, flush func()) {
 
 const (
 	logBufferSize = 32 << 10
-	// logDelay is how late a line may be written, and how many a process that
-	// is killed takes with it.
+	// logDelay is how late a line may be written. A process that is killed
+	// loses the lines of that time.
 	logDelay = 100 * time.Millisecond
 )
 
 // logBuffer gathers the lines of the access log, because a system call for each
-// of them costs as much as everything else that a cached answer does (ADR
-// 0071). What is a warning or worse is written at once, with all that precedes
-// it. It is safe for concurrent use.
+// line costs as much as everything else in a cached answer (ADR 0071). A warning
+// or worse is written at once, with all lines before it. It is safe for
+// concurrent use.
 type logBuffer struct {
 	out io.Writer
 

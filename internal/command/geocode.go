@@ -1,11 +1,10 @@
-package main
+package command
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,13 +15,15 @@ import (
 
 	"geogate/cache"
 	"geogate/gateway"
+	"geogate/internal/command/redisclient"
+	"geogate/internal/command/remote"
 	"geogate/upstream"
 )
 
 // lookupFlags are common to geocode and reverse.
 type lookupFlags struct {
-	Language string `help:"Languages of the answer, best first, such as de,en."`
-	Server   string `help:"Ask this geogate or Nominatim instead of the UPSTREAMS." placeholder:"URL"`
+	Language string `help:"Preferred languages of the answer, best first, such as de,en."`
+	Server   string `help:"Ask this geogate or Nominatim server instead of the UPSTREAMS." placeholder:"URL"`
 	JSON     bool   `help:"Print the places as JSON."`
 }
 
@@ -34,23 +35,23 @@ type geocodeCmd struct {
 }
 
 // Run prints the places of an address, the best one first.
-func (cmd *geocodeCmd) Run(p *process) error {
+func (cmd *geocodeCmd) Run(ctx context.Context, p *Process) error {
 	q := url.Values{"q": {strings.Join(cmd.Address, " ")}, "limit": {strconv.Itoa(cmd.Limit)}}
 	if cmd.CountryCodes != "" {
 		q.Set("countrycodes", cmd.CountryCodes)
 	}
-	return cmd.print(p, upstream.Search, q)
+	return cmd.print(ctx, p, upstream.Search, q)
 }
 
 type reverseCmd struct {
 	Lat float64 `arg:"" help:"Latitude in degrees."`
-	Lon float64 `arg:"" help:"Longitude in degrees; write -- before negative numbers."`
+	Lon float64 `arg:"" help:"Longitude in degrees. Write -- before negative numbers."`
 	lookupFlags
 }
 
 // Run prints the place at a position.
-func (cmd *reverseCmd) Run(p *process) error {
-	return cmd.print(p, upstream.Reverse, url.Values{
+func (cmd *reverseCmd) Run(ctx context.Context, p *Process) error {
+	return cmd.print(ctx, p, upstream.Reverse, url.Values{
 		"lat": {strconv.FormatFloat(cmd.Lat, 'f', -1, 64)}, "lon": {strconv.FormatFloat(cmd.Lon, 'f', -1, 64)},
 	})
 }
@@ -60,8 +61,8 @@ const lookupTimeout = 60 * time.Second
 
 // print asks one question and prints the answer; it is errPartly when there is
 // no such place.
-func (f *lookupFlags) print(p *process, endpoint upstream.Endpoint, query url.Values) error {
-	ctx, cancel := context.WithTimeout(p.ctx, lookupTimeout)
+func (f *lookupFlags) print(ctx context.Context, p *Process, endpoint upstream.Endpoint, query url.Values) error {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	query.Set("format", "json")
 	ask := f.askUpstreams
@@ -85,22 +86,22 @@ func (f *lookupFlags) print(p *process, endpoint upstream.Endpoint, query url.Va
 		return fmt.Errorf("read answer: %w", err)
 	}
 	if len(places) == 0 || places[0].Error != "" {
-		fmt.Fprintln(p.stderr, "geogate: nothing found")
+		fmt.Fprintln(p.Stderr, "geogate: nothing found")
 		return errPartly
 	}
 	if f.JSON {
-		_, err := fmt.Fprintf(p.stdout, "%s\n", body)
+		_, err := fmt.Fprintf(p.Stdout, "%s\n", body)
 		return err
 	}
 	for _, place := range places {
-		if _, err := fmt.Fprintf(p.stdout, "%s,%s\t%s\n", place.Lat, place.Lon, place.DisplayName); err != nil {
+		if _, err := fmt.Fprintf(p.Stdout, "%s,%s\t%s\n", place.Lat, place.Lon, place.DisplayName); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *lookupFlags) askUpstreams(ctx context.Context, p *process, endpoint upstream.Endpoint, query url.Values) ([]byte, error) {
+func (f *lookupFlags) askUpstreams(ctx context.Context, p *Process, endpoint upstream.Endpoint, query url.Values) ([]byte, error) {
 	req, err := upstream.Canonical(endpoint, query, f.Language)
 	if err != nil {
 		return nil, err
@@ -112,22 +113,20 @@ func (f *lookupFlags) askUpstreams(ctx context.Context, p *process, endpoint ups
 			return err
 		}
 		body = res.Body
-		return refusedBy(res.Status, res.Body)
+		return refused(res.Status, res.Body)
 	})
 }
 
-// withGeocoding runs do with the geocoders of the environment, and ends them.
-func withGeocoding(ctx context.Context, p *process, do func(context.Context, *geocoding) error) error {
-	cfg, err := loadConfig(p.getenv)
+// withGeocoding runs do with the upstreams that the environment names, and closes
+// them.
+func withGeocoding(ctx context.Context, p *Process, do func(context.Context, *geocoding) error) error {
+	s, err := loadSettings(p.Getenv)
 	if err != nil {
 		return err
 	}
-	log := newLogger(cfg, p.stderr)
-	rdb, err := openPatientRedis(cfg)
-	if err != nil {
-		return err
-	}
-	geo, err := openGeocoding(cfg, rdb, log, gateway.NewMetrics())
+	log := newLogger(s.Config, p.Stderr)
+	rdb := redisclient.OpenPatient(s.redis)
+	geo, err := openGeocoding(s, rdb, log, gateway.NewMetrics())
 	if err != nil {
 		return errors.Join(err, rdb.Close())
 	}
@@ -135,54 +134,32 @@ func withGeocoding(ctx context.Context, p *process, do func(context.Context, *ge
 	defer stop()
 	var parts errgroup.Group
 	parts.Go(func() error { return geo.cache.Run(support) })
-	if rdb.builtIn != nil {
-		parts.Go(func() error { return rdb.builtIn.Run(support) })
-	}
+	parts.Go(func() error { return rdb.RunClock(support) })
 	err = do(ctx, geo)
 	stop()
 	return errors.Join(err, parts.Wait(), rdb.Close())
 }
 
-func (f *lookupFlags) askServer(ctx context.Context, _ *process, endpoint upstream.Endpoint, query url.Values) ([]byte, error) {
+func (f *lookupFlags) askServer(ctx context.Context, _ *Process, endpoint upstream.Endpoint, query url.Values) ([]byte, error) {
 	if f.Language != "" {
 		query.Set("accept-language", f.Language)
 	}
-	target := strings.TrimSuffix(f.Server, "/") + "/" + string(endpoint) + "?" + query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	server := remote.Server{URL: f.Server, UserAgent: userAgent()}
+	res, err := server.Send(ctx, http.MethodGet, "/"+string(endpoint)+"?"+query.Encode(), nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask server: %w", err)
 	}
-	req.Header.Set("User-Agent", "geogate/"+buildVersion())
-	res, err := (&http.Client{}).Do(req) // ctx has a deadline
+	body, err := remote.ReadBody(res.Body)
 	if err != nil {
 		return nil, fmt.Errorf("ask server: %w", err)
 	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxServerAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("ask server: %w", err)
-	}
-	return body, refusedBy(res.StatusCode, body)
+	return body, refused(res.StatusCode, body)
 }
 
-// maxServerAnswer is far above what fifty places take.
-const maxServerAnswer = 8 << 20
-
-// refusedBy tells why a geocoder gave no answer, in its words where it has any.
-func refusedBy(status int, body []byte) error {
+// refused says why there is no answer, in the words of whoever refused.
+func refused(status int, body []byte) error {
 	if status == http.StatusOK {
 		return nil
 	}
-	var said struct {
-		Error  struct{ Message string }
-		Detail string
-	}
-	_ = json.Unmarshal(body, &said) // else the status has to do
-	switch {
-	case said.Error.Message != "":
-		return fmt.Errorf("the geocoder answered %d: %s", status, said.Error.Message)
-	case said.Detail != "":
-		return fmt.Errorf("the server answered %d: %s", status, said.Detail)
-	}
-	return fmt.Errorf("the geocoder answered %d", status)
+	return remote.ReadRefusal(status, body)
 }

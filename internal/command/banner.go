@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -9,10 +9,13 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"geogate/internal/command/redisclient"
+	"geogate/internal/config"
 )
 
-// bannerTimeout bounds how long the banner waits for Redis to tell its version:
-// the port must answer soon, Redis or no Redis.
+// bannerTimeout bounds how long the banner waits for the version of Redis: the
+// port must answer soon, with or without Redis.
 const bannerTimeout = 500 * time.Millisecond
 
 // writeBanner says what started: where it listens, what it uses, what is open
@@ -23,18 +26,18 @@ func writeBanner(ctx context.Context, w io.Writer, a *app, addr net.Addr) {
 	fmt.Fprintf(tab, "geogate %s\n", buildVersion())
 	base := "http://localhost:" + port(addr)
 	line("listens on", base)
-	line("redis", a.redis.describe(ctx))
-	line("upstreams", describeUpstreams(a.cfg.Upstreams))
+	line("redis", describeRedis(ctx, a.redis))
+	line("upstreams", joined(a.cfg.upstreams, ", then "))
 	line("rate limit", describeRate(a.cfg.RateLimit))
 	line("admin", openIf(a.cfg.AdminToken != "", "/metrics open to ADMIN_TOKEN", "closed (no ADMIN_TOKEN)"))
 	line("events", openIf(a.cfg.AdminToken != "", "/events open to ADMIN_TOKEN", "/events open to this machine only (no ADMIN_TOKEN)"))
 	if len(a.cfg.WebhookAllow) > 0 {
-		line("webhooks", "may go to "+a.cfg.WebhookAllow.String()+", without TLS too (WEBHOOK_ALLOW_CIDRS)")
+		line("webhooks", "may go to "+joined(a.cfg.WebhookAllow, ", ")+", without TLS too (WEBHOOK_ALLOW_CIDRS)")
 	}
 	if a.cfg.NATSURL != "" {
-		line("bus", "NATS at "+a.cfg.NATSURL.hosts())
+		line("bus", "NATS at "+strings.Join(a.cfg.NATSURL.Hosts(), ", "))
 	}
-	line("proxies", fmt.Sprintf("%d trusted to set X-Forwarded-For", a.cfg.TrustedProxies.hops))
+	line("proxies", fmt.Sprintf("%d trusted to set X-Forwarded-For", a.cfg.TrustedProxies.Hops))
 	line("dispatch", openIf(len(a.cfg.CORSOrigins) > 0, "pages of "+strings.Join(a.cfg.CORSOrigins, ", "), "closed to web pages (no CORS_ORIGINS), open to everything else"))
 	for _, step := range nextSteps(a.cfg) {
 		line("next", step)
@@ -42,51 +45,51 @@ func writeBanner(ctx context.Context, w io.Writer, a *app, addr net.Addr) {
 	line("try", "curl '"+base+"/api?q=san+francisco'")
 	_ = tab.Flush()
 	if a.cfg.RedisTLSSkipVerify {
-		a.log.Warn().Msg("the certificate of redis is not checked")
+		a.log.Warn().Msg("redis certificate is not checked")
 	}
 }
 
 // nextSteps are what to set before other people rely on this instance.
-func nextSteps(cfg Config) []string {
+func nextSteps(s settings) []string {
 	var steps []string
-	if cfg.RedisURL == "" {
-		steps = append(steps, "set REDIS_URL, so that rides and answers outlive a restart")
+	if s.redis == nil {
+		steps = append(steps, "set REDIS_URL, so that rides and answers survive a restart")
 	}
-	if len(cfg.Upstreams) == 1 && cfg.Upstreams[0].Kind == "gazetteer" {
+	if len(s.upstreams) == 1 && s.upstreams[0].Kind == "gazetteer" {
 		steps = append(steps, "set UPSTREAMS for streets and house numbers: the gazetteer knows towns")
 	}
-	if cfg.AdminToken == "" {
-		steps = append(steps, "set ADMIN_TOKEN, to see /metrics")
+	if s.AdminToken == "" {
+		steps = append(steps, "set ADMIN_TOKEN to read /metrics")
 	}
 	return steps
 }
 
-func (r *redisServer) describe(ctx context.Context) string {
-	if r.builtIn != nil {
-		return r.label
+func describeRedis(ctx context.Context, r *redisclient.Client) string {
+	if r.BuiltIn() {
+		return r.Label()
 	}
 	ctx, cancel := context.WithTimeout(ctx, bannerTimeout)
 	defer cancel()
-	v, err := r.version(ctx)
+	v, err := r.Version(ctx)
 	if err != nil {
-		return r.label + " (does not answer yet)"
+		return r.Label() + " (does not answer yet)"
 	}
-	return fmt.Sprintf("%s (version %s)", r.label, v)
+	return fmt.Sprintf("%s (version %s)", r.Label(), v)
 }
 
-func describeUpstreams(list specs) string {
+func joined[T fmt.Stringer](list []T, separator string) string {
 	names := make([]string, len(list))
 	for i, s := range list {
 		names[i] = s.String()
 	}
-	return strings.Join(names, ", then ")
+	return strings.Join(names, separator)
 }
 
-func describeRate(r rate) string {
-	if r.requests == 0 {
+func describeRate(r config.Rate) string {
+	if r.Requests == 0 {
 		return "none"
 	}
-	return fmt.Sprintf("%d requests in %s for each client", r.requests, r.per)
+	return fmt.Sprintf("%d requests per client in %s", r.Requests, r.Per)
 }
 
 func openIf(open bool, yes, no string) string {

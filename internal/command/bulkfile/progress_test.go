@@ -1,4 +1,4 @@
-package main
+package bulkfile
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ func TestProgress(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0)
 	// told tells of a file that is taken up at row 100 and goes at 50 rows a
 	// second.
-	told := func(p *progress) string {
+	told := func(p *Progress) string {
 		var b bytes.Buffer
 		p.w, p.first, p.now = &b, -1, func() time.Time { return at }
 		for done := 100; done <= 1000; done += 50 {
@@ -26,12 +26,12 @@ func TestProgress(t *testing.T) {
 	}
 	tests := []struct {
 		name string
-		p    progress
+		p    Progress
 		want string
 	}{
-		{"lines", progress{}, "600 of 1000 rows, 590 found, 10 invalid, 50 rows/s, 8s left\n1000 of 1000 rows, 990 found, 10 invalid, 47 rows/s\n"},
-		{"bar", progress{terminal: true}, "\r[###...........................] 100 of 1000 rows, 90 found, 10 invalid"},
-		{"json", progress{json: true}, `{"rows":1000,"done":150,"found":140,"empty":0,"invalid":10,"failed":0,"cache_hits":0,"rows_per_second":50,"seconds_left":17,"end":false}` + "\n"},
+		{"lines", Progress{}, "600 of 1000 rows, 590 found, 10 invalid, 50 rows/s, 8s left\n1000 of 1000 rows, 990 found, 10 invalid, 47 rows/s\n"},
+		{"bar", Progress{terminal: true}, "\r[###...........................] 100 of 1000 rows, 90 found, 10 invalid"},
+		{"json", Progress{json: true}, `{"rows":1000,"done":150,"found":140,"empty":0,"invalid":10,"failed":0,"cache_hits":0,"rows_per_second":50,"seconds_left":17,"end":false}` + "\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,7 +42,7 @@ func TestProgress(t *testing.T) {
 		})
 	}
 	var silent bytes.Buffer
-	p := progress{w: &silent, first: -1, now: time.Now}
+	p := Progress{w: &silent, first: -1, now: time.Now}
 	p.end(bulk.Counts{}, errors.New("no such file"))
 	if silent.Len() > 0 {
 		t.Errorf("a run that did not begin tells %q", silent.String())

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"geogate/internal/natsbus"
 )
 
-// emit puts a transition that dispatch tells of into the log of events, with
-// what a GET showed at that version. It may be called again with the same one.
+// emit publishes a transition of dispatch in the log of events, with what a GET
+// showed at that version. It may be called again with the same transition.
 func (a *app) emit(ctx context.Context, ev dispatch.Event) error {
 	kind, told := eventType(ev.Type)
 	if !told {
@@ -36,8 +36,8 @@ func (a *app) emit(ctx context.Context, ev dispatch.Event) error {
 	return err
 }
 
-// eventType turns a type of dispatch into the one that the contract knows.
-// Others are dispatch's own affair.
+// eventType turns a type of dispatch into the one in the contract. It returns
+// false for those that concern dispatch alone.
 func eventType(kind string) (string, bool) {
 	if state, found := strings.CutPrefix(kind, "ride."); found {
 		return "request." + state, true
@@ -48,7 +48,7 @@ func eventType(kind string) (string, bool) {
 func (a *app) rideData(ctx context.Context, ev dispatch.Event) (json.RawMessage, error) {
 	ride, err := a.engine.RideAt(ctx, ev.RideID, ev.Version)
 	switch {
-	case errors.Is(err, dispatch.ErrNotFound): // the event outlived the ride: tell what it says itself
+	case errors.Is(err, dispatch.ErrNotFound): // the event outlived the ride: say what it says itself
 		return json.Marshal(map[string]any{
 			"request_id": ev.RideID, "version": ev.Version, "region": ev.Region,
 			"state": strings.TrimPrefix(ev.Type, "ride."),
@@ -70,7 +70,7 @@ func (a *app) driverData(ctx context.Context, ev dispatch.Event) (json.RawMessag
 	case err != nil:
 		return nil, err
 	}
-	// He may have moved on since; the event tells of the state that he reached.
+	// They may have moved on since; the event is about the state they reached.
 	if state := dispatch.DriverState(strings.TrimPrefix(ev.Type, "driver.")); d.State != state {
 		d.State, d.RideID = state, ""
 	}

@@ -1,21 +1,18 @@
-package main
+package bulkfile
 
 import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
-
-	"github.com/mattn/go-isatty"
 
 	"geogate/internal/bulk"
 )
 
-// progress tells people or programs how far a file is: a bar on a terminal,
-// plain lines elsewhere, JSON when asked for.
-type progress struct {
+// Progress tells people or programs how far a file is: a bar on a terminal,
+// plain lines elsewhere, JSON when asked for. It belongs to one goroutine.
+type Progress struct {
 	w        io.Writer
 	terminal bool
 	json     bool
@@ -25,7 +22,7 @@ type progress struct {
 	first int // rows that were done before
 	last  time.Time
 	rows  int
-	wide  int // of the bar's line, to be covered by the next one
+	wide  int // of the bar's line, for the next one to cover
 }
 
 // Pauses between two lines.
@@ -35,40 +32,43 @@ const (
 	lineEvery = 10 * time.Second
 )
 
-func newProgress(p *process, cmd *bulkCmd) *progress {
-	pr := &progress{w: p.stderr, json: cmd.JSON, now: time.Now, first: -1}
-	if cmd.JSON && cmd.Output != "" {
-		pr.w = p.stdout // which the result does not need
-	}
-	if f, isFile := p.stderr.(*os.File); isFile && !cmd.JSON {
-		pr.terminal = isatty.IsTerminal(f.Fd())
-	}
-	return pr
+// NewProgress writes to w, which is a terminal or takes lines of text or JSON.
+func NewProgress(w io.Writer, terminal, json bool) *Progress {
+	return &Progress{w: w, terminal: terminal, json: json, now: time.Now, first: -1}
 }
 
 // progressLine is what a line of JSON says.
 type progressLine struct {
-	Rows      int     `json:"rows"`
-	Done      int     `json:"done"`
-	Found     int     `json:"found"`
-	Empty     int     `json:"empty"`
-	Invalid   int     `json:"invalid"`
-	Failed    int     `json:"failed"`
-	CacheHits int     `json:"cache_hits"`
-	Rate      float64 `json:"rows_per_second"`
-	Left      int     `json:"seconds_left"` // at that rate
-	End       bool    `json:"end"`          // the last line
-	Error     string  `json:"error,omitempty"`
+	rowCounts
+	Rate  float64 `json:"rows_per_second"`
+	Left  int     `json:"seconds_left"` // at that rate
+	End   bool    `json:"end"`          // the last line
+	Error string  `json:"error,omitempty"`
+}
+
+// rowCounts are bulk.Counts as JSON has them, from a server and to programs.
+type rowCounts struct {
+	Rows      int `json:"rows"`
+	Done      int `json:"done"`
+	Found     int `json:"found"`
+	Empty     int `json:"empty"`
+	Invalid   int `json:"invalid"`
+	Failed    int `json:"failed"`
+	CacheHits int `json:"cache_hits"`
+}
+
+func (c rowCounts) counts() bulk.Counts {
+	return bulk.Counts{Done: c.Done, Found: c.Found, Empty: c.Empty, Invalid: c.Invalid, Failed: c.Failed, CacheHits: c.CacheHits}
 }
 
 // tell is called as often as there is news.
-func (p *progress) tell(c bulk.Counts, rows int) {
+func (p *Progress) tell(c bulk.Counts, rows int) {
 	now := p.now()
 	p.rows = rows
 	if p.first < 0 {
 		p.began, p.first = now, c.Done
 		if !p.terminal {
-			p.last = now // a short file is told of once, at its end
+			p.last = now // a short file gets one line, at its end
 		}
 	}
 	every := lineEvery
@@ -86,9 +86,9 @@ func (p *progress) tell(c bulk.Counts, rows int) {
 }
 
 // end tells how it ended.
-func (p *progress) end(c bulk.Counts, err error) {
+func (p *Progress) end(c bulk.Counts, err error) {
 	if p.first < 0 {
-		return // nothing was begun
+		return // nothing has begun
 	}
 	line := p.line(c, p.now())
 	line.End = true
@@ -101,10 +101,10 @@ func (p *progress) end(c bulk.Counts, err error) {
 	}
 }
 
-func (p *progress) line(c bulk.Counts, now time.Time) progressLine {
-	line := progressLine{
+func (p *Progress) line(c bulk.Counts, now time.Time) progressLine {
+	line := progressLine{rowCounts: rowCounts{
 		Rows: p.rows, Done: c.Done, Found: c.Found, Empty: c.Empty, Invalid: c.Invalid, Failed: c.Failed, CacheHits: c.CacheHits,
-	}
+	}}
 	if spent := now.Sub(p.began).Seconds(); spent > 0 && c.Done > p.first {
 		line.Rate = float64(c.Done-p.first) / spent
 		line.Left = int(float64(p.rows-c.Done)/line.Rate + 0.5)
@@ -112,7 +112,7 @@ func (p *progress) line(c bulk.Counts, now time.Time) progressLine {
 	return line
 }
 
-func (p *progress) write(line progressLine) {
+func (p *Progress) write(line progressLine) {
 	if p.json {
 		text, err := json.Marshal(line)
 		if err != nil {

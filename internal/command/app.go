@@ -1,0 +1,136 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"geogate/dispatch"
+	"geogate/gateway"
+	"geogate/internal/command/redisclient"
+	"geogate/internal/event"
+	"geogate/internal/natsbus"
+	"geogate/internal/webhook"
+)
+
+// app is every part of a running geogate.
+type app struct {
+	cfg     settings
+	log     zerolog.Logger
+	redis   *redisclient.Client
+	engine  *dispatch.Engine
+	events  *event.Log
+	guard   *webhook.Guard
+	sender  *webhook.Sender
+	bus     *natsbus.Bus // nil without NATS_URL
+	gateway *gateway.Gateway
+	metrics *gateway.Metrics
+	jobs    *jobs
+	*geocoding
+}
+
+// newApp builds the parts and starts none of them.
+func newApp(s settings, log zerolog.Logger) (*app, error) {
+	redisclient.LogTo(log)
+	rdb := redisclient.Open(s.redis)
+	metrics := gateway.NewMetrics()
+	geo, err := openGeocoding(s, rdb, log, metrics)
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close())
+	}
+	work, err := openJobs(s.Config, rdb, log)
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close())
+	}
+	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
+	a.engine = dispatch.New(rdb, dispatch.Config{
+		Log:          log,
+		Timeout:      s.DispatchTimeout,
+		Interval:     s.DispatchInterval,
+		RadiiM:       s.DispatchRadii.Metres(),
+		OfferTTL:     s.DispatchOfferTTL,
+		MaxPerRider:  s.DispatchMaxPerRider,
+		MaxRides:     s.DispatchMaxRides,
+		Retention:    s.DispatchRetention,
+		RideTTL:      s.DispatchRideTTL,
+		DriverTTL:    s.DriverTTL,
+		Emit:         a.emit,
+		RedisTimeout: rdb.Budget(),
+	})
+	a.events = event.New(rdb, event.Config{Log: log})
+	a.guard = webhook.NewGuard(webhook.GuardConfig{Open: s.WebhookAllow})
+	hooks := webhook.Config{
+		Retries:   webhook.Schedule(s.WebhookRetries),
+		UserAgent: userAgent(),
+		Log:       log,
+	}
+	a.sender = webhook.NewSender(rdb, a.events, a.guard, hooks)
+	events := gateway.Events{Log: a.events, Subscribers: webhook.NewRegistry(rdb, a.guard, hooks)}
+	a.gateway = gateway.New(geo.geocoder, a.engine, events, rdb.Answers, gateway.Config{
+		Log:            log,
+		Version:        buildVersion(),
+		RateLimit:      gateway.RateLimit{Requests: s.RateLimit.Requests, Per: s.RateLimit.Per},
+		TrustedProxies: s.TrustedProxies.Hops,
+		AdminToken:     string(s.AdminToken),
+		CORSOrigins:    s.CORSOrigins,
+		Metrics:        metrics,
+		ReverseCells:   geo.cells,
+		Jobs:           work.master,
+		FastLane:       bool(s.FastLane),
+	})
+	if s.NATSURL != "" {
+		a.bus = natsbus.New(string(s.NATSURL), a.events, natsbus.Services{
+			Geocode: a.answer("/api"),
+			Nearby:  a.answer("/search"),
+		}, natsbus.Config{Log: log})
+		metrics.ObserveBus(func() (connected bool, published, answered int64) {
+			stats := a.bus.Stats()
+			return stats.Connected, stats.Published, stats.Answered
+		})
+	}
+	return a, nil
+}
+
+// serve runs every part until ctx ends. The order of the end matters: HTTP
+// drains while everything it needs still runs, then the engine and the cache
+// give back what they hold, and Redis goes last.
+func (a *app) serve(ctx context.Context, l net.Listener) error {
+	support, stopSupport := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSupport()
+	var parts errgroup.Group
+	parts.Go(func() error { return a.engine.Run(support) })
+	parts.Go(func() error { return a.cache.Run(support) })
+	parts.Go(func() error { return a.events.Run(support) })
+	parts.Go(func() error { return a.sender.Run(support) })
+	if a.bus != nil {
+		parts.Go(func() error {
+			if err := a.bus.Run(support); err != nil { // nothing else needs the bus
+				a.log.Error().Err(err).Msg("bus given up")
+			}
+			return nil
+		})
+	}
+	parts.Go(func() error { return a.jobs.bell.Run(support) })
+	parts.Go(func() error { return a.jobs.master.Run(support) })
+	if a.cfg.Workers > 0 {
+		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)
+		parts.Go(func() error { return worker.Run(ctx) }) // gives its chunks back while HTTP drains
+	}
+
+	clock, stopClock := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopClock()
+	var redisClock errgroup.Group
+	redisClock.Go(func() error { return a.redis.RunClock(clock) })
+
+	err := a.gateway.Serve(ctx, l)
+	stopSupport()
+	err = errors.Join(err, parts.Wait())
+	a.guard.Close()
+	stopClock()
+	err = errors.Join(err, redisClock.Wait(), a.redis.Close())
+	a.log.Info().Msg("stopped")
+	return err
+}

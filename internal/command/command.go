@@ -1,0 +1,131 @@
+// Package command is the command line. It reads the configuration, builds the
+// parts of geogate, and passes functions between packages that must not know
+// each other.
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+
+	"geogate/internal/bulk"
+	"geogate/internal/config"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // also a wrong configuration
+	exitPartly = 3 // done, but not for all of the input
+)
+
+// cli is the command line.
+type cli struct {
+	Serve       serveCmd       `cmd:"" default:"1" help:"Answer HTTP requests (default)."`
+	Worker      workerCmd      `cmd:"" help:"Work on bulk jobs that other processes accept."`
+	Bulk        bulkCmd        `cmd:"" help:"Geocode a file of addresses or positions."`
+	Geocode     geocodeCmd     `cmd:"" help:"Find the place of an address."`
+	Reverse     reverseCmd     `cmd:"" help:"Find the address at a position."`
+	Doctor      doctorCmd      `cmd:"" help:"Check the configuration, Redis, the upstreams and the clock."`
+	Simulate    simulateCmd    `cmd:"" help:"Simulate a town of drivers and riders against running geogates, and check that dispatch keeps its promises."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Ask the geogate on this machine whether it is alive; for containers that have no shell."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
+}
+
+// Process is what a command may use of the process that it runs in.
+type Process struct {
+	Args   []string // without the name of the program
+	Getenv func(string) string
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+}
+
+// Run runs the command that p.Args name until it is done or ctx ends, and
+// returns the exit code.
+func Run(ctx context.Context, p Process) (code int) {
+	type exit struct{ code int } // thrown by kong after --help
+	defer func() {
+		if v := recover(); v != nil {
+			e, ok := v.(exit)
+			if !ok {
+				panic(v)
+			}
+			code = e.code
+		}
+	}()
+	parser, err := kong.New(&cli{},
+		kong.Name("geogate"),
+		kong.Description("A caching gateway in front of geocoders, and a dispatcher that finds the nearest driver."),
+		kong.Writers(p.Stdout, p.Stderr),
+		kong.Exit(func(code int) { panic(exit{code}) }),
+		kong.Help(help),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		panic(err) // the command line above is wrong
+	}
+	command, err := parser.Parse(p.Args)
+	if err != nil {
+		fmt.Fprintf(p.Stderr, "geogate: %v\nRun geogate --help for a list of commands.\n", err)
+		return exitUsage
+	}
+	return exitCode(command.Run(&p), p.Stderr)
+}
+
+// help is that of kong, followed by the variables.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return fmt.Errorf("print help: %w", err)
+	}
+	if ctx.Selected() == nil || ctx.Selected().Name == "serve" || ctx.Selected().Name == "doctor" {
+		fmt.Fprintln(ctx.Stdout, "\nEnvironment (name, default, meaning):")
+		config.WriteVariables(ctx.Stdout)
+	}
+	return nil
+}
+
+// Errors that end a command which has already said what is wrong.
+var (
+	errUnhealthy = errors.New("not healthy")
+	errPartly    = errors.New("not everything was found")
+)
+
+func exitCode(err error, stderr io.Writer) int {
+	var wrong *config.Error
+	var input *bulk.InputError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errUnhealthy):
+		return exitFailed
+	case errors.Is(err, errPartly):
+		return exitPartly
+	case errors.As(err, &input):
+		fmt.Fprintf(stderr, "geogate: %v\n", err)
+		if input.Hint != "" {
+			fmt.Fprintf(stderr, "  %s\n", input.Hint)
+		}
+		return exitUsage
+	case errors.As(err, &wrong):
+		fmt.Fprintf(stderr, "geogate: %v\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "geogate: %v\n", err)
+	return exitFailed
+}
+
+// writeJSON writes v for programs, indented so that people can read it too.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"geogate/internal/command/doctor"
+	"geogate/internal/command/redisclient"
+	"geogate/internal/config"
+	"geogate/upstream"
+)
+
+type doctorCmd struct {
+	JSON bool `help:"Print the findings as JSON."`
+}
+
+// doctorTimeout bounds the whole examination.
+const doctorTimeout = 20 * time.Second
+
+// Run examines everything and fails when anything is wrong. Warnings are
+// printed and do not fail.
+func (cmd doctorCmd) Run(ctx context.Context, p *Process) error {
+	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+	defer cancel()
+	findings := examine(ctx, p.Getenv)
+	if err := cmd.print(p, findings); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.Verdict == doctor.Failed }) {
+		return errUnhealthy
+	}
+	return nil
+}
+
+func (cmd doctorCmd) print(p *Process, findings []doctor.Finding) error {
+	if !cmd.JSON {
+		return doctor.WriteText(p.Stdout, findings)
+	}
+	return writeJSON(p.Stdout, map[string]any{"findings": findings})
+}
+
+func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
+	const check = "configuration"
+	s, err := loadSettings(getenv)
+	if err != nil {
+		problems := []string{err.Error()}
+		if wrong, ok := errors.AsType[*config.Error](err); ok {
+			problems = wrong.Problems
+		}
+		var findings []doctor.Finding
+		for _, problem := range problems {
+			findings = append(findings, doctor.Finding{Check: check, Verdict: doctor.Failed, Detail: problem})
+		}
+		return findings
+	}
+	findings := []doctor.Finding{{Check: check, Verdict: doctor.Healthy, Detail: "every variable is well-formed"}}
+	redisclient.LogTo(zerolog.Nop()) // the findings say all of it
+	rdb := redisclient.Open(s.redis)
+	findings = append(findings, doctor.Examine(ctx, doctor.Subject{
+		Redis:       rdb,
+		SkipsVerify: s.RedisTLSSkipVerify,
+		Bus:         s.NATSURL.Hosts(),
+		Probe: func(ctx context.Context) ([]upstream.Probe, error) {
+			chain, err := openUpstreams(s, rdb, zerolog.Nop(), nil)
+			if err != nil {
+				return nil, err
+			}
+			return chain.Probe(ctx), nil
+		},
+	})...)
+	if err := rdb.Close(); err != nil {
+		findings = append(findings, doctor.Finding{Check: "redis", Verdict: doctor.Warned, Detail: err.Error()})
+	}
+	return findings
+}

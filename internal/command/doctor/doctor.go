@@ -1,0 +1,76 @@
+// Package doctor examines what geogate depends on: Redis, the event bus, the
+// upstreams and the clock. It says what is wrong in words for operators.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"geogate/internal/command/redisclient"
+	"geogate/upstream"
+)
+
+// A Verdict orders findings by how much they matter.
+type Verdict string
+
+const (
+	Healthy Verdict = "ok"
+	Warned  Verdict = "warn"
+	Failed  Verdict = "fail"
+)
+
+// Finding is what the doctor says about one thing.
+type Finding struct {
+	Check   string  `json:"check"`
+	Verdict Verdict `json:"verdict"`
+	Detail  string  `json:"detail"`
+	Hint    string  `json:"hint,omitempty"`
+}
+
+// Subject is what is examined.
+type Subject struct {
+	Redis       *redisclient.Client
+	SkipsVerify bool     // REDIS_TLS_SKIP_VERIFY
+	Bus         []string // hosts of the NATS servers, with or without a port
+	// Probe asks every upstream, outside failover: each has to answer.
+	Probe func(context.Context) ([]upstream.Probe, error)
+}
+
+// Examine examines everything. It takes as long as ctx lets it.
+func Examine(ctx context.Context, s Subject) []Finding {
+	findings := examineRedis(ctx, s)
+	findings = append(findings, examineEvents(ctx, s)...)
+	return append(findings, examineUpstreams(ctx, s.Probe)...)
+}
+
+// WriteText writes findings for people.
+func WriteText(w io.Writer, findings []Finding) error {
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, f := range findings {
+		fmt.Fprintf(tab, "%s\t%s\t%s\n", f.Verdict, f.Check, f.Detail)
+		if f.Hint != "" {
+			fmt.Fprintf(tab, "\t\t→ %s\n", f.Hint)
+		}
+	}
+	return tab.Flush()
+}
+
+func examineUpstreams(ctx context.Context, probe func(context.Context) ([]upstream.Probe, error)) []Finding {
+	probes, err := probe(ctx)
+	if err != nil {
+		return []Finding{{"upstreams", Failed, err.Error(), ""}}
+	}
+	var findings []Finding
+	for _, p := range probes {
+		f := Finding{"upstream " + p.Name, Healthy, fmt.Sprintf("answers in %s", p.Took.Round(time.Millisecond)), ""}
+		if p.Err != nil {
+			f.Verdict, f.Detail = Failed, p.Err.Error()
+			f.Hint = "check the URL in UPSTREAMS, and whether this machine can reach it"
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}

@@ -1,0 +1,231 @@
+// Package redisclient opens the Redis that everything talks to: the server that
+// REDIS_URL names, or the one built into this process.
+package redisclient
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/rs/zerolog"
+
+	"geogate/internal/embedded"
+)
+
+const (
+	dialTimeout     = 2 * time.Second
+	readTimeout     = 250 * time.Millisecond
+	poolTimeout     = 500 * time.Millisecond
+	maxRetries      = 1
+	defaultPoolSize = 8 // Heroku's smallest plan allows 20 connections in all
+	maxConnIdle     = 4 * time.Minute
+	patientTimeout  = 5 * time.Second
+	builtInLabel    = "built in (single instance, nothing kept on disk)"
+)
+
+// Client is a client of Redis, built in or not. It is safe for concurrent use.
+type Client struct {
+	redis.UniversalClient
+	label   string
+	tls     bool
+	builtIn *embedded.Server // nil with a real server
+	patient bool
+}
+
+// Open returns a client of the server that ParseURL has read, and of a new
+// built-in one for nil. It does not wait for the server to be there. Close the
+// client after use.
+func Open(options *redis.UniversalOptions) *Client {
+	if options == nil {
+		server := embedded.New()
+		return &Client{
+			UniversalClient: server.Client(redis.Options{
+				ContextTimeoutEnabled: true,
+				DisableIdentity:       true,
+				ReadTimeout:           patientTimeout, // no network to give up on, but slow large searches
+				PoolSize:              64,
+				MaintNotificationsConfig: &maintnotifications.Config{
+					Mode: maintnotifications.ModeDisabled,
+				},
+			}),
+			label:   builtInLabel,
+			builtIn: server,
+		}
+	}
+	return &Client{
+		UniversalClient: redis.NewUniversalClient(options),
+		label:           label(options),
+		tls:             options.TLSConfig != nil,
+	}
+}
+
+// OpenPatient is Open for work that nobody waits for: it is better to wait for
+// a Redis that is slow for a moment than to ask the geocoder what is already
+// known.
+func OpenPatient(options *redis.UniversalOptions) *Client {
+	if options == nil {
+		return Open(nil)
+	}
+	slow := *options
+	slow.ReadTimeout, slow.WriteTimeout, slow.PoolTimeout = patientTimeout, patientTimeout, patientTimeout
+	c := Open(&slow)
+	c.patient = true
+	return c
+}
+
+// ParseURL reads REDIS_URL; empty is nil, the built-in Redis. Its errors never
+// repeat the URL, which may hold a password.
+func ParseURL(url string) (*redis.UniversalOptions, error) {
+	if url == "" {
+		return nil, nil //nolint:nilnil // nothing to open, and nothing wrong
+	}
+	parsed, err := redis.ParseClusterURL(url)
+	if err != nil {
+		return nil, errors.New("want redis:// or rediss:// with a host, several addr= parameters for a cluster")
+	}
+	options := &redis.UniversalOptions{
+		Addrs:                 parsed.Addrs,
+		Username:              parsed.Username,
+		Password:              parsed.Password,
+		TLSConfig:             parsed.TLSConfig,
+		IsClusterMode:         len(parsed.Addrs) > 1,
+		ContextTimeoutEnabled: true,
+		DisableIdentity:       true,
+		DialTimeout:           dialTimeout,
+		DialerRetries:         1, // callers retry or go on without; waiting inside the pool only delays them
+		ReadTimeout:           readTimeout,
+		WriteTimeout:          readTimeout,
+		PoolTimeout:           poolTimeout,
+		MaxRetries:            maxRetries,
+		PoolSize:              defaultPoolSize,
+		ConnMaxIdleTime:       maxConnIdle,
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled,
+		},
+	}
+	if !options.IsClusterMode {
+		single, err := redis.ParseURL(url)
+		if err != nil {
+			return nil, errors.New("want redis:// or rediss:// with a host and, if any, a database number")
+		}
+		options.DB = single.DB
+	}
+	if parsed.PoolSize > 0 {
+		options.PoolSize = parsed.PoolSize
+	}
+	if options.TLSConfig != nil {
+		options.TLSConfig.MinVersion = tls.VersionTLS12
+	}
+	return options, nil
+}
+
+// SkipVerify makes options accept any certificate, where there is TLS at all.
+// Operators ask for it by name: Heroku's Redis has a self-signed one.
+func SkipVerify(options *redis.UniversalOptions) {
+	if options != nil && options.TLSConfig != nil {
+		options.TLSConfig.InsecureSkipVerify = true
+	}
+}
+
+// label names the server without its credentials.
+func label(o *redis.UniversalOptions) string {
+	label := strings.Join(o.Addrs, ", ")
+	if o.IsClusterMode {
+		label = "cluster of " + label
+	}
+	if o.TLSConfig != nil {
+		label += " over TLS"
+		if o.TLSConfig.InsecureSkipVerify {
+			label += ", certificate not checked"
+		}
+	}
+	return label
+}
+
+// Label names the server for people, without credentials.
+func (c *Client) Label() string { return c.label }
+
+// BuiltIn reports whether the server is the one in this process.
+func (c *Client) BuiltIn() bool { return c.builtIn != nil }
+
+// OverTLS reports whether the connection is encrypted.
+func (c *Client) OverTLS() bool { return c.tls }
+
+// Budget is the time that a geocode may spend on Redis, 0 for the default. The
+// built-in server cannot be away; on a busy machine it is as slow as the rest.
+func (c *Client) Budget() time.Duration {
+	if c.builtIn != nil || c.patient {
+		return patientTimeout
+	}
+	return 0
+}
+
+// RunClock drives the clock of the built-in server until ctx ends. With a real
+// server it has nothing to do and returns at once.
+func (c *Client) RunClock(ctx context.Context) error {
+	if c.builtIn == nil {
+		return nil
+	}
+	return c.builtIn.Run(ctx)
+}
+
+// Answers returns an error when Redis does not answer.
+func (c *Client) Answers(ctx context.Context) error { return c.Ping(ctx).Err() }
+
+// Version returns what the server calls itself, such as "7.0.15".
+func (c *Client) Version(ctx context.Context) (string, error) {
+	info, err := c.InfoFields(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, field := range []string{"valkey_version", "redis_version"} {
+		if v := info[field]; v != "" {
+			return v, nil
+		}
+	}
+	return "", errors.New("INFO names no version")
+}
+
+// InfoFields returns the fields of INFO by name.
+func (c *Client) InfoFields(ctx context.Context) (map[string]string, error) {
+	text, err := c.Info(ctx).Result()
+	if err != nil {
+		return nil, fmt.Errorf("ask redis: %w", err)
+	}
+	fields := map[string]string{}
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if name, value, found := strings.Cut(line, ":"); found {
+			fields[name] = value
+		}
+	}
+	return fields, nil
+}
+
+// Close closes the client, then the built-in server if there is one.
+func (c *Client) Close() error {
+	err := c.UniversalClient.Close()
+	if c.builtIn != nil {
+		c.builtIn.Close()
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close redis: %w", err)
+	}
+	return nil
+}
+
+// LogTo sends what go-redis itself complains about to log. Every failure also
+// reaches the caller as an error, so these lines matter only in a search for
+// causes. The setting holds for the whole process.
+func LogTo(log zerolog.Logger) { redis.SetLogger(complaints{log}) }
+
+type complaints struct{ log zerolog.Logger }
+
+func (c complaints) Printf(_ context.Context, format string, v ...any) {
+	c.log.Debug().Str("err", fmt.Sprintf(format, v...)).Msg("redis client complained")
+}

@@ -1,0 +1,78 @@
+// Package remote asks another geogate, or any server with Nominatim's API, on
+// behalf of the command line.
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	// headerTimeout bounds the wait for the head of an answer.
+	headerTimeout = 2 * time.Minute
+	// continueTimeout is how long an upload waits to be told to go on.
+	continueTimeout = 30 * time.Second
+	// maxAnswer is far more than fifty places take, in bytes.
+	maxAnswer = 8 << 20
+)
+
+// Server is where requests go.
+type Server struct {
+	URL       string // with or without a slash at its end
+	UserAgent string
+}
+
+// Send makes one request for target, a path with its query. The caller closes
+// the body of the response, whatever its status is.
+func (s Server) Send(ctx context.Context, method, target string, body io.Reader, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(s.URL, "/")+target, body)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(req.Header, header)
+	req.Header.Set("User-Agent", s.UserAgent)
+	client := http.Client{Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, DisableCompression: true,
+		ResponseHeaderTimeout: headerTimeout, ExpectContinueTimeout: continueTimeout,
+	}}
+	return client.Do(req)
+}
+
+// ReadBody reads a short body and closes it.
+func ReadBody(body io.ReadCloser) ([]byte, error) {
+	defer func() { _ = body.Close() }()
+	return io.ReadAll(io.LimitReader(body, maxAnswer))
+}
+
+// Refusal is an answer that is not a success. Code, Detail and Hint are empty
+// where the server did not give them.
+type Refusal struct {
+	Status             int
+	Code, Detail, Hint string
+}
+
+// ReadRefusal reads the body of a refusal in either form: a problem of geogate,
+// or an error of Nominatim.
+func ReadRefusal(status int, body []byte) *Refusal {
+	r := &Refusal{Status: status}
+	var nominatim struct{ Error struct{ Message string } }
+	_ = json.Unmarshal(body, r) // without a problem in it, the status has to do
+	if json.Unmarshal(body, &nominatim) == nil && nominatim.Error.Message != "" {
+		r.Detail = nominatim.Error.Message
+	}
+	r.Status = status
+	return r
+}
+
+func (r *Refusal) Error() string {
+	if r.Detail == "" {
+		return fmt.Sprintf("the server answered %d", r.Status)
+	}
+	return fmt.Sprintf("the server answered %d: %s", r.Status, r.Detail)
+}

@@ -1,0 +1,57 @@
+package command
+
+import (
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+
+	"geogate/internal/command/redisclient"
+	"geogate/internal/config"
+	"geogate/upstream"
+)
+
+// settings are the configuration and, of the variables whose form belongs to
+// another package, what that package reads in them.
+type settings struct {
+	config.Config
+	redis     *redis.UniversalOptions // nil: the built-in Redis
+	upstreams []upstream.Spec
+}
+
+// loadSettings reads the environment. The error, if any, is a *config.Error.
+func loadSettings(getenv func(string) string) (settings, error) {
+	var s settings
+	var err error
+	s.Config, err = config.Load(getenv, map[string]config.Reader{
+		"REDIS_URL":        s.readRedis,
+		"UPSTREAMS":        s.readUpstreams,
+		"UPSTREAM_CONTACT": s.readContact,
+	})
+	if err != nil {
+		return settings{}, err
+	}
+	if s.RedisTLSSkipVerify {
+		redisclient.SkipVerify(s.redis)
+	}
+	return s, nil
+}
+
+func (s *settings) readRedis(url string) (err error) {
+	s.redis, err = redisclient.ParseURL(url)
+	return err
+}
+
+func (s *settings) readUpstreams(list string) (err error) {
+	s.upstreams, err = upstream.ParseSpecs(list)
+	return err
+}
+
+// readContact comes after readUpstreams: some providers ask for a contact.
+func (s *settings) readContact(contact string) error {
+	for _, spec := range s.upstreams {
+		if spec.NeedsContact() && contact == "" {
+			return errors.New("want an e-mail address or URL: the terms of " + spec.Name + " ask for it")
+		}
+	}
+	return nil
+}

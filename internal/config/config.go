@@ -1,0 +1,230 @@
+// Package config is what the environment decides, and the only place that reads
+// it. The values are plain: whoever builds the parts turns them into what each
+// part takes.
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/rs/zerolog"
+)
+
+// Config is everything that the environment decides. The tags are the one
+// source of the names, the defaults, the help text and the expected forms.
+type Config struct {
+	Port               int           `env:"PORT" envDefault:"8080" form:"a port, 0 to 65535" help:"port to listen on; 0 picks a free one"`
+	RedisURL           Secret        `env:"REDIS_URL" form:"redis:// or rediss://, several addr= parameters for a cluster" help:"Redis server; empty: the built-in one, nothing kept on disk"`
+	RedisTLSSkipVerify bool          `env:"REDIS_TLS_SKIP_VERIFY" envDefault:"false" form:"true or false" help:"accept a self-signed certificate, such as that of Heroku's Redis"`
+	Upstreams          Secret        `env:"UPSTREAMS" envDefault:"gazetteer" form:"kind+URL[#options], comma-separated" help:"geocoders in order of preference, such as nominatim+https://geo.example.org#rate=5/s"`
+	UpstreamContact    string        `env:"UPSTREAM_CONTACT" form:"an e-mail address or URL" help:"who runs this gateway; goes into the User-Agent"`
+	UpstreamWait       time.Duration `env:"UPSTREAM_WAIT" envDefault:"5s" form:"a duration such as 5s" help:"longest wait for the budget of an upstream"`
+	CacheTTL           time.Duration `env:"CACHE_TTL" envDefault:"24h" form:"a duration such as 24h" help:"how long an answer is fresh"`
+	CacheEmptyTTL      time.Duration `env:"CACHE_EMPTY_TTL" envDefault:"10m" form:"a duration such as 10m" help:"how long an answer that found nothing is fresh"`
+	CacheStaleTTL      time.Duration `env:"CACHE_STALE_TTL" envDefault:"168h" form:"a duration such as 168h, 0s for never" help:"how long past its freshness an answer may still be served"`
+	CacheMemory        ByteSize      `env:"CACHE_MEMORY" envDefault:"64MiB" form:"a size such as 64MiB, 0 for none" help:"in-process layer of the cache"`
+	ReverseCells       Cells         `env:"REVERSE_CELLS" form:"zoom=metres pairs with growing zooms, such as 10=500,18=30" help:"/reverse asks for the centre of squares of this size, by zoom; empty: for the exact position"`
+	RateLimit          Rate          `env:"RATE_LIMIT" envDefault:"600/1m" form:"requests/duration such as 600/1m, 0 for none" help:"requests that one client may send"`
+	TrustedProxies     Proxies       `env:"TRUSTED_PROXIES" form:"a whole number from 0 to 16" help:"proxy hops that may set X-Forwarded-For; default 0, on Heroku 1"`
+	FastLane           Switch        `env:"FAST_LANE" envDefault:"on" form:"on or off" help:"answer plain cache hits ahead of net/http"`
+	AdminToken         Secret        `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics, /admin and /events; empty: closed, /events open to this machine"`
+	CORSOrigins        []string      `env:"CORS_ORIGINS" form:"origins such as https://app.example.org, comma-separated" help:"web pages that may use the dispatch endpoints; geocoding is open to all"`
+
+	DispatchTimeout     time.Duration `env:"DISPATCH_TIMEOUT" envDefault:"4m" form:"a duration such as 4m" help:"how long a ride may search for a driver"`
+	DispatchInterval    time.Duration `env:"DISPATCH_INTERVAL" envDefault:"2s" form:"a duration such as 2s" help:"pause between the attempts of one ride"`
+	DispatchRadii       Kilometres    `env:"DISPATCH_RADII_KM" envDefault:"1,2,5" form:"growing radii in kilometres up to 100, such as 1,2,5" help:"how far each attempt looks, from near to far"`
+	DispatchOfferTTL    time.Duration `env:"DISPATCH_OFFER_TTL" envDefault:"0s" form:"a duration such as 15s, 0s for none" help:"how long a driver may consider an offer; 0s: rides are assigned at once"`
+	DispatchMaxPerRider int           `env:"DISPATCH_MAX_PER_RIDER" envDefault:"3" form:"a whole number above 0" help:"most live rides of one rider_id"`
+	DispatchMaxRides    int           `env:"DISPATCH_MAX_RIDES" envDefault:"100000" form:"a whole number above 0" help:"most live rides in all"`
+	DispatchRetention   time.Duration `env:"DISPATCH_RETENTION" envDefault:"24h" form:"a duration such as 24h" help:"how long ended rides and idempotency keys stay readable"`
+	DispatchRideTTL     time.Duration `env:"DISPATCH_RIDE_TTL" envDefault:"4h" form:"a duration such as 4h" help:"when a matched ride that nobody completes is completed"`
+	DriverTTL           time.Duration `env:"DRIVER_TTL" envDefault:"60s" form:"a duration such as 60s" help:"drivers not heard of for this long get no rides"`
+
+	WebhookRetries []time.Duration `env:"WEBHOOK_RETRIES" envDefault:"1s,2s,5s,10s,30s,5m,30m,2h,5h,10h,24h" form:"durations above 0 and up to 168h, comma-separated, such as 1s,30s,5m" help:"pauses after failed attempts to deliver an event"`
+	WebhookAllow   []netip.Prefix  `env:"WEBHOOK_ALLOW_CIDRS" form:"address ranges such as 10.0.0.0/8, comma-separated" help:"private addresses that webhooks may go to, on any port and without TLS; for development"`
+	NATSURL        NATSURL         `env:"NATS_URL" form:"nats:// or tls:// with a host, several comma-separated" help:"event bus; empty: none"`
+	JobsMaxBytes   ByteSize        `env:"JOBS_MAX_BYTES" envDefault:"256MiB" form:"a size such as 256MiB" help:"largest upload of a bulk job"`
+	JobsMaxRows    int             `env:"JOBS_MAX_ROWS" envDefault:"1000000" form:"a whole number above 0" help:"most rows of a bulk job"`
+	JobsStore      JobsStore       `env:"JOBS_STORE" envDefault:"redis" form:"redis, or file:///path of a directory that all processes share" help:"where the rows of bulk jobs are kept"`
+	Workers        int             `env:"WORKERS" envDefault:"2" form:"a whole number, 0 for none" help:"chunks of bulk jobs that serve works on at a time"`
+
+	LogLevel  zerolog.Level `env:"LOG_LEVEL" envDefault:"info" form:"debug, info, warn or error" help:"least level that is logged"`
+	LogFormat LogFormat     `env:"LOG_FORMAT" envDefault:"auto" form:"auto, json or text" help:"auto: text on a terminal, JSON otherwise"`
+}
+
+// MaxWorkers is far more chunks than one process makes use of.
+const MaxWorkers = 256
+
+// Error is every mistake in the environment at once.
+type Error struct {
+	Problems []string // each names its variable and the expected form, never a secret
+}
+
+func (e *Error) Error() string {
+	return "configuration:\n  " + strings.Join(e.Problems, "\n  ")
+}
+
+// A Reader reads a variable whose form another package owns. It is called even
+// when the variable is empty. Its error says what is wanted and repeats no
+// secret.
+type Reader func(text string) error
+
+// Load reads the environment through getenv. An empty variable counts as unset.
+// The readers, by variable, are called in the order of Config. The error, if
+// any, is an *Error.
+func Load(getenv func(string) string, readers map[string]Reader) (Config, error) {
+	var c Config
+	environment := map[string]string{}
+	for _, v := range variables() {
+		if value := getenv(v.name); value != "" {
+			environment[v.name] = value
+		}
+	}
+	var problems []string
+	if err := env.ParseWithOptions(&c, env.Options{Environment: environment, FuncMap: forms}); err != nil {
+		problems = parseProblems(err, environment)
+	}
+	for _, p := range append(c.rangeProblems(), readProblems(environment, readers)...) {
+		name, _, _ := strings.Cut(p, ":")
+		if !slices.ContainsFunc(problems, func(known string) bool { return strings.HasPrefix(known, name) }) {
+			problems = append(problems, p) // a variable that could not be read has no value to check
+		}
+	}
+	if !c.TrustedProxies.set && getenv("DYNO") != "" { // Heroku names every dyno so.
+		c.TrustedProxies.Hops = 1
+	}
+	if len(problems) > 0 {
+		return Config{}, &Error{Problems: problems}
+	}
+	return c, nil
+}
+
+// readProblems calls the readers.
+func readProblems(environment map[string]string, readers map[string]Reader) []string {
+	var problems []string
+	for _, v := range variables() {
+		read, found := readers[v.name]
+		if !found {
+			continue
+		}
+		if err := read(cmp.Or(environment[v.name], v.fallback)); err != nil {
+			problems = append(problems, v.name+": "+strings.ReplaceAll(err.Error(), "\n", "\n  "+v.name+": "))
+		}
+	}
+	return problems
+}
+
+// rangeProblems checks what a type alone cannot.
+func (c *Config) rangeProblems() []string {
+	var problems []string
+	add := func(name, problem string) { problems = append(problems, name+": "+problem) }
+	if c.Port < 0 || c.Port > 65535 {
+		add("PORT", "want a port, 0 to 65535")
+	}
+	for name, d := range map[string]time.Duration{
+		"UPSTREAM_WAIT": c.UpstreamWait, "CACHE_TTL": c.CacheTTL, "CACHE_EMPTY_TTL": c.CacheEmptyTTL,
+		"DISPATCH_TIMEOUT": c.DispatchTimeout, "DISPATCH_INTERVAL": c.DispatchInterval,
+		"DISPATCH_RETENTION": c.DispatchRetention, "DISPATCH_RIDE_TTL": c.DispatchRideTTL, "DRIVER_TTL": c.DriverTTL,
+	} {
+		if d == 0 {
+			add(name, "want a duration above 0")
+		}
+	}
+	if c.DispatchMaxPerRider < 0 {
+		add("DISPATCH_MAX_PER_RIDER", "want a whole number above 0")
+	}
+	if c.DispatchMaxRides < 0 {
+		add("DISPATCH_MAX_RIDES", "want a whole number above 0")
+	}
+	if c.JobsMaxBytes == 0 {
+		add("JOBS_MAX_BYTES", "want a size above 0")
+	}
+	if c.JobsMaxRows < 1 {
+		add("JOBS_MAX_ROWS", "want a whole number above 0")
+	}
+	if c.Workers < 0 || c.Workers > MaxWorkers {
+		add("WORKERS", fmt.Sprintf("want a whole number from 0 to %d", MaxWorkers))
+	}
+	for _, origin := range c.CORSOrigins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
+			add("CORS_ORIGINS", fmt.Sprintf("%q is not an origin such as https://app.example.org", origin))
+		}
+	}
+	slices.Sort(problems)
+	return problems
+}
+
+// A variable is one line of the help text.
+type variable struct {
+	name, fallback, form, help string
+	secret                     bool
+}
+
+// variables lists what Load reads, in the order of Config.
+func variables() []variable {
+	t := reflect.TypeFor[Config]()
+	list := make([]variable, t.NumField())
+	for i := range list {
+		f := t.Field(i)
+		list[i] = variable{
+			name:     f.Tag.Get("env"),
+			fallback: f.Tag.Get("envDefault"),
+			form:     f.Tag.Get("form"),
+			help:     f.Tag.Get("help"),
+			secret:   f.Type == reflect.TypeFor[Secret]() || f.Type == reflect.TypeFor[NATSURL](),
+		}
+	}
+	return list
+}
+
+// WriteVariables lists the variables for people: name, default, meaning.
+func WriteVariables(w io.Writer) {
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, v := range variables() {
+		fallback := v.fallback
+		if fallback == "" {
+			fallback = "-"
+		}
+		fmt.Fprintf(tab, "  %s\t%s\t%s\n", v.name, fallback, v.help)
+	}
+	_ = tab.Flush()
+}
+
+func parseProblems(err error, environment map[string]string) []string {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return []string{err.Error()}
+	}
+	var problems []string
+	for _, err := range all.Errors {
+		var field env.ParseError
+		if !errors.As(err, &field) {
+			problems = append(problems, err.Error())
+			continue
+		}
+		problems = append(problems, parseProblem(field, environment))
+	}
+	return problems
+}
+
+func parseProblem(err env.ParseError, environment map[string]string) string {
+	f, _ := reflect.TypeFor[Config]().FieldByName(err.Name)
+	name := f.Tag.Get("env")
+	i := slices.IndexFunc(variables(), func(v variable) bool { return v.name == name })
+	v := variables()[i]
+	if v.secret {
+		return fmt.Sprintf("%s: want %s", name, v.form)
+	}
+	return fmt.Sprintf("%s=%q: want %s", name, environment[name], v.form)
+}
