@@ -98,39 +98,30 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 // drains while everything it needs still runs, then the engine and the cache
 // give back what they hold, and Redis goes last.
 func (a *app) serve(ctx context.Context, l net.Listener) error {
-	support, stopSupport := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopSupport()
-	var parts errgroup.Group
-	parts.Go(func() error { return a.engine.Run(support) })
-	parts.Go(func() error { return a.cache.Run(support) })
-	parts.Go(func() error { return a.events.Run(support) })
-	parts.Go(func() error { return a.sender.Run(support) })
-	if a.bus != nil {
-		parts.Go(func() error {
-			if err := a.bus.Run(support); err != nil { // nothing else needs the bus
-				a.log.Error().Err(err).Msg("bus given up")
-			}
-			return nil
-		})
-	}
-	parts.Go(func() error { return a.jobs.bell.Run(support) })
-	parts.Go(func() error { return a.jobs.master.Run(support) })
+	stopClock := background(ctx, a.redis.RunClock)
+	stopSupport := background(ctx, a.engine.Run, a.cache.Run, a.events.Run, a.sender.Run, a.runBus, a.jobs.bell.Run, a.jobs.master.Run)
+	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)
-		parts.Go(func() error { return worker.Run(ctx) }) // gives its chunks back while HTTP drains
+		work.Go(func() error { return worker.Run(ctx) }) // gives its chunks back while HTTP drains
 	}
 
-	clock, stopClock := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopClock()
-	var redisClock errgroup.Group
-	redisClock.Go(func() error { return a.redis.RunClock(clock) })
-
 	err := a.gateway.Serve(ctx, l)
-	stopSupport()
-	err = errors.Join(err, parts.Wait())
+	err = errors.Join(err, stopSupport(), work.Wait())
 	a.guard.Close()
-	stopClock()
-	err = errors.Join(err, redisClock.Wait(), a.redis.Close())
+	err = errors.Join(err, stopClock(), a.redis.Close())
 	a.log.Info().Msg("stopped")
 	return err
+}
+
+// runBus runs the bus, if there is one. Nothing else needs it: geogate goes on
+// without a bus that has failed.
+func (a *app) runBus(ctx context.Context) error {
+	if a.bus == nil {
+		return nil
+	}
+	if err := a.bus.Run(ctx); err != nil {
+		a.log.Error().Err(err).Msg("bus given up")
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,11 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"geogate/cache"
-	"geogate/gateway"
-	"geogate/internal/command/redisclient"
 	"geogate/internal/command/remote"
 	"geogate/upstream"
 )
@@ -107,37 +102,18 @@ func (f *lookupFlags) askUpstreams(ctx context.Context, p *Process, endpoint ups
 		return nil, err
 	}
 	var body []byte
-	return body, withGeocoding(ctx, p, func(ctx context.Context, g *geocoding) error {
+	err = withGeocoding(ctx, p, func(ctx context.Context, g *geocoding) error {
 		res, err := g.geocoder.Lookup(ctx, req, upstream.People, cache.Directives{})
 		if err != nil {
 			return err
 		}
 		body = res.Body
-		return refused(res.Status, res.Body)
+		if res.Status != http.StatusOK {
+			return remote.ReadError(res.Status, res.Body)
+		}
+		return nil
 	})
-}
-
-// withGeocoding runs do with the upstreams that the environment names, and closes
-// them.
-func withGeocoding(ctx context.Context, p *Process, do func(context.Context, *geocoding) error) error {
-	s, err := loadSettings(p.Getenv)
-	if err != nil {
-		return err
-	}
-	log := newLogger(s.Config, p.Stderr)
-	rdb := redisclient.OpenPatient(s.redis)
-	geo, err := openGeocoding(s, rdb, log, gateway.NewMetrics())
-	if err != nil {
-		return errors.Join(err, rdb.Close())
-	}
-	support, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	var parts errgroup.Group
-	parts.Go(func() error { return geo.cache.Run(support) })
-	parts.Go(func() error { return rdb.RunClock(support) })
-	err = do(ctx, geo)
-	stop()
-	return errors.Join(err, parts.Wait(), rdb.Close())
+	return body, err
 }
 
 func (f *lookupFlags) askServer(ctx context.Context, _ *Process, endpoint upstream.Endpoint, query url.Values) ([]byte, error) {
@@ -145,21 +121,9 @@ func (f *lookupFlags) askServer(ctx context.Context, _ *Process, endpoint upstre
 		query.Set("accept-language", f.Language)
 	}
 	server := remote.Server{URL: f.Server, UserAgent: userAgent()}
-	res, err := server.Send(ctx, http.MethodGet, "/"+string(endpoint)+"?"+query.Encode(), nil, nil)
+	body, err := server.Get(ctx, "/"+string(endpoint)+"?"+query.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("ask server: %w", err)
 	}
-	body, err := remote.ReadBody(res.Body)
-	if err != nil {
-		return nil, fmt.Errorf("ask server: %w", err)
-	}
-	return body, refused(res.StatusCode, body)
-}
-
-// refused says why there is no answer, in the words of whoever refused.
-func refused(status int, body []byte) error {
-	if status == http.StatusOK {
-		return nil
-	}
-	return remote.ReadRefusal(status, body)
+	return body, nil
 }

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -46,6 +48,23 @@ func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metr
 		}),
 		cells: cells,
 	}, nil
+}
+
+// withGeocoding runs do with the geocoding that the environment asks for, and ends it.
+func withGeocoding(ctx context.Context, p *Process, do func(context.Context, *geocoding) error) error {
+	s, err := loadSettings(p.Getenv)
+	if err != nil {
+		return err
+	}
+	log := newLogger(s.Config, p.Stderr)
+	rdb := redisclient.OpenPatient(s.redis)
+	geo, err := openGeocoding(s, rdb, log, gateway.NewMetrics())
+	if err != nil {
+		return errors.Join(err, rdb.Close())
+	}
+	stop := background(ctx, geo.cache.Run, rdb.RunClock)
+	err = do(ctx, geo)
+	return errors.Join(err, stop(), rdb.Close())
 }
 
 // rows is how the rows of bulk jobs are asked, and what their failures mean.

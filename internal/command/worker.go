@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sync/errgroup"
-
 	"geogate/gateway"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
@@ -43,14 +41,9 @@ func (cmd workerCmd) Run(ctx context.Context, p *Process) error {
 	log.Info().Int("workers", cmd.chunks(s.Workers)).Str("redis", rdb.Label()).Msg("working on bulk jobs")
 
 	// The cache outlives the worker, which still saves what it has.
-	support, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	var parts errgroup.Group
-	parts.Go(func() error { return geo.cache.Run(support) })
-	parts.Go(func() error { return work.bell.Run(support) })
+	stop := background(ctx, geo.cache.Run, work.bell.Run)
 	err = worker.Run(ctx)
-	stop()
-	err = errors.Join(err, parts.Wait(), rdb.Close())
+	err = errors.Join(err, stop(), rdb.Close())
 	log.Info().Msg("stopped")
 	return err
 }

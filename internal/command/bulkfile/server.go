@@ -91,11 +91,12 @@ func (s *onServer) send(ctx context.Context, method, target string, body io.Read
 	if err != nil || res.StatusCode < http.StatusBadRequest {
 		return res, err
 	}
+	defer func() { _ = res.Body.Close() }()
 	text, err := remote.ReadBody(res.Body)
 	if err != nil {
 		return nil, err
 	}
-	refusal := remote.ReadRefusal(res.StatusCode, text)
+	refusal := remote.ReadError(res.StatusCode, text)
 	switch {
 	case refusal.Status == http.StatusNotFound:
 		return nil, errNoJob
@@ -107,7 +108,7 @@ func (s *onServer) send(ctx context.Context, method, target string, body io.Read
 
 // lasting reports whether trying again is of no use.
 func lasting(err error) bool {
-	var refusal *remote.Refusal
+	var refusal *remote.StatusError
 	var input *bulk.InputError
 	refused := errors.As(err, &refusal) && refusal.Status != http.StatusTooManyRequests &&
 		refusal.Status < http.StatusInternalServerError
@@ -227,7 +228,7 @@ func (s *onServer) downloadRest(ctx context.Context) (int64, error) {
 	}
 	target := fmt.Sprintf("/v2/jobs/%s/result?format=%s&safe=%t", s.state.JobID, s.Rendering.Format, s.Rendering.Safe)
 	res, err := s.send(ctx, http.MethodGet, target, nil, header)
-	var refusal *remote.Refusal
+	var refusal *remote.StatusError
 	if errors.As(err, &refusal) && refusal.Status == http.StatusRequestedRangeNotSatisfiable && at > 0 {
 		return 0, nil // nothing is missing
 	}

@@ -16,6 +16,7 @@ import (
 // A Verdict orders findings by how much they matter.
 type Verdict string
 
+// The verdicts. Only Failed makes the command fail.
 const (
 	Healthy Verdict = "ok"
 	Warned  Verdict = "warn"

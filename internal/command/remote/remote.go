@@ -44,23 +44,37 @@ func (s Server) Send(ctx context.Context, method, target string, body io.Reader,
 	return client.Do(req)
 }
 
-// ReadBody reads a short body and closes it.
-func ReadBody(body io.ReadCloser) ([]byte, error) {
-	defer func() { _ = body.Close() }()
+// Get asks for target and returns the body of a 200. Any other status is a
+// *StatusError.
+func (s Server) Get(ctx context.Context, target string) ([]byte, error) {
+	res, err := s.Send(ctx, http.MethodGet, target, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := ReadBody(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = ReadError(res.StatusCode, body)
+	}
+	return body, err
+}
+
+// ReadBody reads a short body.
+func ReadBody(body io.Reader) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(body, maxAnswer))
 }
 
-// Refusal is an answer that is not a success. Code, Detail and Hint are empty
+// StatusError is an answer that refuses. Code, Detail and Hint are empty
 // where the server did not give them.
-type Refusal struct {
+type StatusError struct {
 	Status             int
 	Code, Detail, Hint string
 }
 
-// ReadRefusal reads the body of a refusal in either form: a problem of geogate,
+// ReadError reads the body of a refusal, in either form: a problem of geogate,
 // or an error of Nominatim.
-func ReadRefusal(status int, body []byte) *Refusal {
-	r := &Refusal{Status: status}
+func ReadError(status int, body []byte) *StatusError {
+	r := &StatusError{Status: status}
 	var nominatim struct{ Error struct{ Message string } }
 	_ = json.Unmarshal(body, r) // without a problem in it, the status has to do
 	if json.Unmarshal(body, &nominatim) == nil && nominatim.Error.Message != "" {
@@ -70,7 +84,7 @@ func ReadRefusal(status int, body []byte) *Refusal {
 	return r
 }
 
-func (r *Refusal) Error() string {
+func (r *StatusError) Error() string {
 	if r.Detail == "" {
 		return fmt.Sprintf("the server answered %d", r.Status)
 	}
