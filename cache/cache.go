@@ -87,7 +87,7 @@ type Cache struct {
 	refreshQueue chan refreshJob
 
 	mu         sync.Mutex
-	flights    map[flightKey]*flight
+	flights    map[flightID]*flight
 	refreshing map[string]time.Time // key → not to be tried before; zero: queued or under way
 	stopping   bool                 // Run is ending: background takes no more
 	background sync.WaitGroup       // flights
@@ -113,7 +113,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 		memory:       newMemoryLayer(cfg.Memory, cfg.Now),
 		resync:       make(chan struct{}, 1),
 		refreshQueue: make(chan refreshJob, cfg.RefreshQueue),
-		flights:      map[flightKey]*flight{},
+		flights:      map[flightID]*flight{},
 		refreshing:   map[string]time.Time{},
 	}
 	c.gens.Store(&generations{})
@@ -190,7 +190,7 @@ func (c *Cache) Peek(key string, d Directives, take func(Result) bool) (Result, 
 	}
 	now := c.now()
 	it, v := c.held(key, c.gens.Load(), now)
-	if it == nil || v != valid {
+	if v != valid {
 		return Result{}, false
 	}
 	r := it.found(now, LayerMemory)
@@ -207,9 +207,9 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 	}
 	now := c.now()
 	held, v := c.held(key, c.gens.Load(), now)
-	if held != nil && v == valid {
+	if v == valid {
 		if r := held.found(now, LayerMemory); d.accept(r.Age, r.Fresh) {
-			c.renew(ctx, &r, d, fill, now)
+			c.refreshIfDue(ctx, &r, d, fill, now)
 			return r, nil
 		}
 	}
@@ -217,24 +217,20 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 		return c.onlyCached(ctx, key, d)
 	}
 	if !d.NoCache && (held == nil || v == doubted) {
-		kind := shared
-		if d.Patient {
-			kind = patient
-		}
-		r, err := c.join(ctx, key, kind, nil, fill)
-		if err != nil || r.Class == Miss || r.Class == Bypass {
+		r, err := c.join(ctx, flightID{key: key}, d.Lane, nil, fill)
+		if err != nil || !r.cached() {
 			return r, err
 		}
 		if d.accept(r.Age, r.Fresh) {
-			c.renew(ctx, &r, d, fill, c.now())
+			c.refreshIfDue(ctx, &r, d, fill, c.now())
 			return r, nil
 		}
 	}
-	return c.join(ctx, key, forced, held, fill)
+	return c.join(ctx, flightID{key, true}, d.Lane, held, fill)
 }
 
-// renew has what is about to be served refreshed if it is time.
-func (c *Cache) renew(ctx context.Context, r *Result, d Directives, fill Fill, now time.Time) {
+// refreshIfDue queues a refresh of what is about to be served, if it is time.
+func (c *Cache) refreshIfDue(ctx context.Context, r *Result, d Directives, fill Fill, now time.Time) {
 	if !d.OnlyIfCached && r.item.due(now) {
 		c.refreshSoon(ctx, r.item, fill)
 	}
@@ -245,12 +241,12 @@ func (c *Cache) bypass(ctx context.Context, key string, d Directives, fill Fill)
 	if d.OnlyIfCached {
 		return Result{}, ErrNotCached
 	}
-	e, err := c.call(ctx, fill, Foreground)
+	e, err := c.call(ctx, fill, newPriority(d.Lane))
 	if err != nil {
 		return Result{}, err
 	}
 	g := c.gens.Load()
-	it := c.newItem(key, e, g.seq(), g)
+	it := c.newItem(Record{Key: key, Entry: e, generation: g.seq()}, g)
 	it.provider.fills.Add(1)
 	return it.filled(Bypass, c.now()), nil
 }

@@ -73,7 +73,7 @@ func TestDirectives(t *testing.T) {
 
 	// An error does not cost what is there, even for those who wanted newer.
 	down := errors.New("upstream down")
-	r := get(t, c, "k", Directives{NoCache: true}, func(context.Context, Purpose) (Entry, error) { return Entry{}, down })
+	r := get(t, c, "k", Directives{NoCache: true}, func(context.Context, *Priority) (Entry, error) { return Entry{}, down })
 	want(t, r, Stale, LayerMemory, "call 4")
 	if !errors.Is(r.Cause, down) {
 		t.Errorf("Cause = %v, want %v", r.Cause, down)

@@ -77,7 +77,7 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign.key = "other"
+	foreign.Key = "other"
 	for name, damage := range map[string]string{
 		"cut":             value[:len(value)/2],
 		"rubbish":         "rubbish",
@@ -132,7 +132,7 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 func TestMemoryIsQuickWhileRedisHangs(t *testing.T) {
 	s := redistest.Start(t)
 	c := running(t, New(s.Client(t), Config{Memory: 1 << 20}))
-	fill := func(context.Context, Purpose) (Entry, error) { return answer("x"), nil }
+	fill := func(context.Context, *Priority) (Entry, error) { return answer("x"), nil }
 	const keys = 100
 	for i := range keys {
 		get(t, c, fmt.Sprint(i), Directives{}, fill)

@@ -10,7 +10,7 @@ import (
 
 func TestReadingIsKeptWithTheAnswer(t *testing.T) {
 	c := New(redistest.Start(t).Client(t), Config{Memory: 1 << 20})
-	fill := func(context.Context, Purpose) (Entry, error) { return answer("body"), nil }
+	fill := func(context.Context, *Priority) (Entry, error) { return answer("body"), nil }
 	get(t, c, "k", Directives{}, fill)
 	c.memory.tidy()
 	before := c.Stats().MemoryBytes

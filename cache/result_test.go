@@ -28,7 +28,7 @@ func TestGzip(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := c.Stats().MemoryBytes
-			r := get(t, c, name, Directives{}, func(context.Context, Purpose) (Entry, error) { return answer(tt.body), nil })
+			r := get(t, c, name, Directives{}, func(context.Context, *Priority) (Entry, error) { return answer(tt.body), nil })
 			var wg sync.WaitGroup
 			for range 8 {
 				wg.Go(func() { r.Gzip() })
