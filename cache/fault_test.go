@@ -99,7 +99,7 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 	asynctest.Eventually(t, "memory is full", func() bool {
 		return redis.IsOOMError(rdb.Append(ctx, "ballast", strings.Repeat("x", 1<<18)).Err())
 	})
-	// Well below what is in use, which varies a little with every command.
+	// Far below the memory in use, which varies a little with every command.
 	if err := rdb.ConfigSet(ctx, "maxmemory", "1mb").Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func fleet(tb testing.TB, n int, client func(tb testing.TB) redis.UniversalClien
 	return caches
 }
 
-// slowly is counted, but takes its time.
+// slowly is counted, but each call takes d.
 func slowly(calls *atomic.Int64, d time.Duration) Fill {
 	return func(ctx context.Context, _ *Priority) (Entry, error) {
 		n := calls.Add(1)

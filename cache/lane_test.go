@@ -15,7 +15,7 @@ import (
 	"geogate/internal/redistest"
 )
 
-// forPeople is counted, and queues where only people are let through.
+// forPeople counts its calls, and queues where only people are let through.
 func forPeople(calls *atomic.Int64) Fill {
 	return func(ctx context.Context, p *Priority) (Entry, error) {
 		n := calls.Add(1)
@@ -99,7 +99,7 @@ func TestPeopleDoNotWaitForADeafProcess(t *testing.T) {
 	})
 }
 
-// What failed for a row may have failed because it was one.
+// A row may fail for no other reason than that it is a row.
 func TestPeopleDoNotShareTheFailuresOfBatchWork(t *testing.T) {
 	c := fleet(t, 1, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return redistest.Start(tb).Client(tb) }, Config{})[0]
 	var batch, people atomic.Int64
@@ -137,7 +137,7 @@ func TestBatchWorkJoinsPeople(t *testing.T) {
 	})
 }
 
-// A request for a new answer takes a refresh along that is under way.
+// A request for a new answer joins a refresh that is under way, and hurries it.
 func TestForcedFillsTakeRefreshesAlong(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var clk clock

@@ -88,7 +88,7 @@ func TestPurgesReachEveryProcess(t *testing.T) {
 	})
 }
 
-// A process whose subscription is dead, but which still looks at the record.
+// The process under test has no subscription, but still looks at the record.
 func TestLostAnnouncementsAreMadeUpFor(t *testing.T) {
 	ctx := context.Background()
 	s := redistest.Start(t)
@@ -224,8 +224,8 @@ func TestForcedRefreshReachesEveryProcess(t *testing.T) {
 	}
 }
 
-// Redis loses everything, the record of purges included: memory goes on, and
-// a purge still works.
+// When Redis loses everything, including the record of purges, memory still
+// answers and purges still work.
 func TestRedisEmptiedKeepsMemoryCoherent(t *testing.T) {
 	ctx := context.Background()
 	s := redistest.Start(t)

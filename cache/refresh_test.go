@@ -160,7 +160,7 @@ func TestFleetRefreshesOnce(t *testing.T) {
 	}
 }
 
-// A foreground call must not wait behind a refresh, which has a low priority.
+// A caller must not wait behind a refresh, which has a low priority.
 func TestCallersDoNotWaitForRefreshes(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var clk clock

@@ -104,7 +104,7 @@ func (r *redisLayer) scanBatch(ctx context.Context, node redis.Cmdable, cursor u
 	}
 	records := make([]*Record, 0, len(keys))
 	for i, value := range values {
-		// Whatever has expired since, is no entry or is in the place of another
+		// Whatever has expired since, is not an entry or is in the place of another
 		// key is left out, as a Get would leave it out.
 		rec, err := decode([]byte(value.Val()))
 		if value.Err() == nil && err == nil && r.names(rec.Key).entry == keys[i] {
