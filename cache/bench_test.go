@@ -14,7 +14,7 @@ import (
 // benchBody is 1.5 kB of JSON such as a geocoder sends.
 var benchBody = strings.Repeat(`{"place_id":123456,"licence":"Data © OpenStreetMap contributors","lat":"47.1392862","lon":"9.5227962"},`, 15)[:1500]
 
-func benchFill(context.Context, Purpose) (Entry, error) { return answer(benchBody), nil }
+func benchFill(context.Context, *Priority) (Entry, error) { return answer(benchBody), nil }
 
 // BenchmarkHitMemory is the whole cost of a hit in memory.
 func BenchmarkHitMemory(b *testing.B) {
@@ -101,7 +101,7 @@ func BenchmarkMemoryPerEntry(b *testing.B) {
 					e.Body = []byte(benchBody)
 					e.complete(c.now())
 					key := fmt.Sprintf("search?accept-language=de&format=jsonv2&limit=10&q=street %d", i)
-					c.memory.put(key, c.newItem(key, e, 0, g))
+					c.memory.put(c.newItem(Record{Key: key, Entry: e}, g))
 				}
 				per = float64(heap()-before) / float64(n)
 				if got := c.Stats().MemoryEntries; got != n {

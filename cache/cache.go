@@ -4,18 +4,19 @@
 //
 // It promises that
 //
-//   - one key is filled once at a time, however many callers in however many
-//     processes want it; a caller that goes away takes nothing from the
-//     others, and a fill that panics is an error for all of them;
-//   - an answer is never served for another key than its own, nor beyond the
-//     life its maker gave it;
-//   - a purge reaches every process within a second, and within some three
-//     where its announcement was lost; an answer whose fill began before the
-//     purge is not served after it;
-//   - Redis is never needed: when it is down, slow, full, emptied or holds
-//     rubbish, calls take at most Config.RedisBudget longer and are answered
-//     from memory or by a fill. Only then a key may be filled once in each
-//     process.
+//   - a key is filled once at a time, however many callers in however many
+//     processes want it; a caller that leaves does not disturb the others, and
+//     a fill that panics is an error for all of them;
+//   - people do not wait behind batch work: a fill that one of them comes to
+//     wait for goes on in their lane;
+//   - an answer is served only for its own key and only as long as its maker
+//     allows;
+//   - a purge reaches every process within a second, or within about three if
+//     its announcement is lost; whoever asks after the purge gets no answer
+//     whose fill began before it;
+//   - Redis is never needed: when it is down, slow, full, emptied or damaged,
+//     calls take at most Config.RedisBudget longer and are answered from
+//     memory or by a fill. Only then may a key be filled once in each process.
 //
 // DESIGN.md has the states, keys and interleavings. All methods of Cache may
 // be called from any number of goroutines.
@@ -33,11 +34,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Config adjusts a Cache; the zero value of each field means what its comment
-// says.
+// Config adjusts a Cache. Each comment says what the zero value means.
 type Config struct {
 	// Memory is the size of the in-process layer in bytes of keys and bodies;
-	// 0: no such layer.
+	// 0: there is no such layer.
 	Memory int64
 	// Namespace begins every Redis key; empty: "geogate".
 	Namespace string
@@ -46,8 +46,8 @@ type Config struct {
 	// RedisBudget is the time one Get may spend on Redis, apart from waiting
 	// for the fill of another process; 0: 150 ms.
 	RedisBudget time.Duration
-	// LeaseTTL is how long a process that died in the middle of a fill keeps
-	// the others waiting; 0: 3 s.
+	// LeaseTTL is how long the others wait for a process that died in the
+	// middle of a fill; 0: 3 s.
 	LeaseTTL time.Duration
 	// PollInterval is the pause between looks for purges whose announcement
 	// was missed; 0: 1 s.
@@ -57,21 +57,22 @@ type Config struct {
 	NoRefreshAhead bool
 	// RefreshWorkers is how many refreshes run at once; 0: 4.
 	RefreshWorkers int
-	// RefreshQueue is how many more may wait; 0: 256. Beyond that they are
-	// refused, and the next hit tries again.
+	// RefreshQueue is how many more may wait; 0: 256. Any more are refused,
+	// and the next hit tries again.
 	RefreshQueue int
 	// Now is the clock that answers age by; nil: time.Now.
 	Now func() time.Time
-	// Log takes what no caller is told; zero: nothing is logged. Keys are
-	// logged by their Hash only, errors of refreshes as the fill made them.
+	// Log gets what no caller is told; zero: nothing is logged. It shows the
+	// Hash of a key, never the key, and errors of refreshes as the fill made
+	// them.
 	Log zerolog.Logger
 	// ObserveRedis is called after each round trip to Redis; nil: nobody is
 	// told. It must be quick and safe for concurrent use.
 	ObserveRedis func(op string, d time.Duration, err error)
 }
 
-// Cache is described in the package comment. Make one with New and run its
-// Run for as long as it is used.
+// Cache is described in the package comment. Make one with New, and keep its
+// Run running for as long as it is used.
 type Cache struct {
 	cfg       Config
 	now       func() time.Time
@@ -83,18 +84,18 @@ type Cache struct {
 
 	gens         atomic.Pointer[generations] // replaced under mu
 	listening    atomic.Bool                 // the subscription is confirmed
-	resync       chan struct{}               // asks watch to look at the record now
+	resync       chan struct{}               // makes watch look at the record now
 	refreshQueue chan refreshJob
 
 	mu         sync.Mutex
-	flights    map[flightKey]*flight
-	refreshing map[string]time.Time // key → not to be tried before; zero: queued or under way
-	stopping   bool                 // Run is ending: background takes no more
+	flights    map[flightID]*flight
+	refreshing map[string]time.Time // key → earliest next refresh; zero: queued or under way
+	stopping   bool                 // Run is ending and waits for no more flights
 	background sync.WaitGroup       // flights
 }
 
-// New returns a cache over rdb and starts nothing. For the time limits to
-// hold, rdb must have ContextTimeoutEnabled set.
+// New returns a cache over rdb and starts nothing. The time limits hold only if
+// rdb has ContextTimeoutEnabled set.
 func New(rdb redis.UniversalClient, cfg Config) *Cache {
 	cfg.Namespace = cmp.Or(cfg.Namespace, "geogate")
 	cfg.FillTimeout = cmp.Or(cfg.FillTimeout, 30*time.Second)
@@ -113,7 +114,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 		memory:       newMemoryLayer(cfg.Memory, cfg.Now),
 		resync:       make(chan struct{}, 1),
 		refreshQueue: make(chan refreshJob, cfg.RefreshQueue),
-		flights:      map[flightKey]*flight{},
+		flights:      map[flightID]*flight{},
 		refreshing:   map[string]time.Time{},
 	}
 	c.gens.Store(&generations{})
@@ -127,10 +128,10 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 	return c
 }
 
-// Run listens for what other processes do, refreshes, and keeps the cache
-// tidy until ctx ends. Then it gives up the refreshes, waits for the fills
-// under way (each ends by its FillTimeout) and returns nil. Fills that begin
-// after that are waited for by nobody.
+// Run listens to the other processes, refreshes answers and removes dead ones
+// until ctx ends. Then it gives up the refreshes, waits for the fills under way,
+// each of which ends by its FillTimeout, and returns nil. It does not wait for
+// fills that begin after that.
 func (c *Cache) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { c.listen(ctx) })
@@ -161,12 +162,12 @@ func (c *Cache) tidy(ctx context.Context) {
 	}
 }
 
-// Get returns the answer for key: from a layer of the cache if there is one
-// that d accepts, else from fill. A stale one is returned at once and
-// refreshed in the background by a later call of fill.
+// Get returns the answer for key: from a layer of the cache if that has one
+// that d accepts, else from fill. A stale answer is returned at once, and a
+// later call of fill refreshes it in the background.
 //
-// An error is ctx's own when the caller gave up, ErrNotCached when d forbids
-// a fill, and otherwise what fill returned, or ErrFillPanicked.
+// The error is ctx's own when the caller gave up, ErrNotCached when d forbids
+// a fill, otherwise what fill returned or ErrFillPanicked.
 func (c *Cache) Get(ctx context.Context, key string, d Directives, fill Fill) (Result, error) {
 	r, err := c.get(ctx, key, d, fill)
 	switch {
@@ -180,17 +181,16 @@ func (c *Cache) Get(ctx context.Context, key string, d Directives, fill Fill) (R
 	return r, err
 }
 
-// Peek is Get for the case that memory holds an answer which can be handed
-// over with nothing else to do; false: call Get. take has the last word, and
-// an answer that it declines counts for nothing; nil: every one is taken. Peek
-// does not allocate.
+// Peek is Get for the case that memory holds the answer and nothing else needs
+// to be done; false: call Get. take has the last word: an answer that it
+// declines is not counted; nil takes every answer. Peek does not allocate.
 func (c *Cache) Peek(key string, d Directives, take func(Result) bool) (Result, bool) {
 	if d.NoStore {
 		return Result{}, false
 	}
 	now := c.now()
 	it, v := c.held(key, c.gens.Load(), now)
-	if it == nil || v != valid {
+	if v != valid {
 		return Result{}, false
 	}
 	r := it.found(now, LayerMemory)
@@ -207,9 +207,9 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 	}
 	now := c.now()
 	held, v := c.held(key, c.gens.Load(), now)
-	if held != nil && v == valid {
+	if v == valid {
 		if r := held.found(now, LayerMemory); d.accept(r.Age, r.Fresh) {
-			c.renew(ctx, &r, d, fill, now)
+			c.refreshIfDue(ctx, &r, d, fill, now)
 			return r, nil
 		}
 	}
@@ -217,24 +217,20 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 		return c.onlyCached(ctx, key, d)
 	}
 	if !d.NoCache && (held == nil || v == doubted) {
-		kind := shared
-		if d.Patient {
-			kind = patient
-		}
-		r, err := c.join(ctx, key, kind, nil, fill)
-		if err != nil || r.Class == Miss || r.Class == Bypass {
+		r, err := c.join(ctx, flightID{key: key}, d.Lane, nil, fill)
+		if err != nil || !r.cached() {
 			return r, err
 		}
 		if d.accept(r.Age, r.Fresh) {
-			c.renew(ctx, &r, d, fill, c.now())
+			c.refreshIfDue(ctx, &r, d, fill, c.now())
 			return r, nil
 		}
 	}
-	return c.join(ctx, key, forced, held, fill)
+	return c.join(ctx, flightID{key, true}, d.Lane, held, fill)
 }
 
-// renew has what is about to be served refreshed if it is time.
-func (c *Cache) renew(ctx context.Context, r *Result, d Directives, fill Fill, now time.Time) {
+// refreshIfDue queues a refresh of what is about to be served, if it is time.
+func (c *Cache) refreshIfDue(ctx context.Context, r *Result, d Directives, fill Fill, now time.Time) {
 	if !d.OnlyIfCached && r.item.due(now) {
 		c.refreshSoon(ctx, r.item, fill)
 	}
@@ -245,12 +241,12 @@ func (c *Cache) bypass(ctx context.Context, key string, d Directives, fill Fill)
 	if d.OnlyIfCached {
 		return Result{}, ErrNotCached
 	}
-	e, err := c.call(ctx, fill, Foreground)
+	e, err := c.call(ctx, fill, newPriority(d.Lane))
 	if err != nil {
 		return Result{}, err
 	}
 	g := c.gens.Load()
-	it := c.newItem(key, e, g.seq(), g)
+	it := c.newItem(Record{Key: key, Entry: e, generation: g.seq()}, g)
 	it.provider.fills.Add(1)
 	return it.filled(Bypass, c.now()), nil
 }
@@ -264,7 +260,7 @@ func (c *Cache) onlyCached(ctx context.Context, key string, d Directives) (Resul
 	return r, nil
 }
 
-// current returns what is known of purges, asking Redis if nothing is yet.
+// current returns what is known of purges, and asks Redis if nothing is.
 func (c *Cache) current(ctx context.Context, a *allowance) *generations {
 	if g := c.gens.Load(); g.known {
 		return g

@@ -38,13 +38,13 @@ func answer(body string) Entry {
 
 // counted is a fill that counts its calls and answers with their number.
 func counted(calls *atomic.Int64) Fill {
-	return func(context.Context, Purpose) (Entry, error) {
+	return func(context.Context, *Priority) (Entry, error) {
 		return answer(fmt.Sprintf("call %d", calls.Add(1))), nil
 	}
 }
 
 func neverFill(tb testing.TB) Fill {
-	return func(context.Context, Purpose) (Entry, error) {
+	return func(context.Context, *Priority) (Entry, error) {
 		tb.Error("filled what is cached")
 		return Entry{}, errors.New("unwanted fill")
 	}
@@ -138,7 +138,7 @@ func TestEntriesThatAreNotStored(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := New(rdb, Config{Memory: 1 << 20})
 			for range 2 {
-				r := get(t, c, name, Directives{}, func(context.Context, Purpose) (Entry, error) {
+				r := get(t, c, name, Directives{}, func(context.Context, *Priority) (Entry, error) {
 					e := answer("x")
 					change(&e)
 					return e, nil
@@ -159,7 +159,7 @@ func TestErrorsAreNotStored(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	c := New(rdb, Config{Memory: 1 << 20})
 	boom := errors.New("boom")
-	_, err := c.Get(context.Background(), "k", Directives{}, func(context.Context, Purpose) (Entry, error) {
+	_, err := c.Get(context.Background(), "k", Directives{}, func(context.Context, *Priority) (Entry, error) {
 		return answer("half"), boom
 	})
 	if !errors.Is(err, boom) {
@@ -173,7 +173,7 @@ func TestThousandCallersOneFill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(noRedis(t), Config{Memory: 1 << 20})
 		var calls atomic.Int64
-		fill := func(ctx context.Context, _ Purpose) (Entry, error) {
+		fill := func(ctx context.Context, _ *Priority) (Entry, error) {
 			select {
 			case <-time.After(500 * time.Millisecond):
 				return answer(fmt.Sprintf("call %d", calls.Add(1))), nil
@@ -219,7 +219,7 @@ func TestLateFlightFindsWhatTheLastOneStored(t *testing.T) {
 		c := New(noRedis(t), Config{Memory: 1 << 20})
 		var calls atomic.Int64
 		get(t, c, "k", Directives{}, counted(&calls))
-		r, err := c.join(t.Context(), "k", shared, nil, neverFill(t))
+		r, err := c.join(t.Context(), flightID{key: "k"}, People, nil, neverFill(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func TestFillThatEndsBadlyWakesEverybody(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log strings.Builder
 				c := New(noRedis(t), Config{Memory: 1 << 20, Log: zerolog.New(&log)})
-				bad := func(context.Context, Purpose) (Entry, error) {
+				bad := func(context.Context, *Priority) (Entry, error) {
 					<-time.After(time.Second)
 					end()
 					return answer("unreachable"), nil
@@ -266,9 +266,9 @@ func TestFillHasADeadlineOfItsOwn(t *testing.T) {
 		type ctxKey struct{}
 		ctx := context.WithValue(context.Background(), ctxKey{}, "kept")
 		start := time.Now()
-		_, err := c.Get(ctx, "k", Directives{}, func(ctx context.Context, p Purpose) (Entry, error) {
-			if ctx.Value(ctxKey{}) != "kept" || p != Foreground {
-				t.Errorf("value %v, purpose %v", ctx.Value(ctxKey{}), p)
+		_, err := c.Get(ctx, "k", Directives{}, func(ctx context.Context, p *Priority) (Entry, error) {
+			if ctx.Value(ctxKey{}) != "kept" || p.Lane() != People {
+				t.Errorf("value %v, lane %v", ctx.Value(ctxKey{}), p.Lane())
 			}
 			<-ctx.Done()
 			return Entry{}, ctx.Err()
@@ -288,7 +288,7 @@ func TestRunWaitsForFills(t *testing.T) {
 		release := make(chan struct{})
 		gone, leave := context.WithCancel(context.Background())
 		go func() {
-			_, _ = c.Get(gone, "k", Directives{}, func(context.Context, Purpose) (Entry, error) {
+			_, _ = c.Get(gone, "k", Directives{}, func(context.Context, *Priority) (Entry, error) {
 				<-release
 				return answer("late"), nil
 			})

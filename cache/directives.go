@@ -6,13 +6,13 @@ import (
 )
 
 // ErrNotCached is returned to a request that only wants a cached answer when
-// there is none that it would accept.
+// there is none that it accepts.
 var ErrNotCached = errors.New("not cached")
 
-// Directives are the wishes of one request, all but Patient as in a
-// Cache-Control request header (RFC 9111, section 5.2.1). They decide whether the upstream is
-// asked; when that fails, the answer that is there beats an error for every
-// request, whatever its directives.
+// Directives are the wishes of one request: its lane, and otherwise those of a
+// Cache-Control request header (RFC 9111, section 5.2.1). They decide whether
+// the upstream is asked. When that fails, any live answer beats an error,
+// whatever the directives.
 type Directives struct {
 	// NoCache wants an answer obtained for this request.
 	NoCache bool
@@ -21,10 +21,9 @@ type Directives struct {
 	NoStore bool
 	// OnlyIfCached never asks the upstream, not even for a refresh.
 	OnlyIfCached bool
-	// Patient: the answer may take its time, so that its fill may queue behind
-	// those of others. Who is not patient never waits for such a fill: he
-	// begins one of his own.
-	Patient bool
+	// Lane is People or Bulk: for whom a fill runs that this request begins.
+	// People who come to wait for a fill of another lane move it to theirs.
+	Lane Lane
 	// MaxAge is the greatest age accepted; nil: any.
 	MaxAge *time.Duration
 	// MaxStale is how far past its freshness an answer is accepted; nil: as
@@ -32,7 +31,7 @@ type Directives struct {
 	MaxStale *time.Duration
 }
 
-// accept reports whether the request is content with an entry of this age.
+// accept reports whether the request takes an entry of this age.
 // The entry's own limits are checked elsewhere.
 func (d *Directives) accept(age, fresh time.Duration) bool {
 	if d.NoCache {

@@ -71,9 +71,9 @@ func TestDirectives(t *testing.T) {
 		}
 	}
 
-	// An error does not cost what is there, even for those who wanted newer.
+	// An error leaves the stored answer usable, even for requests that wanted a newer one.
 	down := errors.New("upstream down")
-	r := get(t, c, "k", Directives{NoCache: true}, func(context.Context, Purpose) (Entry, error) { return Entry{}, down })
+	r := get(t, c, "k", Directives{NoCache: true}, func(context.Context, *Priority) (Entry, error) { return Entry{}, down })
 	want(t, r, Stale, LayerMemory, "call 4")
 	if !errors.Is(r.Cause, down) {
 		t.Errorf("Cause = %v, want %v", r.Cause, down)

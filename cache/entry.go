@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"strconv"
@@ -18,16 +17,16 @@ type Entry struct {
 	Provider    string // who answered; the scope of [Cache.PurgeProvider]
 	Outcome     string // what kind of answer; the scope of [Cache.PurgeOutcome]
 
-	// StoredAt is when the answer was obtained, in UTC; the cache sets it
-	// when a fill left it zero.
+	// StoredAt is when the answer was obtained, in UTC. A fill may leave it
+	// zero; the cache then sets it.
 	StoredAt time.Time
-	// Fresh is how long from StoredAt the answer counts as new; an Entry with
-	// none is not stored.
+	// Fresh is how long after StoredAt the answer counts as new. Without any
+	// the Entry is not stored.
 	Fresh time.Duration
 	// Stale is how long after Fresh the answer may still be served while a
-	// new one is fetched or cannot be had. Fresh+Stale is the whole life: the
-	// caller keeps it within what the provider's terms allow, and the cache
-	// keeps nothing longer.
+	// new one is fetched or cannot be had. The cache keeps nothing longer than
+	// Fresh+Stale; whoever makes the Entry keeps that within the provider's
+	// terms.
 	Stale time.Duration
 	// ETag is a strong validator, quotes included. It is made from the
 	// content, so it is the same in every process; a fill leaves it empty.
@@ -36,7 +35,7 @@ type Entry struct {
 	NoStore bool
 }
 
-// maxLife bounds Fresh and Stale each, so that "for ever" does not overflow.
+// maxLife bounds Fresh and Stale each, so that "forever" does not overflow.
 const maxLife = 100 * 365 * 24 * time.Hour
 
 // life is how long after StoredAt the entry may be served at all.
@@ -66,7 +65,7 @@ func (e *Entry) complete(now time.Time) {
 	}
 }
 
-// strongETag hashes everything that a client could tell two answers apart by.
+// strongETag hashes everything by which a client can tell two answers apart.
 func strongETag(e *Entry) string {
 	h := sha256.New()
 	h.Write(strconv.AppendInt(nil, int64(e.Status), 10))
@@ -77,29 +76,3 @@ func strongETag(e *Entry) string {
 	var sum [sha256.Size]byte
 	return `"` + base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0])[:16]) + `"`
 }
-
-// Purpose says on whose behalf a fill runs, so that it can take its place in
-// the queue for the upstream.
-type Purpose int
-
-const (
-	// Foreground: somebody waits for the answer.
-	Foreground Purpose = iota
-	// Refresh: the answer renews one that is still being served.
-	Refresh
-)
-
-// String returns the name used in logs.
-func (p Purpose) String() string {
-	if p == Refresh {
-		return "refresh"
-	}
-	return "foreground"
-}
-
-// Fill obtains the answer for the key it was passed with. It may be called
-// after the Get that passed it has returned (for a caller that gave up, and
-// for refreshes), so it must not use anything that ends with the request;
-// its own ctx carries the values of that request's context but neither its
-// cancellation nor its deadline. Any error means that nothing is stored.
-type Fill func(ctx context.Context, p Purpose) (Entry, error)

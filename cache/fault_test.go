@@ -77,7 +77,7 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign.key = "other"
+	foreign.Key = "other"
 	for name, damage := range map[string]string{
 		"cut":             value[:len(value)/2],
 		"rubbish":         "rubbish",
@@ -99,7 +99,7 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 	asynctest.Eventually(t, "memory is full", func() bool {
 		return redis.IsOOMError(rdb.Append(ctx, "ballast", strings.Repeat("x", 1<<18)).Err())
 	})
-	// Well below what is in use, which varies a little with every command.
+	// Far below the memory in use, which varies a little with every command.
 	if err := rdb.ConfigSet(ctx, "maxmemory", "1mb").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestRedisEmptiedOrFullOrDamaged(t *testing.T) {
 func TestMemoryIsQuickWhileRedisHangs(t *testing.T) {
 	s := redistest.Start(t)
 	c := running(t, New(s.Client(t), Config{Memory: 1 << 20}))
-	fill := func(context.Context, Purpose) (Entry, error) { return answer("x"), nil }
+	fill := func(context.Context, *Priority) (Entry, error) { return answer("x"), nil }
 	const keys = 100
 	for i := range keys {
 		get(t, c, fmt.Sprint(i), Directives{}, fill)

@@ -2,88 +2,117 @@ package cache
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
-	"fmt"
-	"runtime/debug"
+	"strings"
 	"time"
+
+	"geogate/internal/pause"
 )
 
 // ErrFillPanicked is what every caller waiting for a fill gets when the fill
 // panics or ends its goroutine. The panic itself is logged with its stack.
 var ErrFillPanicked = errors.New("fill panicked")
 
-// flightKind keeps calls apart that must not share an answer.
-type flightKind uint8
-
-const (
-	// shared flights take what a layer has and fill only if there is nothing.
-	shared flightKind = iota
-	// forced flights fill in any case: for requests that do not accept what
-	// is there.
-	forced
-	// renewing flights refresh what is still being served. Nobody waits for
-	// them: they fill with a low priority, and a caller must not.
-	renewing
-	// patient flights are as shared ones, for callers that have time. They fill
-	// with a low priority, too, so a caller who has none must not wait for them.
-	patient
-)
-
-var flightKinds = [...]flightKind{shared, forced, renewing, patient}
-
-// waits reports whether flights of the kind wait for those of other processes.
-func (k flightKind) waits() bool { return k == shared || k == patient }
-
-type flightKey struct {
-	key  string
-	kind flightKind
+// flightID names a flight. Two flights of a key can be under way in a process:
+// one that fills only if no layer has the answer, and one that is forced to
+// fill, for requests that do not accept the answer there is and for refreshes.
+type flightID struct {
+	key    string
+	forced bool
 }
 
 // flight is one lookup and fill that any number of callers wait for. Its
 // result and err are written before done is closed and only read after.
 type flight struct {
-	flightKey
-	done   chan struct{}
-	result Result
-	err    error
+	flightID
+	priority *Priority // raised under Cache.mu
+	done     chan struct{}
+	result   Result
+	err      error
 
-	woken chan struct{} // another process has stored the entry or given up
+	woken chan struct{} // there is news for a flight that waits for another process
 
 	// Guarded by Cache.mu, set by events while the flight is under way:
-	purged     bool  // what it brings is from before a purge
-	superseded int64 // an entry stored at this time (unix nanoseconds) is in Redis now
+	purged     bool  // its answer is from before a purge
+	superseded int64 // Redis now holds an entry stored at this time (Unix nanoseconds)
 }
 
-func newFlight(key string, kind flightKind) *flight {
-	return &flight{flightKey: flightKey{key, kind}, done: make(chan struct{}), woken: make(chan struct{}, 1)}
+func newFlight(id flightID, lane Lane) *flight {
+	return &flight{flightID: id, priority: newPriority(lane), done: make(chan struct{}), woken: make(chan struct{}, 1)}
 }
 
-// join waits for the flight of key and kind, and begins it if there is none.
-// The flight runs apart from ctx: a caller that goes away leaves it going for
-// the others, and its answer is stored even if nobody is left.
-func (c *Cache) join(ctx context.Context, key string, kind flightKind, held *item, fill Fill) (Result, error) {
-	c.mu.Lock()
-	f, joined := c.flights[flightKey{key, kind}]
-	if !joined && kind == patient { // somebody without patience is at it: better still
-		f, joined = c.flights[flightKey{key, shared}]
+// raise moves the flight to the lane of people. The caller holds Cache.mu.
+func (f *flight) raise() {
+	if f.priority.Lane() != People {
+		close(f.priority.raised)
+		f.wake()
 	}
-	if !joined {
-		f = newFlight(key, kind)
-		c.flights[f.flightKey] = f
-		c.detach(func() { c.fly(context.WithoutCancel(ctx), f, held, fill) })
-	}
-	c.mu.Unlock()
+}
 
+// wake makes a flight that waits for another process look again.
+func (f *flight) wake() {
 	select {
-	case <-f.done:
-	case <-ctx.Done():
-		return Result{}, ctx.Err()
+	case f.woken <- struct{}{}:
+	default: // it has not looked since the last time
 	}
-	r := f.result
-	if joined && (r.Class == Miss || r.Class == Bypass) {
-		r.Collapsed = true
+}
+
+// fellShort reports whether a caller in a better lane than the one the landed
+// flight began in might get more from a flight of their own: the budget may
+// have had no room for that lane, or the refresh may have left the work to
+// another process.
+func (f *flight) fellShort() bool {
+	return f.err != nil || f.result.Cause != nil || f.forced && f.result.cached()
+}
+
+// join waits for the flight of id, and begins it if there is none. A person who
+// joins a flight of another lane takes it along into theirs. The flight runs
+// apart from ctx: a caller that goes away leaves it running for the others, and
+// its answer is stored even if nobody is left. held is what memory had, for a
+// forced flight to fall back on.
+func (c *Cache) join(ctx context.Context, id flightID, lane Lane, held *item, fill Fill) (Result, error) {
+	for {
+		g := c.gens.Load()
+		f, joined := c.flight(ctx, id, lane, held, fill)
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return Result{}, ctx.Err()
+		}
+		r := f.result
+		switch {
+		case joined && lane < f.priority.began && f.fellShort():
+			continue
+		case joined && f.err == nil && !g.covers(r.item.generation, r.Entry):
+			continue // purged before this caller came
+		}
+		if joined && !r.cached() {
+			r.Collapsed = true
+		}
+		return r, f.err
 	}
-	return r, f.err
+}
+
+// flight returns the flight of id, and whether it was under way before.
+func (c *Cache) flight(ctx context.Context, id flightID, lane Lane, held *item, fill Fill) (f *flight, joined bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f, ok := c.flights[id]; ok {
+		if lane == People {
+			f.raise()
+		}
+		return f, true
+	}
+	f = newFlight(id, lane)
+	c.flights[id] = f
+	c.detach(func() {
+		defer c.land(f)
+		// What holds if the fill ends this goroutine and resolve never returns.
+		f.err = ErrFillPanicked
+		f.result, f.err = c.resolve(context.WithoutCancel(ctx), f, held, fill)
+	})
+	return f, false
 }
 
 // detach runs f on a goroutine of its own, which Run waits for at its end.
@@ -96,50 +125,58 @@ func (c *Cache) detach(f func()) {
 	c.background.Go(f)
 }
 
-func (c *Cache) fly(ctx context.Context, f *flight, held *item, fill Fill) {
-	defer c.land(f)
-	// What holds if the fill ends this goroutine and resolve never returns.
-	f.err = ErrFillPanicked
-	f.result, f.err = c.resolve(ctx, f, held, fill)
-}
-
 // land ends the flight. The layers hold the answer by now, so a caller that
 // looks from here on finds it there, or begins a flight that does.
 func (c *Cache) land(f *flight) {
 	c.mu.Lock()
-	delete(c.flights, f.flightKey)
+	if c.flights[f.flightID] == f { // a purge takes it off before it lands
+		delete(c.flights, f.flightID)
+	}
 	c.mu.Unlock()
 	close(f.done)
 }
 
-// resolve does the work of any flight but a renewing one. held is what the memory
-// layer had when the flight began, to fall back on.
+// flightsOf returns the flights of key. The caller holds c.mu.
+func (c *Cache) flightsOf(key string) []*flight {
+	var flights []*flight
+	for _, forced := range [...]bool{false, true} {
+		if f, ok := c.flights[flightID{key, forced}]; ok {
+			flights = append(flights, f)
+		}
+	}
+	return flights
+}
+
+// resolve does the work of a flight that callers wait for.
 func (c *Cache) resolve(ctx context.Context, f *flight, held *item, fill Fill) (Result, error) {
 	a := &allowance{c.cfg.RedisBudget}
 	g := c.current(ctx, a)
 	var l lease
-	if f.kind.waits() {
-		// Look again, in memory too: this flight may have begun after another
-		// one that the caller did not see.
+	if f.forced {
+		l = c.tryLease(ctx, a, f.key, f.priority.Lane(), g)
+	} else {
+		// Look again, in memory too: another flight may have ended between
+		// the caller's look and the beginning of this one.
 		//
 		//	caller 1: memory has nothing
 		//	caller 2: memory has nothing
-		//	caller 1: begins the flight, fills, stores; the flight ends
+		//	caller 1: begins a flight, which fills, stores and ends
 		//	caller 2: finds no flight and begins this one
 		if r, ok := c.lookup(ctx, a, f, g); ok {
 			return r, nil
 		}
-		won, r, err := c.contend(ctx, a, f, g)
-		if r != nil || err != nil {
-			return deref(r), err
+		var waited bool
+		var err error
+		if l, waited, err = c.contend(ctx, a, f, g); err != nil {
+			return Result{}, err
 		}
-		l = won
-	} else {
-		l = c.tryLease(ctx, a, f.key, g)
+		if l.stored != nil {
+			return c.takeOver(ctx, f, l, waited), nil
+		}
 	}
-	r, err := c.fillAndStore(ctx, a, f, l, fill, Foreground)
+	r, err := c.fillAndStore(ctx, a, f, l, fill)
 	if err == nil {
-		if f.kind == forced && (held != nil || l.claim.envelope != nil) {
+		if f.forced && (held != nil || l.stored != nil) {
 			c.announceReplaced(ctx, r.item)
 		}
 		return r, nil
@@ -151,164 +188,176 @@ func (c *Cache) resolve(ctx context.Context, f *flight, held *item, fill Fill) (
 	return Result{}, err
 }
 
-func deref(r *Result) Result {
-	if r == nil {
-		return Result{}
+// takeOver makes the answer that another process has stored that of the flight.
+func (c *Cache) takeOver(ctx context.Context, f *flight, l lease, waited bool) Result {
+	c.giveBack(ctx, f.key, l)
+	it := c.newItem(*l.stored, c.gens.Load())
+	c.adopt(f, it)
+	r := it.found(c.now(), LayerRedis)
+	if waited && r.Class == Hit {
+		// The caller has waited for a fill as long as for one of their own.
+		r.Class, r.Layer, r.Collapsed = Miss, "", true
 	}
-	return *r
+	return r
 }
 
-// lookup looks through the layers for a live answer; what it finds in Redis
-// goes into memory if f says for which flight.
-func (c *Cache) lookup(ctx context.Context, a *allowance, f *flight, g *generations) (Result, bool) {
-	return c.lookupKey(ctx, a, f.key, g, func(it *item) { c.adopt(f, it) })
+const (
+	// Pauses between looks at a lease that another process holds. The event of
+	// its end usually comes first.
+	firstLook = 25 * time.Millisecond
+	lastLook  = 250 * time.Millisecond
+	// handover is how long a person waits for another process to move its
+	// flight of batch work to the lane of people. It takes one message and one
+	// command; a process that needs longer does not hear.
+	handover = 150 * time.Millisecond
+)
+
+// lease is the right to fill one key for the whole fleet. It is a courtesy,
+// not a lock: without one, or when it lapses in the middle, a fill goes on and
+// its answer is as good.
+type lease struct {
+	name   string  // of the lease's Redis key; empty: Redis was not asked
+	token  string  // of this process, empty if another one has the lease
+	holder string  // the token of that other process
+	stored *Record // the live answer in Redis, nil if there is none
+	mark   string  // of the last purge, for store
 }
 
-func (c *Cache) lookupKey(ctx context.Context, a *allowance, key string, g *generations, adopt func(*item)) (Result, bool) {
-	held, v := c.held(key, g, c.now())
-	if v == valid && held != nil {
-		return held.found(c.now(), LayerMemory), true
+// yielding begins the tokens of fills that queue behind those for people.
+const yielding = "-"
+
+// newToken makes up the token of a lease. It shows other processes whether a
+// person can wait for the fill.
+func newToken(lane Lane) string {
+	if lane == People {
+		return rand.Text()
 	}
-	// Whatever the error, there is nothing to do but to go on without Redis.
-	var env *envelope
-	err := errRedisSkipped
-	if g.known {
-		env, err = c.redis.read(ctx, a, key)
-	}
-	switch {
-	case err != nil && held != nil:
-		return held.found(c.now(), LayerMemory), true
-	case err == nil && c.usable(env, g):
-		it := c.newItem(key, env.entry, env.generation, g)
-		adopt(it)
-		return it.found(c.now(), LayerRedis), true
-	case err == nil && held != nil:
-		// In doubt, and Redis does not have it any more.
-		c.memory.drop(key)
-	}
-	return Result{}, false
+	return yielding + rand.Text()
 }
 
-// held returns the item in memory, nil if there is none that may be served.
-func (c *Cache) held(key string, g *generations, now time.Time) (*item, verdict) {
-	it := c.memory.get(key, now)
-	if it == nil {
-		return nil, purged
-	}
-	v := it.judge(g)
-	if v == purged {
-		c.memory.drop(key)
-		return nil, purged
-	}
-	return it, v
-}
+func yields(token string) bool { return strings.HasPrefix(token, yielding) }
 
-// usable reports whether what Redis had may be served.
-func (c *Cache) usable(env *envelope, g *generations) bool {
-	return env != nil && env.entry.alive(c.now()) && g.covers(env.generation, &env.entry)
-}
-
-// adopt puts into memory what the flight found in Redis, unless an event has
-// overtaken it.
-func (c *Cache) adopt(f *flight, it *item) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f.purged {
-		return
+// contend waits until the flight may fill, with or without a lease, or until
+// another process has stored an answer, which then is the lease's stored. It
+// reports whether it had to wait for another process.
+func (c *Cache) contend(ctx context.Context, a *allowance, f *flight, g *generations) (l lease, waited bool, err error) {
+	if !g.known {
+		return lease{}, false, nil
 	}
-	if f.superseded != 0 && f.superseded != it.StoredAt.UnixNano() {
-		it.doubt()
-	}
-	c.memory.adopt(it.key, it)
-}
-
-// fallback finds an answer to serve in place of an error.
-func (c *Cache) fallback(ctx context.Context, a *allowance, f *flight, held *item) (Result, bool) {
-	g := c.gens.Load()
-	r, ok := c.lookup(ctx, a, f, g)
-	if !ok && held != nil && held.alive(c.now()) && held.judge(g) != purged {
-		// Evicted while the fill was under way.
-		r, ok = held.found(c.now(), LayerMemory), true
-	}
-	// It may be fresh, for a request that wanted a newer one: it is still
-	// not what was asked for.
-	r.Class = Stale
-	return r, ok
-}
-
-// fillAndStore obtains the answer, puts it into the layers and gives the
-// lease back.
-func (c *Cache) fillAndStore(ctx context.Context, a *allowance, f *flight, l lease, fill Fill, p Purpose) (Result, error) {
-	// From here on: whatever is purged later is newer than the answer.
-	g := c.gens.Load()
-	stop := c.keepLease(ctx, f.key, l)
-	returned := false
-	// Deferred, because a fill may end the goroutine.
-	defer func() {
-		stop()
-		if !returned {
-			c.giveBack(ctx, f.key, l)
-		}
-	}()
-	e, err := c.call(ctx, fill, p)
-	if err != nil {
-		return Result{}, err
-	}
-	it := c.newItem(f.key, e, g.seq(), g)
-	it.provider.fills.Add(1)
-	if !e.storable() {
-		return it.filled(Bypass, c.now()), nil
-	}
-	stop()
-	returned = true // by the store, or it lapses
-	r := it.filled(Miss, c.now())
-	r.Stored = c.keep(ctx, a, f, it, l, g)
-	return r, nil
-}
-
-// keep stores the item in both layers, Redis first, because Redis knows
-// whether the key was purged meanwhile. It reports whether a layer took it.
-func (c *Cache) keep(ctx context.Context, a *allowance, f *flight, it *item, l lease, g *generations) bool {
-	inRedis, err := false, errRedisSkipped
-	if g.known && l.asked {
-		env := &envelope{key: f.key, generation: it.generation, entry: it.Entry}
-		inRedis, err = c.redis.store(ctx, a, env, l.name, l.claim, c.now())
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f.purged || err == nil && !inRedis {
-		return false
-	}
-	c.memory.put(f.key, it)
-	return inRedis || c.memory != nil
-}
-
-// call runs the fill under its own deadline and turns a panic into an error.
-func (c *Cache) call(ctx context.Context, fill Fill, p Purpose) (e Entry, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.FillTimeout)
 	defer cancel()
-	c.stats.fills.Add(1)
-	// returned stays false through a panic and through runtime.Goexit, which
-	// recover cannot see.
-	returned := false
-	defer func() {
-		if !returned {
-			err = c.panicked(recover())
+	name, token := c.redis.names(f.key).lease, newToken(f.priority.Lane())
+	pauses := pause.NewGrowing(firstLook, lastLook)
+	var hurried time.Time // when the holder was asked to hurry
+	for ; ; waited = true {
+		if waited {
+			a, g = &allowance{c.cfg.RedisBudget}, c.gens.Load()
 		}
-	}()
-	e, err = fill(ctx, p)
-	returned = true
-	if err != nil {
-		c.stats.fillErrors.Add(1)
-		return Entry{}, err
+		urgent := f.priority.Lane() == People
+		if urgent && yields(token) {
+			token = newToken(People)
+		}
+		l, err = c.acquire(ctx, a, f.key, name, token, g)
+		if err != nil && waited && !errors.Is(err, errRedisSkipped) {
+			// Somebody is filling, and Redis only missed one look at it. It
+			// is not waited for once the breaker calls it down.
+			l, err = lease{}, nil
+		}
+		if err != nil {
+			return lease{}, waited, ctx.Err() // without Redis, fill here
+		}
+		if l.stored != nil || l.token != "" {
+			return l, waited, nil
+		}
+		switch {
+		case !urgent || !yields(l.holder):
+		case hurried.IsZero():
+			hurried = time.Now()
+			_ = c.redis.hurry(ctx, a, f.key) // if it is not heard, the next case helps
+		case time.Since(hurried) > handover:
+			if taken, err := c.redis.replace(ctx, a, f.key, name, l.holder, token, c.cfg.LeaseTTL); err == nil && taken {
+				l.token = token
+				return l, waited, nil
+			}
+		}
+		look := time.NewTimer(pauses.Next())
+		select {
+		case <-f.woken:
+		case <-look.C:
+		case <-ctx.Done():
+			look.Stop()
+			return lease{}, waited, ctx.Err()
+		}
+		look.Stop()
 	}
-	e.complete(c.now())
-	return e, nil
 }
 
-func (c *Cache) panicked(value any) error {
-	c.stats.fillErrors.Add(1)
-	c.stats.fillPanics.Add(1)
-	c.log.Error().Interface("panic", value).Bytes("stack", debug.Stack()).Msg("fill panicked")
-	return fmt.Errorf("%w: %v", ErrFillPanicked, value)
+// tryLease takes the lease of forced fills if it is free. It is another one
+// than that of contend: nobody waits for it.
+func (c *Cache) tryLease(ctx context.Context, a *allowance, key string, lane Lane, g *generations) lease {
+	if !g.known {
+		return lease{}
+	}
+	// Whatever the error, the fill goes on without a lease.
+	l, _ := c.acquire(ctx, a, key, c.redis.names(key).renewal, newToken(lane), g)
+	return l
+}
+
+// acquire tries to take a lease. Its stored is what may be served, if anything.
+func (c *Cache) acquire(ctx context.Context, a *allowance, key, name, token string, g *generations) (lease, error) {
+	l, err := c.redis.acquire(ctx, a, key, name, token, c.cfg.LeaseTTL)
+	if !c.usable(l.stored, g) {
+		l.stored = nil
+	}
+	return l, err
+}
+
+// keepLease renews the lease until stop is called, and lets it show when the
+// flight has moved to the lane of people. Until then l belongs to it. A process
+// that dies stops renewing, and another one takes over within LeaseTTL.
+func (c *Cache) keepLease(ctx context.Context, f *flight, l *lease) (stop func()) {
+	if l.token == "" {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(c.cfg.LeaseTTL / 3)
+		defer tick.Stop()
+		raised := f.priority.Raised()
+		for {
+			select {
+			case <-tick.C:
+			case <-raised:
+				raised = nil
+			case <-ctx.Done():
+				return
+			}
+			token := l.token
+			if yields(token) && f.priority.Lane() == People {
+				token = newToken(People)
+			}
+			// Seen to its end, or stop could leave it open which token holds. A
+			// failure is made up for by the next tick, or the lease lapses and
+			// the key is filled twice.
+			kept, err := c.redis.replace(context.WithoutCancel(ctx), &allowance{c.cfg.RedisBudget}, f.key, l.name, l.token, token, c.cfg.LeaseTTL)
+			if err == nil && kept {
+				l.token = token
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// giveBack ends the lease with nothing stored, so that the next process need
+// not wait until it lapses.
+func (c *Cache) giveBack(ctx context.Context, key string, l lease) {
+	if l.token == "" {
+		return
+	}
+	_ = c.redis.release(context.WithoutCancel(ctx), &allowance{c.cfg.RedisBudget}, key, l.name, l.token)
 }

@@ -4,72 +4,44 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 )
 
-// Found is what the cache holds for a key at one moment.
-type Found struct {
-	Hash string
-	// Entry is what a Get would serve, nil if nothing: read only.
-	*Entry
-	Class Class  // Hit or Stale; empty if there is nothing
-	Layer string // where it is
-	Age   time.Duration
-	// FreshLeft and Left are the times until the entry is stale and until it
-	// may not be served any more; FreshLeft is negative for a stale one.
-	FreshLeft, Left time.Duration
-	// RefreshAt is when this process refreshes the entry if it is in use; zero
-	// if the entry is not in memory.
-	RefreshAt time.Time
-	Hits      uint64 // by this process, since it has the entry in memory
-}
-
-// Lookup tells what there is for key. It counts as no use of it and fills
-// nothing. With ErrUnavailable the answer is that of memory alone.
-func (c *Cache) Lookup(ctx context.Context, key string) (Found, error) {
-	f := Found{Hash: Hash(key)}
+// Lookup returns what a Get would serve for key, as a Hit or Stale; nothing
+// leaves Entry nil. It fills nothing and does not count as a use of the answer.
+// After ErrUnavailable the result is that of memory alone.
+func (c *Cache) Lookup(ctx context.Context, key string) (Result, error) {
 	a := &allowance{adminBudget}
 	g := c.current(ctx, a)
-	var failed error
 	it, layer := c.memory.peek(key), LayerMemory
+	var failed error
 	if now := c.now(); it == nil || !it.alive(now) || it.judge(g) != valid {
-		layer = LayerRedis
-		env, err := c.redis.read(ctx, a, key)
+		rec, err := c.redis.read(ctx, a, key)
 		switch {
 		case err != nil:
 			failed = c.unavailable("look up key", err)
-		case c.usable(env, g):
-			it = c.newItem(key, env.entry, env.generation, g)
+		case c.usable(rec, g):
+			it, layer = c.newItem(*rec, g), LayerRedis
 		default:
 			it = nil
 		}
 	}
 	now := c.now()
 	if it == nil || !it.alive(now) || it.judge(g) == purged {
-		return f, failed
+		return Result{}, failed
 	}
-	if failed != nil {
-		layer = LayerMemory
-	}
-	r := it.found(now, layer)
-	f.Entry, f.Class, f.Layer, f.Age = r.Entry, r.Class, r.Layer, r.Age
-	f.FreshLeft, f.Left, f.Hits = it.Fresh-r.Age, it.life()-r.Age, it.hits.Load()
-	if layer == LayerMemory {
-		f.RefreshAt = time.Unix(0, it.refreshAt).UTC()
-	}
-	return f, failed
+	return it.found(now, layer), failed
 }
 
 // KeyCount is how often a key was hit.
 type KeyCount struct {
-	Hash     string // of the key, which itself is nobody's business
+	Hash     string // of the key, which may hold somebody's address
 	Hits     uint64
 	Bytes    int
 	Provider string
 	Outcome  string
 }
 
-// TopKeys returns the n keys in the memory of this process that were hit most
+// TopKeys returns the n keys in the memory of this process with the most hits
 // since they were stored there, most first.
 func (c *Cache) TopKeys(n int) []KeyCount {
 	items := []*item{}
@@ -79,11 +51,11 @@ func (c *Cache) TopKeys(n int) []KeyCount {
 		}
 	}
 	slices.SortFunc(items, func(a, b *item) int {
-		return cmp.Or(cmp.Compare(b.hits.Load(), a.hits.Load()), cmp.Compare(a.key, b.key))
+		return cmp.Or(cmp.Compare(b.hits.Load(), a.hits.Load()), cmp.Compare(a.Key, b.Key))
 	})
 	top := make([]KeyCount, 0, min(n, len(items)))
 	for _, it := range items[:min(n, len(items))] {
-		top = append(top, KeyCount{Hash(it.key), it.hits.Load(), len(it.Body), it.Provider, it.Outcome})
+		top = append(top, KeyCount{Hash(it.Key), it.hits.Load(), len(it.Body), it.Provider, it.Outcome})
 	}
 	return top
 }

@@ -21,10 +21,10 @@ func TestLookup(t *testing.T) {
 	other := New(s.Client(t), Config{Now: clk.now})
 
 	f, err := c.Lookup(ctx, "k")
-	if err != nil || f.Entry != nil || f.Class != "" || f.Hash != Hash("k") {
+	if err != nil || f.Entry != nil || f.Class != "" {
 		t.Errorf("of nothing: %+v, %v", f, err)
 	}
-	fill := func(context.Context, Purpose) (Entry, error) { return answer("x"), nil }
+	fill := func(context.Context, *Priority) (Entry, error) { return answer("x"), nil }
 	get(t, c, "k", Directives{}, fill)
 	get(t, c, "k", Directives{}, fill)
 	clk.advance(10 * time.Minute)
@@ -34,17 +34,17 @@ func TestLookup(t *testing.T) {
 		hits  uint64
 	}{"in memory": {c, LayerMemory, 1}, "in redis": {other, LayerRedis, 0}} {
 		f, err = tt.cache.Lookup(ctx, "k")
-		if err != nil || f.Entry == nil || string(f.Body) != "x" || f.Class != Hit || f.Layer != tt.layer || f.Hits != tt.hits {
+		if err != nil || f.Entry == nil || string(f.Body) != "x" || f.Class != Hit || f.Layer != tt.layer || f.Hits() != tt.hits {
 			t.Errorf("%s: %+v, %v", name, f, err)
 		}
-		if f.Age.Round(time.Minute) != 10*time.Minute || f.FreshLeft.Round(time.Minute) != 50*time.Minute ||
-			f.Left.Round(time.Minute) != 24*time.Hour+50*time.Minute {
-			t.Errorf("%s: age %v, fresh for %v, left %v", name, f.Age, f.FreshLeft, f.Left)
+		if f.Age.Round(time.Minute) != 10*time.Minute || f.FreshLeft().Round(time.Minute) != 50*time.Minute ||
+			f.Left().Round(time.Minute) != 24*time.Hour+50*time.Minute {
+			t.Errorf("%s: age %v, fresh for %v, left %v", name, f.Age, f.FreshLeft(), f.Left())
 		}
 	}
 	clk.advance(time.Hour)
-	if f, _ = c.Lookup(ctx, "k"); f.Class != Stale || f.FreshLeft > 0 {
-		t.Errorf("past its freshness: %s, fresh for %v", f.Class, f.FreshLeft)
+	if f, _ = c.Lookup(ctx, "k"); f.Class != Stale || f.FreshLeft() > 0 {
+		t.Errorf("past its freshness: %s, fresh for %v", f.Class, f.FreshLeft())
 	}
 	s.Stop()
 	if f, err = c.Lookup(ctx, "k"); err != nil || f.Layer != LayerMemory {
@@ -57,7 +57,7 @@ func TestLookup(t *testing.T) {
 
 func TestTopKeys(t *testing.T) {
 	c := New(redistest.Start(t).Client(t), Config{Memory: 1 << 20})
-	fill := func(context.Context, Purpose) (Entry, error) { return answer("body"), nil }
+	fill := func(context.Context, *Priority) (Entry, error) { return answer("body"), nil }
 	for i := range 5 {
 		for range i + 1 {
 			get(t, c, fmt.Sprint(i), Directives{}, fill)
@@ -82,7 +82,7 @@ func TestExportAndImport(t *testing.T) {
 		from := New(client(t), Config{Namespace: "from*", Now: clk.now}) // a character that patterns know
 		const n = 500
 		for i := range n {
-			get(t, from, fmt.Sprint("key ", i), Directives{}, func(context.Context, Purpose) (Entry, error) {
+			get(t, from, fmt.Sprint("key ", i), Directives{}, func(context.Context, *Priority) (Entry, error) {
 				e := answer(fmt.Sprint("body ", i))
 				e.Provider = fmt.Sprint("provider", i%2)
 				return e, nil
@@ -143,7 +143,7 @@ func TestPurgeTellsWhenItCannot(t *testing.T) {
 	ctx := context.Background()
 	s := redistest.Start(t)
 	c := New(s.Client(t), Config{Memory: 1 << 20})
-	get(t, c, "k", Directives{}, func(context.Context, Purpose) (Entry, error) { return answer("x"), nil })
+	get(t, c, "k", Directives{}, func(context.Context, *Priority) (Entry, error) { return answer("x"), nil })
 	if removed, err := c.Purge(ctx, "other"); removed || err != nil {
 		t.Errorf("Purge of nothing = %v, %v, want false", removed, err)
 	}

@@ -12,44 +12,43 @@ const (
 	// Refresh-ahead begins at a random point of this part of the fresh life,
 	// so that what was stored together is not refreshed together.
 	aheadFrom, aheadTo = 0.80, 0.95
-	// An item that was hit so often since it was stored is in use.
+	// An item with so many hits since it was stored is in use.
 	inUse = 2
 )
 
-// item is an entry in this process, with what is worked out once for all
+// item is a record in this process, with what is worked out once for all
 // callers. Only the atomic fields change after newItem.
 type item struct {
-	Entry
-	key        string
-	header     [3]string // content type, ETag, content length
-	memory     *memoryLayer
-	provider   *providerCounters
-	generation uint64 // number of the last purge known when the fill began
-	checked    uint64 // … and of the last one heard of when the entry was read or filled
-	refreshAt  int64  // unix nanoseconds; math.MaxInt64: never
+	Record
+	header    [3]string // content type, ETag, content length
+	memory    *memoryLayer
+	provider  *providerCounters
+	checked   uint64 // number of the last purge heard of when the record was read or filled
+	refreshAt int64  // Unix nanoseconds
 
 	hits atomic.Uint64
 	// seen is what was known of purges when the item was last found valid, so
-	// that a hit compares two pointers; inDoubt if Redis has to be asked.
+	// that a hit only compares two pointers; inDoubt if Redis has to be asked.
 	seen    atomic.Pointer[generations]
 	gzOnce  sync.Once
 	gzipped atomic.Pointer[Gzipped]
 	reading atomic.Pointer[any]
 }
 
-// inDoubt marks an item that Redis may hold a newer version of.
+// inDoubt marks an item of which Redis may hold a newer version.
 var inDoubt = new(generations)
 
-func (c *Cache) newItem(key string, e Entry, generation uint64, g *generations) *item {
+// newItem returns an item that was read or filled when g was known of purges.
+func (c *Cache) newItem(r Record, g *generations) *item {
 	it := &item{
-		Entry: e, key: key, memory: c.memory, provider: c.provider(e.Provider),
-		header:     [3]string{e.ContentType, e.ETag, strconv.Itoa(len(e.Body))},
-		generation: generation, checked: g.heard,
+		Record: r, memory: c.memory, provider: c.provider(r.Provider),
+		header:  [3]string{r.ContentType, r.ETag, strconv.Itoa(len(r.Body))},
+		checked: g.heard,
 	}
-	it.refreshAt = e.StoredAt.Add(e.Fresh).UnixNano()
+	it.refreshAt = r.StoredAt.Add(r.Fresh).UnixNano()
 	if !c.cfg.NoRefreshAhead {
 		part := aheadFrom + (aheadTo-aheadFrom)*rand.Float64()
-		it.refreshAt = e.StoredAt.Add(time.Duration(part * float64(e.Fresh))).UnixNano()
+		it.refreshAt = r.StoredAt.Add(time.Duration(part * float64(r.Fresh))).UnixNano()
 	}
 	return it
 }
@@ -59,7 +58,7 @@ type verdict int
 
 const (
 	valid   verdict = iota
-	doubted         // Redis has to be asked; usable if it cannot be
+	doubted         // Redis has to be asked; usable if it cannot be asked
 	purged
 )
 
@@ -74,7 +73,7 @@ func (it *item) judge(g *generations) verdict {
 	case seen == inDoubt, it.checked < g.trusted:
 		return doubted
 	}
-	// Not a plain store: that could undo a doubt cast meanwhile.
+	// A plain store could undo a doubt cast meanwhile.
 	it.seen.CompareAndSwap(seen, g)
 	return valid
 }

@@ -5,36 +5,33 @@ import (
 	"encoding/hex"
 )
 
-// Hash is the short name of a key: 128 bits of SHA-256 in hexadecimal. It
-// names the key's place in Redis and stands for it where the key itself,
-// which holds somebody's address, must not appear. Two keys with one hash
-// displace each other and are never mistaken for each other: an entry carries
-// its full key.
+// Hash is the short name of a key: 128 bits of its SHA-256 in hexadecimal. It
+// names the key's place in Redis, and stands for the key in logs, where nobody's
+// address may appear. Two keys with the same hash displace each other but are
+// never mistaken for each other, because an entry carries its full key.
 func Hash(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:16])
 }
 
-// names are the Redis keys that belong to one cache key. Their common hash
-// tag puts them into one slot of a cluster, so that one script may use all.
+// names are the Redis keys that belong to one cache key. They share a hash tag
+// and so a slot of a cluster, so one script may use them all.
 type names struct {
-	entry    string // the encoded entry
-	lease    string // token of the process that fills for a waiting caller
-	patience string // token of the process that fills for patient ones
-	renewal  string // token of the process that refreshes
-	mark     string // left by a purge for the fills that began before it
-	channel  string // where stores, releases and purges are announced
+	entry   string // the encoded entry
+	lease   string // token of the process that fills for its callers
+	renewal string // token of the process that fills whatever there is: refreshes
+	mark    string // left by a purge for the fills that began before it
+	channel string // where stores, releases and purges are announced
 }
 
 func (r *redisLayer) names(key string) names {
 	tag := "{" + Hash(key) + "}"
 	return names{
-		entry:    r.prefix + "entry:" + tag,
-		lease:    r.prefix + "lease:" + tag,
-		patience: r.prefix + "patience:" + tag,
-		renewal:  r.prefix + "renewal:" + tag,
-		mark:     r.prefix + "purged:" + tag,
-		channel:  r.prefix + "event:" + tag,
+		entry:   r.prefix + "entry:" + tag,
+		lease:   r.prefix + "lease:" + tag,
+		renewal: r.prefix + "renewal:" + tag,
+		mark:    r.prefix + "purged:" + tag,
+		channel: r.prefix + "event:" + tag,
 	}
 }
 
@@ -45,7 +42,7 @@ func (r *redisLayer) record() string { return r.prefix + "generation" }
 func (r *redisLayer) entryPattern() string { return globQuoted(r.prefix) + "entry:*" }
 func (r *redisLayer) eventPattern() string { return globQuoted(r.prefix) + "event:*" }
 
-// globQuoted makes a namespace that holds special characters match itself.
+// globQuoted escapes special characters, so that a namespace matches itself.
 func globQuoted(s string) string {
 	var b []byte
 	for i := range len(s) {

@@ -17,8 +17,8 @@ type memoryLayer struct {
 }
 
 // expirySlack is how much longer than its life an item stays, at least: the
-// layer's clock may lag behind by as much. Whether an item may be served is
-// not decided by it.
+// layer's clock may lag by as much. That clock does not decide whether an item
+// may be served.
 const expirySlack = 2 * time.Second
 
 func newMemoryLayer(maxBytes int64, now func() time.Time) *memoryLayer {
@@ -60,7 +60,7 @@ func (m *memoryLayer) get(key string, now time.Time) *item {
 	return it
 }
 
-// peek returns the item without counting as a use of it.
+// peek returns the item, dead or alive, and does not count as a use of it.
 func (m *memoryLayer) peek(key string) *item {
 	if m == nil {
 		return nil
@@ -73,21 +73,21 @@ func (m *memoryLayer) peek(key string) *item {
 }
 
 // put makes it the item of its key.
-func (m *memoryLayer) put(key string, it *item) {
+func (m *memoryLayer) put(it *item) {
 	if m != nil {
 		m.clock.advance()
-		m.cache.Set(key, it)
+		m.cache.Set(it.Key, it)
 	}
 }
 
 // adopt is put for an item read from Redis: it yields to a newer one, because
 // a fill may have stored that in both layers since the read.
-func (m *memoryLayer) adopt(key string, it *item) {
+func (m *memoryLayer) adopt(it *item) {
 	if m == nil {
 		return
 	}
 	m.clock.advance()
-	m.cache.Compute(key, func(old *item, found bool) (*item, otter.ComputeOp) {
+	m.cache.Compute(it.Key, func(old *item, found bool) (*item, otter.ComputeOp) {
 		if found && !old.doubted() && old.StoredAt.After(it.StoredAt) {
 			return old, otter.CancelOp
 		}
@@ -95,12 +95,12 @@ func (m *memoryLayer) adopt(key string, it *item) {
 	})
 }
 
-// reweigh takes in that the item of key has grown.
-func (m *memoryLayer) reweigh(key string, it *item) {
+// reweigh takes in that the item has grown.
+func (m *memoryLayer) reweigh(it *item) {
 	if m == nil {
 		return
 	}
-	m.cache.ComputeIfPresent(key, func(old *item) (*item, otter.ComputeOp) {
+	m.cache.ComputeIfPresent(it.Key, func(old *item) (*item, otter.ComputeOp) {
 		if old != it {
 			return old, otter.CancelOp
 		}
@@ -131,8 +131,8 @@ func (m *memoryLayer) size() (entries int, bytes uint64) {
 }
 
 // memoryClock is the clock of the layer. It reads the time only when told to,
-// because reading it at each hit would be a third of the hit; and it has no
-// ticks, so that the layer has no goroutine.
+// because reading it would be a third of the cost of a hit. It does not tick, so
+// the layer has no goroutine.
 type memoryClock struct {
 	now  func() time.Time
 	nano atomic.Int64

@@ -34,17 +34,17 @@ func TestAdopt(t *testing.T) {
 				e := answer("x")
 				e.StoredAt = base.Add(d)
 				e.complete(base)
-				return c.newItem("k", e, 0, c.gens.Load())
+				return c.newItem(Record{Key: "k", Entry: e}, c.gens.Load())
 			}
 			if tt.inMemory >= 0 {
 				it := at(tt.inMemory)
-				c.memory.put("k", it)
+				c.memory.put(it)
 				if tt.doubted {
 					it.doubt()
 				}
 			}
-			f := newFlight("k", shared)
-			c.flights[f.flightKey] = f
+			f := newFlight(flightID{key: "k"}, People)
+			c.flights[f.flightID] = f
 			if tt.event != 0 {
 				c.doubt("k", base.Add(tt.event).UnixNano())
 			}
@@ -75,7 +75,7 @@ func TestMemoryStaysWithinItsBytes(t *testing.T) {
 		e := answer(strings.Repeat("x", 1000))
 		e.complete(c.now())
 		key := fmt.Sprint(i)
-		c.memory.put(key, c.newItem(key, e, 0, g))
+		c.memory.put(c.newItem(Record{Key: key, Entry: e}, g))
 	}
 	asynctest.Eventually(t, "the layer is down to its size", func() bool {
 		c.memory.tidy()
@@ -91,7 +91,7 @@ func TestExpiredItemsLeaveMemory(t *testing.T) {
 	c := New(noRedis(t), Config{Memory: 1 << 20, Now: clk.now})
 	e := answer("x")
 	e.complete(c.now())
-	c.memory.put("k", c.newItem("k", e, 0, c.gens.Load()))
+	c.memory.put(c.newItem(Record{Key: "k", Entry: e}, c.gens.Load()))
 	clk.advance(e.life() + time.Minute)
 	if it := c.memory.get("k", c.now()); it != nil {
 		t.Error("a dead item was served")

@@ -35,7 +35,7 @@ func TestLifetimesModel(t *testing.T) {
 		version, up := 0, true
 		var stored int // version in the cache, 0: none
 		var storedAt time.Time
-		fill := func(context.Context, Purpose) (Entry, error) {
+		fill := func(context.Context, *Priority) (Entry, error) {
 			if !up {
 				return Entry{}, errDown
 			}

@@ -12,20 +12,20 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// errRedisSkipped: Redis was not asked, because it did not answer lately or
-// because the request has spent its share of time on it.
+// errRedisSkipped means that Redis was not asked, because it has not been
+// answering or because the request has used up its time for Redis.
 var errRedisSkipped = errors.New("redis skipped")
 
 const (
-	// After so many failures in a row a Redis node counts as down …
+	// breakerFailures in a row make a Redis node count as down.
 	breakerFailures = 3
-	// … and is left alone for so long, before one call tries it again.
+	// breakerPause is how long it is left alone before one call tries it.
 	breakerPause = time.Second
 )
 
-// redisLayer is the cache's one way to Redis. Every command goes through do,
-// which keeps the time limits and leaves a dead node alone. A failure here is
-// never the failure of a Get.
+// redisLayer is the cache's only way to Redis. Every command goes through do,
+// which keeps the time limits and leaves a dead node alone. A failure here
+// never makes a Get fail.
 type redisLayer struct {
 	rdb     redis.UniversalClient
 	prefix  string
@@ -41,8 +41,8 @@ type redisLayer struct {
 // It belongs to one goroutine.
 type allowance struct{ left time.Duration }
 
-// do runs one round trip concerning key within what is left of a, and
-// reports errRedisSkipped if it was not tried.
+// do makes one round trip about key within what is left of a. It returns
+// errRedisSkipped if it did not try.
 func (r *redisLayer) do(ctx context.Context, a *allowance, op, key string, f func(ctx context.Context) error) error {
 	if a.left <= 0 {
 		return errRedisSkipped
@@ -71,8 +71,8 @@ func (r *redisLayer) do(ctx context.Context, a *allowance, op, key string, f fun
 	return err
 }
 
-// node names the cluster node that serves key. In a cluster one dead node
-// must not keep the cache from the others, so each has a breaker of its own.
+// node names the cluster node that serves key. Each node has its own breaker,
+// because one dead node must not cut the cache off from the others.
 func (r *redisLayer) node(ctx context.Context, key string) string {
 	cluster, ok := r.rdb.(*redis.ClusterClient)
 	if !ok {
@@ -94,12 +94,12 @@ func (r *redisLayer) breaker(node string) *gobreaker.CircuitBreaker[struct{}] {
 		Timeout:      breakerPause,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
 		IsSuccessful: answered,
-		// A caller that went away says nothing about Redis.
+		// A caller that leaves says nothing about Redis.
 		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
 		OnStateChange: func(node string, from, to gobreaker.State) {
 			switch {
 			case to == gobreaker.StateOpen && from == gobreaker.StateClosed:
-				r.log.Warn().Str("node", node).Msg("redis does not answer, cache goes on without it")
+				r.log.Warn().Str("node", node).Msg("redis does not answer, cache continues without it")
 			case to == gobreaker.StateClosed:
 				r.log.Info().Str("node", node).Msg("redis answers again")
 			}
@@ -108,9 +108,9 @@ func (r *redisLayer) breaker(node string) *gobreaker.CircuitBreaker[struct{}] {
 	return b.(*gobreaker.CircuitBreaker[struct{}])
 }
 
-// answered reports whether Redis did its part: an error reply that is about
-// one command (out of memory, read-only) comes from a server that is there;
-// one that says it serves nobody counts as no answer.
+// answered reports whether Redis works. An error reply about one command, such
+// as out-of-memory or read-only, comes from a server that does; a reply that
+// the server serves nobody counts as no answer.
 func answered(err error) bool {
 	if err == nil || errors.Is(err, redis.Nil) {
 		return true

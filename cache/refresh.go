@@ -8,16 +8,15 @@ import (
 )
 
 const (
-	// refreshRetry is the least pause before a key is tried again whose
-	// refresh failed or is being done by another process; jitter doubles it
-	// at most.
+	// refreshRetry is the shortest pause before a key is tried again after its
+	// refresh failed or was left to another flight; jitter at most doubles it.
 	refreshRetry = 5 * time.Second
 	// maxRefreshing bounds the keys that are queued, refreshed or pausing.
 	maxRefreshing = 4096
 )
 
-// errRefreshedElsewhere: another process is at it.
-var errRefreshedElsewhere = errors.New("refreshed by another process")
+// errRefreshedElsewhere leaves a refresh to the one who is already filling.
+var errRefreshedElsewhere = errors.New("being filled elsewhere")
 
 // refreshJob is a refresh that waits for a worker.
 type refreshJob struct {
@@ -25,16 +24,16 @@ type refreshJob struct {
 	run func(stop context.Context) error
 }
 
-// refreshSoon queues a refresh of the item, unless one is queued, under way
-// or was tried a moment ago. When the queue is full the item is left as it
-// is: a later hit tries again.
+// refreshSoon queues a refresh of the item, unless one is queued or under way or
+// was tried a moment ago. When the queue is full it does nothing, and a later
+// hit tries again.
 func (c *Cache) refreshSoon(ctx context.Context, it *item, fill Fill) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if notBefore, ok := c.refreshing[it.key]; ok && (notBefore.IsZero() || c.now().Before(notBefore)) {
+	if notBefore, ok := c.refreshing[it.Key]; ok && (notBefore.IsZero() || c.now().Before(notBefore)) {
 		return
 	}
-	job := refreshJob{it.key, func(stop context.Context) error {
+	job := refreshJob{it.Key, func(stop context.Context) error {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
 		defer context.AfterFunc(stop, cancel)()
@@ -43,7 +42,7 @@ func (c *Cache) refreshSoon(ctx context.Context, it *item, fill Fill) {
 	if len(c.refreshing) < maxRefreshing {
 		select {
 		case c.refreshQueue <- job:
-			c.refreshing[it.key] = time.Time{}
+			c.refreshing[it.Key] = time.Time{}
 			return
 		default:
 		}
@@ -71,7 +70,7 @@ func (c *Cache) work(ctx context.Context) {
 	}
 }
 
-// errFillEnded stands for a fill that ended its goroutine.
+// errFillEnded is the error of a fill that ended its goroutine.
 var errFillEnded = errors.New("fill ended its goroutine")
 
 func (c *Cache) refreshed(key string, err error) {
@@ -90,26 +89,37 @@ func (c *Cache) refreshed(key string, err error) {
 
 // refresh renews the item if nobody else has or is about to.
 func (c *Cache) refresh(ctx context.Context, it *item, fill Fill) error {
-	f := newFlight(it.key, renewing)
+	f := newFlight(flightID{it.Key, true}, Refresh)
 	c.mu.Lock()
-	c.flights[f.flightKey] = f
-	c.mu.Unlock()
-	defer c.land(f)
-
-	a := &allowance{c.cfg.RedisBudget}
-	g := c.current(ctx, a)
-	l := c.tryLease(ctx, a, f.key, g)
-	if env := l.claim.envelope; c.usable(env, g) && env.entry.StoredAt.After(it.StoredAt) {
-		c.takeOver(f, env, g, false)
-		c.giveBack(ctx, f.key, l)
-		return nil
+	_, busy := c.flights[f.flightID]
+	if !busy {
+		c.flights[f.flightID] = f
 	}
-	if l.asked && l.claim.token == "" {
+	c.mu.Unlock()
+	if busy {
 		return errRefreshedElsewhere
 	}
+	defer c.land(f)
+	f.err = ErrFillPanicked // unless renew returns
+	f.result, f.err = c.renew(ctx, f, it, fill)
+	return f.err
+}
+
+func (c *Cache) renew(ctx context.Context, f *flight, it *item, fill Fill) (Result, error) {
+	a := &allowance{c.cfg.RedisBudget}
+	l := c.tryLease(ctx, a, f.key, Refresh, c.current(ctx, a))
+	switch {
+	case l.stored != nil && l.stored.StoredAt.After(it.StoredAt):
+		return c.takeOver(ctx, f, l, false), nil
+	case l.holder != "":
+		return Result{}, errRefreshedElsewhere
+	}
 	c.stats.refreshes.Add(1)
-	_, err := c.fillAndStore(ctx, a, f, l, fill, Refresh)
-	return err
+	r, err := c.fillAndStore(ctx, a, f, l, fill)
+	if err == nil && f.priority.Lane() == People {
+		c.announceReplaced(ctx, r.item) // a person wanted a new answer, and has it
+	}
+	return r, err
 }
 
 // tidyRefreshing forgets the pauses that are over.

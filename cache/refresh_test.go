@@ -14,10 +14,10 @@ import (
 	"geogate/internal/redistest"
 )
 
-// withPurpose is counted, and tells the last purpose it was called with.
-func withPurpose(calls *atomic.Int64, last *atomic.Int64) Fill {
-	return func(_ context.Context, p Purpose) (Entry, error) {
-		last.Store(int64(p))
+// withLane is counted, and tells the lane it was last called in.
+func withLane(calls *atomic.Int64, last *atomic.Int64) Fill {
+	return func(_ context.Context, p *Priority) (Entry, error) {
+		last.Store(int64(p.Lane()))
 		return answer(fmt.Sprintf("call %d", calls.Add(1))), nil
 	}
 }
@@ -29,7 +29,7 @@ func TestStaleIsServedAtOnceAndRefreshed(t *testing.T) {
 			var clk clock
 			c := running(t, New(rdb, Config{Memory: memory, Now: clk.now}))
 			var calls, last atomic.Int64
-			fill := withPurpose(&calls, &last)
+			fill := withLane(&calls, &last)
 			get(t, c, "k", Directives{}, fill)
 			clk.advance(2 * time.Hour)
 			r := get(t, c, "k", Directives{}, fill)
@@ -41,8 +41,8 @@ func TestStaleIsServedAtOnceAndRefreshed(t *testing.T) {
 				return get(t, c, "k", Directives{}, fill).Class == Hit
 			})
 			want(t, get(t, c, "k", Directives{}, fill), Hit, name, "call 2")
-			if n, p := calls.Load(), Purpose(last.Load()); n != 2 || p != Refresh {
-				t.Errorf("%d fills, the last one a %s, want 2, refresh", n, p)
+			if n, p := calls.Load(), Lane(last.Load()); n != 2 || p != Refresh {
+				t.Errorf("%d fills, the last one in lane %s, want 2, refresh", n, p)
 			}
 		})
 	}
@@ -112,8 +112,8 @@ func TestFailedRefreshIsNotRepeatedAtOnce(t *testing.T) {
 	var clk clock
 	c := running(t, New(rdb, Config{Memory: 1 << 20, Now: clk.now}))
 	for name, fail := range map[string]Fill{
-		"error": func(context.Context, Purpose) (Entry, error) { return Entry{}, errors.New("down") },
-		"panic": func(context.Context, Purpose) (Entry, error) { panic("boom") },
+		"error": func(context.Context, *Priority) (Entry, error) { return Entry{}, errors.New("down") },
+		"panic": func(context.Context, *Priority) (Entry, error) { panic("boom") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls atomic.Int64
@@ -160,7 +160,7 @@ func TestFleetRefreshesOnce(t *testing.T) {
 	}
 }
 
-// A foreground call must not wait behind a refresh, which has a low priority.
+// A caller must not wait behind a refresh, which has a low priority.
 func TestCallersDoNotWaitForRefreshes(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var clk clock
@@ -170,7 +170,7 @@ func TestCallersDoNotWaitForRefreshes(t *testing.T) {
 	clk.advance(2 * time.Hour)
 	stuck := make(chan struct{})
 	began := make(chan struct{})
-	get(t, c, "k", Directives{}, func(ctx context.Context, _ Purpose) (Entry, error) {
+	get(t, c, "k", Directives{}, func(ctx context.Context, _ *Priority) (Entry, error) {
 		close(began)
 		select {
 		case <-stuck:

@@ -1,8 +1,16 @@
 package cache
 
-import "time"
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
 
-// Class says how an answer was come by; the values go on the wire as X-Cache.
+	"github.com/klauspost/compress/gzip"
+)
+
+// Class says where an answer came from. The values go on the wire as X-Cache.
 type Class string
 
 const (
@@ -10,8 +18,8 @@ const (
 	Hit Class = "HIT"
 	// Miss: obtained by a fill, by this call or by one it waited for.
 	Miss Class = "MISS"
-	// Stale: past its freshness, served while a new one is fetched or because
-	// none could be had.
+	// Stale: from a layer of the cache and past its freshness, served while a
+	// new one is fetched or because none could be had.
 	Stale Class = "STALE"
 	// Bypass: obtained by a fill and not stored, because the request or the
 	// answer forbids it.
@@ -24,29 +32,39 @@ const (
 	LayerRedis  = "redis"
 )
 
-// Result is an answer and how it was come by. The Entry is shared: read only.
+// Result is an answer and where it came from. The Entry is shared: read only.
 type Result struct {
 	*Entry
 	Class Class
 	// Layer is where a Hit or Stale answer was found, else empty.
 	Layer string
-	// Collapsed: the answer is that of a fill which another call, in this
-	// process or in another one, had begun.
+	// Collapsed: the fill was begun by another call, in this process or in
+	// another one.
 	Collapsed bool
 	// Stored: at least one layer holds the answer now.
 	Stored bool
 	// Age is how long ago the answer was obtained.
 	Age time.Duration
-	// Cause is the error of the fill in whose stead a Stale answer is
+	// Cause is the error of the fill instead of which a Stale answer is
 	// served; nil when nothing failed.
 	Cause error
 
 	item *item
 }
 
-// ContentTypeHeader is the content type as a ready-made value for an
-// http.Header, so that writing a hit costs no allocation. It is shared: read
-// only.
+func (r *Result) cached() bool { return r.Class == Hit || r.Class == Stale }
+
+// FreshLeft is how long the answer stays fresh; negative for a stale one.
+func (r *Result) FreshLeft() time.Duration { return r.Fresh - r.Age }
+
+// Left is how long the answer may still be served.
+func (r *Result) Left() time.Duration { return r.life() - r.Age }
+
+// Hits is how often this process served the answer since it has it in memory.
+func (r *Result) Hits() uint64 { return r.item.hits.Load() }
+
+// ContentTypeHeader is the content type as a value for an http.Header, made in
+// advance, so that writing a hit does not allocate. It is shared: read only.
 func (r *Result) ContentTypeHeader() []string { return r.item.header[0:1:1] }
 
 // ETagHeader is the ETag in the form of ContentTypeHeader.
@@ -60,19 +78,70 @@ func (r *Result) ContentLengthHeader() []string { return r.item.header[2:3:3] }
 const readingWeight = 256
 
 // Reading returns what read makes of the body, and keeps it in memory with the
-// answer, so that those who want the same of an answer again and again parse it
-// once. There is one reading of an answer: all who ask want the same. It is
-// shared, read only, and should be small. read may run more than once.
+// answer, so that callers who always want the same of it parse it once. An
+// answer has one reading: every caller must pass an equivalent read, which may
+// run more than once. The reading is shared, read only, and should be small.
 func (r *Result) Reading(read func(body []byte) any) any {
 	if kept := r.item.reading.Load(); kept != nil {
 		return *kept
 	}
 	made := read(r.Body)
 	r.item.reading.Store(&made)
-	r.item.memory.reweigh(r.item.key, r.item)
+	r.item.memory.reweigh(r.item)
 	return made
 }
 
-// Gzip returns the answer in gzip, or nil if that would gain little. It is
+// Gzip returns the answer in gzip, or nil if that would save little. It is
 // made when first asked for and kept in memory with the answer.
 func (r *Result) Gzip() *Gzipped { return r.item.gzip() }
+
+// gzipMinimum is the body size, in bytes, from which gzip is worth its header
+// and the client's time. Smaller bodies travel in one packet anyway.
+const gzipMinimum = 512
+
+// Gzipped is an answer's body in gzip. It is shared: read only.
+type Gzipped struct {
+	Body []byte
+	// ETag differs from that of the plain body, because a strong validator
+	// identifies the bytes on the wire.
+	ETag string
+
+	header [2]string
+}
+
+// ETagHeader and ContentLengthHeader are as those of Result.
+func (z *Gzipped) ETagHeader() []string { return z.header[0:1:1] }
+
+// ContentLengthHeader is the length of the gzipped body.
+func (z *Gzipped) ContentLengthHeader() []string { return z.header[1:2:2] }
+
+var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
+func (it *item) gzip() *Gzipped {
+	if len(it.Body) < gzipMinimum {
+		return nil
+	}
+	it.gzOnce.Do(func() {
+		if z := gzipped(&it.Entry); z != nil {
+			it.gzipped.Store(z)
+			it.memory.reweigh(it)
+		}
+	})
+	return it.gzipped.Load()
+}
+
+func gzipped(e *Entry) *Gzipped {
+	var b bytes.Buffer
+	w := gzipWriters.Get().(*gzip.Writer)
+	defer gzipWriters.Put(w)
+	w.Reset(&b)
+	_, err := w.Write(e.Body)
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil || b.Len() > len(e.Body)*9/10 {
+		return nil // a bytes.Buffer does not fail; what saves little is not kept
+	}
+	etag := strings.TrimSuffix(e.ETag, `"`) + `-gzip"`
+	return &Gzipped{Body: bytes.Clone(b.Bytes()), ETag: etag, header: [2]string{etag, strconv.Itoa(b.Len())}}
+}

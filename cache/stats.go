@@ -5,44 +5,44 @@ import (
 	"time"
 )
 
-// Stats is what a Cache has counted since it was made; every count only
-// grows. Get calls are counted once each, by class.
+// Stats is what a Cache has counted since it was made. Counts only grow. Each
+// call of Get counts once, by class.
 type Stats struct {
 	HitsMemory, HitsRedis   uint64 // Hit, by layer
 	StaleMemory, StaleRedis uint64 // Stale, by layer
-	Misses                  uint64 // Miss, those that shared a fill included
+	Misses                  uint64 // Miss, including those that shared a fill
 	Bypasses                uint64 // Bypass
 	NotCached               uint64 // ended in ErrNotCached
 	Errors                  uint64 // ended in any other error
 
 	Collapsed    uint64 // answered by a fill that another call had begun
-	Fills        uint64 // fills that ended, refreshes included
-	FillErrors   uint64 // … of them, with an error
-	FillPanics   uint64 // … of them, with a panic
+	Fills        uint64 // calls of a fill, including refreshes
+	FillErrors   uint64 // fills that failed, including those that panicked
+	FillPanics   uint64 // fills that panicked
 	CorruptReads uint64 // values in Redis that were damaged
 
 	Refreshes        uint64 // refreshes that called a fill
 	RefreshErrors    uint64 // refreshes that failed
 	RefreshesRefused uint64 // refreshes for which there was no room in the queue
-	MissedEvents     uint64 // times that a lost announcement of a purge was made up for
+	MissedEvents     uint64 // times that the announcement of a purge was lost and made up for
 
 	RedisCalls   uint64        // round trips tried
-	RedisErrors  uint64        // … of them, without a usable answer
+	RedisErrors  uint64        // round trips without a usable answer
 	RedisRefused uint64        // entries that Redis refused to store, out of memory
-	RedisTime    time.Duration // time spent in them
+	RedisTime    time.Duration // spent in round trips
 
 	MemoryEntries int    // present number of entries in the memory layer
-	MemoryBytes   uint64 // their keys and bodies
+	MemoryBytes   uint64 // of their keys and bodies
 
-	Listening bool // the subscription to what other processes do is alive
+	Listening bool // the subscription to the events of other processes is alive
 
 	Providers map[string]ProviderStats // by the provider of the answer
 }
 
-// ProviderStats is what a provider was asked for and what it was spared.
+// ProviderStats is what a provider was asked and what it was spared.
 type ProviderStats struct {
 	Fills uint64 // fills that it answered
-	Hits  uint64 // Hit and Stale answers of its making
+	Hits  uint64 // Hit and Stale answers that came from it
 }
 
 type providerCounters struct{ fills, hits atomic.Uint64 }
@@ -90,7 +90,7 @@ func (c *Cache) Stats() Stats {
 	return s
 }
 
-// count books one ended Get.
+// count counts a Get that has ended.
 func (n *counters) count(r *Result) {
 	switch r.Class {
 	case Hit, Stale:

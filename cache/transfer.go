@@ -18,16 +18,10 @@ const (
 	exportTimeout = 5 * time.Second
 )
 
-// Record is an entry with its key, as it is exported and imported.
-type Record struct {
-	Key   string
-	Entry Entry
-}
-
 // Export ranges over the answers in Redis that may still be served, in no
 // order. What changes meanwhile may be missing, and an answer may come twice.
-// It ends with an error if Redis fails. Whether an answer may leave the house
-// is for the caller to judge.
+// It ends with an error if Redis fails. The caller decides which answers the
+// providers' terms let out.
 func (c *Cache) Export(ctx context.Context) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		if err := c.sync(ctx, &allowance{adminBudget}); err != nil {
@@ -40,12 +34,12 @@ func (c *Cache) Export(ctx context.Context) iter.Seq2[Record, error] {
 			return
 		}
 		for _, node := range nodes {
-			for env, err := range c.redis.scan(ctx, node) {
+			for rec, err := range c.redis.scan(ctx, node) {
 				if err != nil {
 					yield(Record{}, c.unavailable("export cache", err))
 					return
 				}
-				if c.usable(env, c.gens.Load()) && !yield(Record{env.key, env.entry}, nil) {
+				if c.usable(rec, c.gens.Load()) && !yield(*rec, nil) {
 					return
 				}
 			}
@@ -71,18 +65,18 @@ func (r *redisLayer) masters(ctx context.Context) ([]redis.Cmdable, error) {
 }
 
 // scan ranges over the entries that one server holds.
-func (r *redisLayer) scan(ctx context.Context, node redis.Cmdable) iter.Seq2[*envelope, error] {
-	return func(yield func(*envelope, error) bool) {
+func (r *redisLayer) scan(ctx context.Context, node redis.Cmdable) iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
 		for cursor := uint64(0); ; {
-			var envelopes []*envelope
+			var records []*Record
 			var err error
-			envelopes, cursor, err = r.scanBatch(ctx, node, cursor)
+			records, cursor, err = r.scanBatch(ctx, node, cursor)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			for _, env := range envelopes {
-				if !yield(env, nil) {
+			for _, rec := range records {
+				if !yield(rec, nil) {
 					return
 				}
 			}
@@ -93,7 +87,7 @@ func (r *redisLayer) scan(ctx context.Context, node redis.Cmdable) iter.Seq2[*en
 	}
 }
 
-func (r *redisLayer) scanBatch(ctx context.Context, node redis.Cmdable, cursor uint64) ([]*envelope, uint64, error) {
+func (r *redisLayer) scanBatch(ctx context.Context, node redis.Cmdable, cursor uint64) ([]*Record, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, exportTimeout)
 	defer cancel()
 	keys, cursor, err := node.Scan(ctx, cursor, r.entryPattern(), exportBatch).Result()
@@ -108,30 +102,29 @@ func (r *redisLayer) scanBatch(ctx context.Context, node redis.Cmdable, cursor u
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, 0, err
 	}
-	envelopes := make([]*envelope, 0, len(keys))
+	records := make([]*Record, 0, len(keys))
 	for i, value := range values {
-		// One that has expired since, or is no entry, or was put in the place
-		// of another key, is left out as a Get would leave it out.
-		env, err := decode([]byte(value.Val()))
-		if value.Err() == nil && err == nil && r.names(env.key).entry == keys[i] {
-			envelopes = append(envelopes, &env)
+		// Whatever has expired since, is not an entry or is in the place of another
+		// key is left out, as a Get would leave it out.
+		rec, err := decode([]byte(value.Val()))
+		if value.Err() == nil && err == nil && r.names(rec.Key).entry == keys[i] {
+			records = append(records, &rec)
 		}
 	}
-	return envelopes, cursor, nil
+	return records, cursor, nil
 }
 
-// ErrNotStorable is returned for a record that must not be kept: without a key
-// or a life, with its life over, or marked NoStore.
-var ErrNotStorable = errors.New("not to be stored, or its life is over")
+// ErrNotStorable is returned for a record that must not be kept: it has no key
+// or no life, its life is over, or it is marked NoStore.
+var ErrNotStorable = errors.New("not to be stored, or expired")
 
-// Import stores an answer that was exported or made elsewhere. Its StoredAt
-// stays, so it ages on; zero means now. It is not stored if the cache has one
-// that is as new, which is reported by false. The key must be the canonical
-// one: nothing checks that the answer belongs to it.
+// Import stores an answer that was exported or made elsewhere. Its age counts
+// from its StoredAt; zero means now. It reports false, and stores nothing, if
+// the cache has an answer that is as new. The key must be the canonical one:
+// nothing checks that the answer belongs to it.
 func (c *Cache) Import(ctx context.Context, r Record) (bool, error) {
-	e := r.Entry
-	e.complete(c.now())
-	if r.Key == "" || !e.storable() || !e.alive(c.now()) {
+	r.complete(c.now())
+	if r.Key == "" || !r.storable() || !r.alive(c.now()) {
 		return false, fmt.Errorf("import entry: %w", ErrNotStorable)
 	}
 	a := &allowance{adminBudget}
@@ -139,16 +132,16 @@ func (c *Cache) Import(ctx context.Context, r Record) (bool, error) {
 		return false, c.unavailable("import entry", err)
 	}
 	g := c.gens.Load()
-	l := c.tryLease(ctx, a, r.Key, g)
-	if !l.asked {
+	l := c.tryLease(ctx, a, r.Key, Bulk, g)
+	if l.name == "" {
 		return false, c.unavailable("import entry", errRedisSkipped)
 	}
-	if env := l.claim.envelope; c.usable(env, g) && !env.entry.StoredAt.Before(e.StoredAt) {
+	if l.stored != nil && !l.stored.StoredAt.Before(r.StoredAt) {
 		c.giveBack(ctx, r.Key, l)
 		return false, nil
 	}
-	env := &envelope{key: r.Key, generation: g.seq(), entry: e}
-	stored, err := c.redis.store(ctx, a, env, l.name, l.claim, c.now())
+	r.generation = g.seq()
+	stored, err := c.redis.store(ctx, a, &r, l, c.now())
 	if err != nil {
 		return false, c.unavailable("import entry", err)
 	}

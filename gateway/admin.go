@@ -71,7 +71,7 @@ func (g *Gateway) explain(w http.ResponseWriter, r *http.Request) error {
 	policy := g.geocoder.chain.Policy()
 	lives := g.geocoder.lives
 	answer := explanation{
-		Endpoint: endpoint, Canonical: req.Query(), Key: g.geocoder.key(req), Hash: found.Hash,
+		Endpoint: endpoint, Canonical: req.Query(), Key: g.geocoder.key(req), Hash: cache.Hash(g.geocoder.key(req)),
 		Provider: g.geocoder.chain.Primary(), Cell: cell,
 		Policy:    policyView{Allowed: !policy.Forbids(endpoint), Autocomplete: policy.Autocomplete, Export: policy.Export},
 		Lifetimes: lifetimesView{lives.Fresh.String(), lives.Empty.String(), lives.Stale.String()},
@@ -82,8 +82,8 @@ func (g *Gateway) explain(w http.ResponseWriter, r *http.Request) error {
 	if found.Entry != nil {
 		answer.Cached = &cachedView{
 			Class: found.Class, Layer: found.Layer, Provider: found.Provider, Outcome: found.Outcome,
-			StoredAt: wireTime(found.StoredAt), Age: seconds(found.Age), FreshLeft: seconds(found.FreshLeft),
-			Left: seconds(found.Left), Bytes: len(found.Body), Hits: found.Hits,
+			StoredAt: wireTime(found.StoredAt), Age: seconds(found.Age), FreshLeft: seconds(found.FreshLeft()),
+			Left: seconds(found.Left()), Bytes: len(found.Body), Hits: found.Hits(),
 		}
 	}
 	return g.respond(w, http.StatusOK, answer)

@@ -50,13 +50,15 @@ func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstre
 	if req.Debug() {
 		d.NoStore, d.NoCache = true, true
 	}
-	d.Patient = lane == upstream.Bulk
-	return g.cache.Get(ctx, g.key(req), d, func(ctx context.Context, purpose cache.Purpose) (cache.Entry, error) {
-		answer, err := g.chain.Geocode(ctx, req, laneFor(purpose, lane))
+	if lane == upstream.Bulk {
+		d.Lane = cache.Bulk
+	}
+	return g.cache.Get(ctx, g.key(req), d, func(ctx context.Context, p *cache.Priority) (cache.Entry, error) {
+		answer, err := g.chain.Geocode(upstream.WithRaised(ctx, p.Raised()), req, laneOf(p))
 		switch {
 		case err != nil:
 			return cache.Entry{}, err
-		case answer.Fallback && purpose == cache.Refresh:
+		case answer.Fallback && p.Lane() == cache.Refresh:
 			return cache.Entry{}, errOnlyFallback
 		}
 		return g.entry(req, answer), nil
@@ -67,12 +69,16 @@ func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstre
 // may be, when none but a fallback can renew it.
 var errOnlyFallback = errors.New("only a fallback answered")
 
-// laneFor is where a fill queues: what nobody waits for goes last.
-func laneFor(purpose cache.Purpose, lane upstream.Lane) upstream.Lane {
-	if purpose == cache.Refresh {
+// laneOf is where a fill queues for budget.
+func laneOf(p *cache.Priority) upstream.Lane {
+	switch p.Lane() {
+	case cache.Bulk:
+		return upstream.Bulk
+	case cache.Refresh:
 		return upstream.Refresh
+	default:
+		return upstream.People
 	}
-	return lane
 }
 
 // key identifies the answer to req. The first choice of upstream is part of

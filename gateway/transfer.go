@@ -44,7 +44,7 @@ func (g *Gateway) export(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return cutOff(w, written, fmt.Errorf("export: %w", err))
 		}
-		if policy, known := g.geocoder.chain.PolicyOf(rec.Entry.Provider); !known || !policy.Export {
+		if policy, known := g.geocoder.chain.PolicyOf(rec.Provider); !known || !policy.Export {
 			withheld++
 			continue
 		}

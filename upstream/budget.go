@@ -39,7 +39,27 @@ var errPaused = errors.New("paused at the provider's request")
 //
 // It gives up at once where the queue ahead cannot be gone in time: an early
 // no with a time to come back is worth more than a late one.
+//
+// A call that is raised while it waits leaves its queue for that of people.
 func (b *budget) acquire(ctx context.Context, lane Lane, deadline time.Time) (release func(), err error) {
+	lane = lane.present(ctx)
+	release, err = b.queue(ctx, lane, deadline)
+	if errors.Is(err, errRaised) {
+		return b.queue(ctx, People, deadline)
+	}
+	return release, err
+}
+
+// errRaised: the call has moved to the lane of people.
+var errRaised = errors.New("raised")
+
+// queue is acquire in one lane. It returns errRaised when the call is raised
+// out of that.
+func (b *budget) queue(ctx context.Context, lane Lane, deadline time.Time) (release func(), err error) {
+	var raised <-chan struct{}
+	if lane != People {
+		raised = raisedOf(ctx)
+	}
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
@@ -55,6 +75,8 @@ func (b *budget) acquire(ctx context.Context, lane Lane, deadline time.Time) (re
 	case b.turn[lane] <- struct{}{}:
 	case <-timer.C:
 		return nil, &Error{Kind: ErrBudget, RetryAfter: max(queue, time.Second)}
+	case <-raised:
+		return nil, errRaised
 	case <-ctx.Done():
 		return nil, callerGone(ctx)
 	}
@@ -79,6 +101,8 @@ func (b *budget) acquire(ctx context.Context, lane Lane, deadline time.Time) (re
 		timer.Reset(v.wait)
 		select {
 		case <-timer.C:
+		case <-raised:
+			return nil, errRaised
 		case <-ctx.Done():
 			return nil, callerGone(ctx)
 		}

@@ -109,7 +109,7 @@ func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline tim
 			// The second attempt may have had no budget. That is no news: the
 			// first error says what is wrong.
 			return a, backoff.Permanent(first)
-		case err != nil && (!isTransient(err) || lane == Refresh || !m.retries.spend()):
+		case err != nil && (!isTransient(err) || lane.present(ctx) == Refresh || !m.retries.spend()):
 			return a, backoff.Permanent(err)
 		}
 		first = err
@@ -150,7 +150,7 @@ func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline tim
 	}
 	label := m.count(a, err)
 	m.observe(Call{
-		Provider: m.spec.Name, Outcome: label, Lane: lane,
+		Provider: m.spec.Name, Outcome: label, Lane: lane.present(ctx),
 		Waited: began.Sub(asked), Took: time.Since(began),
 	})
 	m.heed(err)

@@ -4,18 +4,18 @@
 -- KEYS: the record, a hash of scope → number of the last purge of that scope;
 --       the scope "seq" is the number of the last purge of any kind
 -- ARGV: channel (empty: no purge, merge only), scope of the purge (empty: a
---       single key), kind and rest of the message, 1 if the caller knows
+--       single key), kind and tail of the message, 1 if the caller knows
 --       nothing and only proposes how to begin, then pairs of scope and number
 -- Returns the record as HGETALL does.
 --
--- Numbers only grow, so the greater one is the newer one. That repairs a
--- record that Redis lost, and one that came back from an old dump.
+-- Numbers only grow, so the greater one is the newer one. That repairs a record
+-- that Redis lost or restored from an old dump.
 
--- Redis refuses a script's first write when it is out of memory, unless that
+-- When Redis is out of memory it refuses a script's first write, unless that
 -- frees some. A purge must not be refused: it is the way out.
 redis.call('HDEL', KEYS[1], '')
--- Of processes that begin together one proposal must win: numbers of the
--- others would be purges to it.
+-- When processes begin together one proposal must win: to the winner the
+-- numbers of the others would be purges.
 if ARGV[5] ~= '1' or redis.call('EXISTS', KEYS[1]) == 0 then
   for i = 6, #ARGV, 2 do
     local have = redis.call('HGET', KEYS[1], ARGV[i])

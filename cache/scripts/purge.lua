@@ -1,6 +1,6 @@
--- Removes an entry and leaves a mark, so that a fill which began before the
--- purge does not store its answer after it. The lease goes too: whoever asks
--- now need not wait for that fill.
+-- Removes an entry and leaves a mark, so that a fill that began before the purge
+-- does not store its answer after it. The lease goes too, so that nobody who
+-- asks from now on waits for that fill.
 --
 -- KEYS: entry, lease, purge mark
 -- ARGV: new mark, life of the mark in ms

@@ -1,4 +1,4 @@
--- Gives a lease back, if it is still the caller's, and wakes those who wait.
+-- Gives a lease back if it is still the caller's, and wakes whoever waits.
 --
 -- KEYS: lease
 -- ARGV: lease token, channel, message

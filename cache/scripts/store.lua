@@ -5,12 +5,12 @@
 --       (empty: none), channel, message
 -- Returns {1: stored or 0, error of the store or empty}.
 --
--- The mark differs if the key was purged after the fill began: what the fill
--- brought is from before the purge then, and is not kept.
+-- A different mark means that the key was purged after the fill began. The
+-- answer is from before the purge then, and is not kept.
 local stored, problem = 0, ''
 if (redis.call('GET', KEYS[3]) or '') == ARGV[4] then
-  -- First of the writes: once a script has written something, Redis no longer
-  -- refuses it for lack of memory.
+  -- This has to be the first write: once a script has written something, Redis
+  -- no longer refuses it for lack of memory.
   local reply = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
   if reply.err then
     problem = reply.err

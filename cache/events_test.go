@@ -6,6 +6,7 @@ func TestParseEvent(t *testing.T) {
 	for _, e := range []event{
 		{kind: eventStored, storedAt: 123, key: "search?q=a b c"},
 		{kind: eventReleased, key: "k"},
+		{kind: eventHurry, key: "k"},
 		{kind: eventPurged, number: 7, key: "k"},
 		{kind: eventScope, number: 7},
 	} {

@@ -10,7 +10,15 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// An encoded entry is
+// Record is an entry under its key, as Redis holds it and as it is exported and
+// imported.
+type Record struct {
+	Key string
+	Entry
+	generation uint64 // number of the last purge known when the fill began
+}
+
+// An encoded record is
 //
 //	version  1 byte
 //	flags    1 byte
@@ -20,8 +28,8 @@ import (
 //	body     the rest, an s2 block if flagCompressed is set
 //	checksum 4 bytes, CRC-32C of everything before it
 //
-// A change of any of it takes a new version: what another version wrote reads
-// as a miss, in both directions, so releases can run side by side.
+// Any change takes a new version. What another version wrote reads as a miss,
+// in both directions, so releases can run side by side.
 const (
 	codecVersion   = 1
 	flagCompressed = 1 << 0
@@ -32,8 +40,7 @@ const (
 	maxDecodedBody = 64 << 20
 )
 
-// errForeign: the value was written by another version of the encoding.
-// errCorrupt: it is no value of this encoding at all. Both are misses.
+// Both errors are misses.
 var (
 	errForeign = errors.New("entry of another encoding version")
 	errCorrupt = errors.New("corrupt entry")
@@ -41,17 +48,10 @@ var (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// envelope is what is stored in Redis under one key.
-type envelope struct {
-	key        string
-	generation uint64
-	entry      Entry
-}
-
-func (r *envelope) encode() []byte {
-	e := &r.entry
+func (r *Record) encode() []byte {
+	e := &r.Entry
 	size := 2 + 5*binary.MaxVarintLen64 + 5*binary.MaxVarintLen64 +
-		len(r.key) + len(e.ContentType) + len(e.Provider) + len(e.Outcome) + len(e.ETag) +
+		len(r.Key) + len(e.ContentType) + len(e.Provider) + len(e.Outcome) + len(e.ETag) +
 		s2.MaxEncodedLen(len(e.Body)) + checksumSize
 	b := make([]byte, 0, size)
 	b = append(b, codecVersion, 0)
@@ -60,7 +60,7 @@ func (r *envelope) encode() []byte {
 	b = binary.AppendVarint(b, int64(e.Fresh))
 	b = binary.AppendVarint(b, int64(e.Stale))
 	b = binary.AppendUvarint(b, r.generation)
-	for _, s := range [...]string{r.key, e.ContentType, e.Provider, e.Outcome, e.ETag} {
+	for _, s := range [...]string{r.Key, e.ContentType, e.Provider, e.Outcome, e.ETag} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
@@ -81,41 +81,41 @@ func sealed(b []byte) []byte {
 }
 
 // decode reads what encode wrote. The result shares no memory with b.
-func decode(b []byte) (envelope, error) {
+func decode(b []byte) (Record, error) {
 	if len(b) == 0 {
-		return envelope{}, errCorrupt
+		return Record{}, errCorrupt
 	}
 	if b[0] != codecVersion {
-		return envelope{}, errForeign
+		return Record{}, errForeign
 	}
 	if len(b) < 2+checksumSize {
-		return envelope{}, errCorrupt
+		return Record{}, errCorrupt
 	}
 	b, sum := b[:len(b)-checksumSize], binary.LittleEndian.Uint32(b[len(b)-checksumSize:])
 	if crc32.Checksum(b, castagnoli) != sum {
-		return envelope{}, errCorrupt
+		return Record{}, errCorrupt
 	}
 	flags := b[1]
 	d := decoder{rest: b[2:]}
-	var r envelope
-	r.entry.Status = int(d.varint())
-	r.entry.StoredAt = time.Unix(0, d.varint()).UTC()
-	r.entry.Fresh = time.Duration(d.varint())
-	r.entry.Stale = time.Duration(d.varint())
+	var r Record
+	r.Status = int(d.varint())
+	r.StoredAt = time.Unix(0, d.varint()).UTC()
+	r.Fresh = time.Duration(d.varint())
+	r.Stale = time.Duration(d.varint())
 	r.generation = d.uvarint()
-	r.key = d.text()
-	r.entry.ContentType = d.common()
-	r.entry.Provider = d.common()
-	r.entry.Outcome = d.common()
-	r.entry.ETag = d.text()
+	r.Key = d.text()
+	r.ContentType = d.common()
+	r.Provider = d.common()
+	r.Outcome = d.common()
+	r.ETag = d.text()
 	if d.failed || flags&^flagCompressed != 0 {
-		return envelope{}, errCorrupt
+		return Record{}, errCorrupt
 	}
 	body, err := decodeBody(d.rest, flags)
 	if err != nil {
-		return envelope{}, err
+		return Record{}, err
 	}
-	r.entry.Body = body
+	r.Body = body
 	return r, nil
 }
 
@@ -164,7 +164,7 @@ func (d *decoder) text() string {
 	return s
 }
 
-// common is text that many entries have in common; one copy serves them all.
+// common reads text that many entries share, and keeps one copy for all of them.
 func (d *decoder) common() string { return unique.Make(d.text()).Value() }
 
 func (d *decoder) skip(n int) {

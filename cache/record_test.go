@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func sample() *envelope {
-	return &envelope{key: "search?q=vaduz", generation: 7, entry: Entry{
+func sample() *Record {
+	return &Record{Key: "search?q=vaduz", generation: 7, Entry: Entry{
 		Status: 200, ContentType: "application/json; charset=utf-8",
 		Body: []byte(strings.Repeat(`{"lat":"47.14","lon":"9.52"},`, 50)), Provider: "own", Outcome: "found",
 		StoredAt: time.Unix(1700000000, 123).UTC(), Fresh: time.Hour, Stale: 24 * time.Hour, ETag: `"abc"`,
@@ -21,22 +21,22 @@ func sample() *envelope {
 func TestRecordRoundTrip(t *testing.T) {
 	big := sample()
 	small := sample()
-	small.entry.Body = []byte("[]")
+	small.Body = []byte("[]")
 	empty := sample()
-	empty.entry.Body = []byte{}
-	for name, rec := range map[string]*envelope{"compressed": big, "as it is": small, "no body": empty} {
+	empty.Body = []byte{}
+	for name, rec := range map[string]*Record{"compressed": big, "as it is": small, "no body": empty} {
 		t.Run(name, func(t *testing.T) {
 			b := rec.encode()
 			got, err := decode(b)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(rec, &got, cmp.AllowUnexported(envelope{})); diff != "" {
+			if diff := cmp.Diff(rec, &got, cmp.AllowUnexported(Record{})); diff != "" {
 				t.Errorf("(-encoded +decoded):\n%s", diff)
 			}
 		})
 	}
-	if n, plain := len(big.encode()), len(big.entry.Body); n > plain/4 {
+	if n, plain := len(big.encode()), len(big.Body); n > plain/4 {
 		t.Errorf("%d bytes for a repetitive body of %d: not compressed", n, plain)
 	}
 }
@@ -76,7 +76,7 @@ func FuzzDecode(f *testing.F) {
 			if err != nil {
 				t.Fatalf("decoded, encoded, and then: %v", err)
 			}
-			if diff := cmp.Diff(rec, again, cmp.AllowUnexported(envelope{})); diff != "" {
+			if diff := cmp.Diff(rec, again, cmp.AllowUnexported(Record{})); diff != "" {
 				t.Fatalf("changed by encoding (-first +second):\n%s", diff)
 			}
 		}
