@@ -13,13 +13,16 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	mathrand "math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+
+	"geogate/internal/hub"
+	"geogate/internal/pause"
 )
 
 // Limits that are not configured.
@@ -75,7 +78,9 @@ type Engine struct {
 	cfg    Config
 	worker string // names this engine in leases
 	static string // the part of the scripts' configuration that never changes
-	hub    hub
+	hub    hub.Hub
+	// subscribed tells whether wake-ups arrive at hub.
+	subscribed atomic.Bool
 
 	mu      sync.Mutex
 	regions map[string]bool // known to be registered, or about to be
@@ -128,7 +133,6 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		cfg:     cfg,
 		worker:  strings.ToLower(rand.Text()),
 		static:  strings.TrimSuffix(string(static), "}"),
-		hub:     hub{listeners: make(map[string]map[chan struct{}]struct{})},
 		regions: map[string]bool{DefaultRegion: true},
 	}
 }
@@ -142,12 +146,12 @@ func orDuration(d *time.Duration, value time.Duration) {
 // scriptConfig renders the configuration for one call. Jitter and randomness come
 // from here because those of Lua in Redis are the same in every run.
 func (e *Engine) scriptConfig() string {
-	next := float64(e.cfg.Interval.Milliseconds()) * (0.8 + 0.4*mathrand.Float64())
+	next := pause.Around(e.cfg.Interval, 0.2).Milliseconds()
 	entropy := ""
 	if e.cfg.OfferTTL > 0 {
 		entropy = rand.Text()
 	}
-	return fmt.Sprintf(`%s,"next":%.0f,"entropy":%q}`, e.static, max(1, next), entropy)
+	return fmt.Sprintf(`%s,"next":%d,"entropy":%q}`, e.static, max(1, next), entropy)
 }
 
 // smallestRadius starts every search, in metres. It is about the distance at which a

@@ -45,7 +45,7 @@ func (e *Engine) ClaimAndStop(ctx context.Context) ([]string, error) {
 const Lease = lease
 
 // Subscribed reports whether wake-ups arrive.
-func (e *Engine) Subscribed() bool { return e.hub.subscribed.Load() }
+func (e *Engine) Subscribed() bool { return e.subscribed.Load() }
 
 // LookEvery is how often a waiting call looks without a wake-up.
 const LookEvery = lookEvery

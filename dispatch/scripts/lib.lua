@@ -1,12 +1,11 @@
--- The transitions of rides and drivers. Every script of this folder is this file
--- followed by its own; DESIGN.md has the states, keys and invariants.
+-- The transitions of rides and drivers. Every script of this folder is the shared
+-- clock and lease, this file and its own; DESIGN.md has the states, keys and
+-- invariants.
 -- KEYS[1] is the region's prefix "geogate:{region}", from which all key names are
 -- made: they share its hash tag and so its slot. ARGV[1] is the configuration.
 
 local P = KEYS[1]
 local cfg = cjson.decode(ARGV[1])
-local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
 -- How many waiting rides one script may try for drivers that became available:
 -- it bounds how long Redis is busy. The rest is left to the next tick.
@@ -16,9 +15,6 @@ local few = 64
 
 -- Drivers that this script made available, to be offered to waiting rides.
 local freed = {}
-
--- number writes a whole number without an exponent, in all Lua versions.
-local function number(n) return string.format('%.0f', n) end
 
 local function load(kind, id)
   local flat = redis.call('HGETALL', P .. ':' .. kind .. ':' .. id)

@@ -5,12 +5,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"geogate/internal/pause"
 )
 
 // board collects the answers of one chunk. It is safe for concurrent use.
@@ -198,7 +199,7 @@ func (a asker) insist(ctx context.Context, g *group) (Answer, bool) {
 			a.warn(err, wait)
 		}
 		// Those who were sent away together do not come back together.
-		if pause(ctx, wait+rand.N(wait/4)) != nil {
+		if pause.For(ctx, pause.Beyond(wait, 0.25)) != nil {
 			return Answer{}, false
 		}
 	}

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+
+	"geogate/internal/hub"
+	"geogate/internal/pause"
 )
 
 // WorkerConfig adjusts a Worker; the zero value of each field means what its
@@ -79,18 +81,18 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 func (w *Worker) run(ctx context.Context) {
-	changes, stop := w.bell.listen("")
+	changes, stop := w.bell.listen(hub.Any)
 	defer stop()
 	for ctx.Err() == nil {
 		c, err := w.ledger.claimNext(ctx, newID(), w.cfg.Lease)
-		look := idleLook/2 + rand.N(idleLook)
+		look := pause.Around(idleLook, 0.5)
 		if err == nil && c != nil {
 			if err = w.work(ctx, c); err == nil {
 				continue
 			}
 		}
 		if err != nil && ctx.Err() == nil {
-			look = troubleLook/2 + rand.N(troubleLook)
+			look = pause.Around(troubleLook, 0.5)
 			w.cfg.Log.Warn().Err(err).Msg("bulk worker in trouble")
 		}
 		timer := time.NewTimer(look)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"geogate/internal/asynctest"
+	"geogate/internal/hub"
+	"geogate/internal/pause"
 	"github.com/rs/zerolog"
 )
 
@@ -38,7 +40,7 @@ func testWorkersThatDie(t *testing.T, kind string) {
 		w = worldOf(t, w.rdb, store, Config{})
 	}
 	w.town.before = func(ctx context.Context, _ int, _ Query) error {
-		return pause(ctx, time.Duration(rand.IntN(2000))*time.Microsecond)
+		return pause.For(ctx, time.Duration(rand.IntN(2000))*time.Microsecond)
 	}
 	job, err := w.master.Create(t.Context(), Upload{Body: streets(rows, func(i int) string {
 		if i%20 == 19 {
@@ -209,7 +211,7 @@ func TestStoppedWorkerGivesBack(t *testing.T) {
 // A small job does not wait for a large one that came before it.
 func TestJobsShare(t *testing.T) {
 	w := newWorld(t)
-	w.town.before = func(ctx context.Context, _ int, _ Query) error { return pause(ctx, 2*time.Millisecond) }
+	w.town.before = func(ctx context.Context, _ int, _ Query) error { return pause.For(ctx, 2*time.Millisecond) }
 	large, err := w.master.Create(t.Context(), Upload{Body: streets(20*chunkRows, func(i int) string { return fmt.Sprintf("%d,Street %d,x\n", i, i) })})
 	if err != nil {
 		t.Fatal(err)
@@ -331,7 +333,7 @@ func TestRedisStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := worldOf(t, rdb, store, Config{})
-	w.town.before = func(ctx context.Context, _ int, _ Query) error { return pause(ctx, time.Millisecond) }
+	w.town.before = func(ctx context.Context, _ int, _ Query) error { return pause.For(ctx, time.Millisecond) }
 	job := w.create(t, "address\n"+strings.Repeat("Vaduz\n", chunkRows)+strings.Join(numbered(4*chunkRows), "\n"), Options{})
 	w.worker(t, WorkerConfig{Chunks: 2, Lease: 300 * time.Millisecond})
 	w.until(t, job.ID, func(j Job) bool { return j.Done > 0 })
@@ -381,8 +383,12 @@ func TestWorkersAreWoken(t *testing.T) {
 	byOther := <-deliver
 	for name, bell := range bells {
 		t.Run(name, func(t *testing.T) {
-			changes, stop := bell.listen("")
+			every, stop := bell.listen(hub.Any)
 			defer stop()
+			one, stopOne := bell.listen("an id")
+			defer stopOne()
+			other, stopOther := bell.listen("another id")
+			defer stopOther()
 			again := time.NewTicker(20 * time.Millisecond) // until the subscription stands
 			defer again.Stop()
 			for deadline := time.After(patience); ; {
@@ -392,9 +398,10 @@ func TestWorkersAreWoken(t *testing.T) {
 					byOther("an id")
 				}
 				select {
-				case id := <-changes:
-					if id != "an id" {
-						t.Errorf("woken by %q", id)
+				case <-one:
+					<-every
+					if len(other) > 0 {
+						t.Error("who listens to another job was woken")
 					}
 					return
 				case <-again.C:

@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"geogate/internal/event"
+	"geogate/internal/lua"
 )
 
 // Limits that are not configured.
@@ -149,15 +150,7 @@ var (
 )
 
 func newScript(name string) *redis.Script {
-	return redis.NewScript(source("lib") + source(name))
-}
-
-func source(name string) string {
-	text, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-	if err != nil {
-		panic(fmt.Sprintf("webhook: embedded script: %v", err))
-	}
-	return string(text)
+	return lua.Load(scriptFiles, "clock", "lease", "lib", name)
 }
 
 // scriptKeys is KEYS of every script.

@@ -2,8 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,60 +14,6 @@ const (
 	lookEvery = 5 * time.Second
 )
 
-// hub passes the wake-ups of a process's one subscription to whoever listens.
-type hub struct {
-	subscribed atomic.Bool
-
-	mu        sync.Mutex
-	listeners map[string]map[chan struct{}]struct{}
-}
-
-// listen returns a channel that receives after each wake-up of the topic; several in
-// a row may become one. stop must be called.
-func (h *hub) listen(topic string) (wake <-chan struct{}, stop func()) {
-	c := make(chan struct{}, 1)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.listeners[topic] == nil {
-		h.listeners[topic] = make(map[chan struct{}]struct{})
-	}
-	h.listeners[topic][c] = struct{}{}
-	return c, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		delete(h.listeners[topic], c)
-		if len(h.listeners[topic]) == 0 {
-			delete(h.listeners, topic)
-		}
-	}
-}
-
-func (h *hub) wake(topic string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for c := range h.listeners[topic] {
-		poke(c)
-	}
-}
-
-func (h *hub) wakeAll() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, topic := range h.listeners {
-		for c := range topic {
-			poke(c)
-		}
-	}
-}
-
-// poke leaves a token unless one is there already.
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
 // Topics are what the scripts publish.
 func rideTopic(id string) string           { return "ride " + id }
 func driverTopic(region, id string) string { return "driver " + prefix(region) + " " + id }
@@ -79,7 +23,7 @@ func driverTopic(region, id string) string { return "driver " + prefix(region) +
 func (e *Engine) subscribe(ctx context.Context) {
 	sub := e.rdb.Subscribe(ctx, channel)
 	defer func() {
-		e.hub.subscribed.Store(false)
+		e.subscribed.Store(false)
 		_ = sub.Close()
 	}()
 	messages := sub.ChannelWithSubscriptions(redis.WithChannelSize(4096))
@@ -93,26 +37,22 @@ func (e *Engine) subscribe(ctx context.Context) {
 			}
 			switch m := m.(type) {
 			case *redis.Subscription:
-				e.hub.subscribed.Store(true)
-				e.hub.wakeAll()
+				e.subscribed.Store(true)
+				e.hub.WakeAll()
 			case *redis.Message:
-				e.hub.wake(m.Payload)
-				e.hub.wake(anyRide)
+				e.hub.Wake(m.Payload)
 			}
 		}
 	}
 }
 
-// anyRide is the topic of those who want to know that something happened at all.
-const anyRide = "any"
-
 // await calls look until it is done, first at once and then after each wake-up of
 // the topic. The end of ctx is no error: the caller has what look saw last.
 func (e *Engine) await(ctx context.Context, topic string, look func() (done bool, err error)) error {
-	wake, stop := e.hub.listen(topic)
+	wake, stop := e.hub.Listen(topic)
 	defer stop()
 	every := pollEvery
-	if e.hub.subscribed.Load() {
+	if e.subscribed.Load() {
 		every = lookEvery
 	}
 	tick := time.NewTicker(every)
