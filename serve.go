@@ -17,6 +17,7 @@ import (
 	"geogate/gateway"
 	"geogate/internal/event"
 	"geogate/internal/natsbus"
+	"geogate/internal/schema"
 	"geogate/internal/webhook"
 )
 
@@ -55,6 +56,7 @@ type app struct {
 	gateway *gateway.Gateway
 	metrics *gateway.Metrics
 	jobs    *jobs
+	watch   *schema.Watch
 	*geocoding
 }
 
@@ -75,6 +77,7 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	a := &app{cfg: cfg, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
+	a.watch = schema.NewWatch(rdb, sharedSettings(cfg), log)
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:          log,
 		Timeout:      time.Duration(cfg.DispatchTimeout),
@@ -129,11 +132,31 @@ func newApp(cfg Config, log zerolog.Logger) (*app, error) {
 func (a *app) serve(ctx context.Context, l net.Listener) error {
 	support, stopSupport := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSupport()
+	ctx, refuse := context.WithCancel(ctx)
+	defer refuse()
 	var parts errgroup.Group
-	parts.Go(func() error { return a.engine.Run(support) })
+	parts.Go(func() error {
+		err := a.watch.Run(support)
+		if err != nil {
+			refuse()
+		}
+		return err
+	})
+	// What changes Redis by itself begins when what is there fits this release.
+	checked := func(run func(context.Context) error) {
+		parts.Go(func() error {
+			select {
+			case <-a.watch.Checked():
+				return run(support)
+			case <-support.Done():
+				return nil
+			}
+		})
+	}
+	checked(a.engine.Run)
+	checked(a.events.Run)
+	checked(a.sender.Run)
 	parts.Go(func() error { return a.cache.Run(support) })
-	parts.Go(func() error { return a.events.Run(support) })
-	parts.Go(func() error { return a.sender.Run(support) })
 	if a.bus != nil {
 		parts.Go(func() error {
 			if err := a.bus.Run(support); err != nil { // nothing else needs the bus
