@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"geogate/bench/machine"
 )
 
 // point is a position as the wire has it.
@@ -103,7 +105,7 @@ func post(ctx context.Context, url string, body any) ([]byte, error) {
 // machine lets fail.
 func load(ctx context.Context, url string, drivers []point) error {
 	for chunk := range slices.Chunk(drivers, 10_000) {
-		if err := await(ctx, func(ctx context.Context) error {
+		if err := machine.Await(ctx, func(ctx context.Context) error {
 			_, err := post(ctx, url+"/tracking", chunk)
 			return err
 		}); err != nil {

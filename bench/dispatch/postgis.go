@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"geogate/bench/contender"
+	"geogate/bench/machine"
 )
 
 // postGIS is what a team takes that has PostgreSQL already: a row for each driver, which
@@ -71,7 +72,7 @@ func (h *house) postGIS(ctx context.Context) (*postGIS, error) {
 	if err := h.start(ctx, addr, serverCore, nil, server...); err != nil {
 		return nil, err
 	}
-	if err := await(ctx, func(ctx context.Context) error {
+	if err := machine.Await(ctx, func(ctx context.Context) error {
 		_, err := p.client(ctx, "pg_isready")
 		return err
 	}); err != nil {
