@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"geogate/internal/pause"
+	"geogate/internal/redistest"
 )
 
 // Workers that die without a word, at any point, cost nothing: a dead one's
@@ -323,8 +324,8 @@ func TestLostRowsFailTheJob(t *testing.T) {
 
 // Redis that stops for a while holds work up and loses none.
 func TestRedisStops(t *testing.T) {
-	server := startRedis(t)
-	rdb := impatient(t, server.Addr)
+	server := redistest.Start(t)
+	rdb := server.Client(t, redistest.Impatient)
 	store, err := NewDirStore(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
