@@ -29,7 +29,7 @@ import (
 const (
 	// lease is how long a worker may keep a due ride before others take it over.
 	lease = 5 * time.Second
-	// renewEvery is how old leases may grow before a worker prolongs them.
+	// renewEvery is how old leases may grow before a worker renews them.
 	renewEvery = 1500 * time.Millisecond
 	// pollAtMost is the longest pause between two looks at the due set.
 	pollAtMost = time.Second
@@ -53,11 +53,11 @@ type Config struct {
 	Interval    time.Duration // pause between two attempts of a ride, ±20 %; 2 s
 	RadiiM      []float64     // expanding search radii in metres, ascending; 1000, 2000, 5000
 	OfferTTL    time.Duration // how long a driver may answer an offer; 0: the nearest is assigned at once
-	DriverTTL   time.Duration // a driver not heard of for so long is no candidate; 60 s
+	DriverTTL   time.Duration // a driver not heard of for this long is not a candidate; 60 s
 	MaxPerRider int           // live rides of one rider and region; 3
 	MaxRides    int           // live rides in a region; 100000
 	Retention   time.Duration // how long ended rides, their idempotency keys and offline drivers stay readable; 24 h
-	RideTTL     time.Duration // a matched ride is completed by the clock after so long; 4 h
+	RideTTL     time.Duration // how long after the match a ride that nobody completes is completed; 4 h
 	StreamLen   int           // events kept per region, about; 50000 (some 5 MB). With Emit, more while it is behind
 	// RedisTimeout bounds one call to Redis whatever the client's own limits are, so
 	// that callers learn within two seconds that it is down; 1.5 s.

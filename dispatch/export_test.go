@@ -10,7 +10,7 @@ func (e *Engine) Reconcile(ctx context.Context, age time.Duration) error {
 	return e.reconcile(ctx, DefaultRegion, age)
 }
 
-// Sweep takes drivers that were not heard of off the map.
+// Sweep takes drivers who were not heard of off the map.
 func (e *Engine) Sweep(ctx context.Context) (int, error) { return e.sweep(ctx, DefaultRegion) }
 
 // ClaimAndDie leases due rides as a worker that is never heard of again.
@@ -25,7 +25,7 @@ func (e *Engine) Claim(ctx context.Context) ([]string, error) {
 	return answer.strings(0), err
 }
 
-// Renew prolongs the leases of rides as Run does.
+// Renew renews the leases of rides as Run does.
 func (e *Engine) Renew(ctx context.Context, rides ...string) {
 	e.onLeases(ctx, renewScript, DefaultRegion, rides, e.worker, lease.Milliseconds())
 }

@@ -139,7 +139,7 @@ func TestFullRedisChangesNothing(t *testing.T) {
 		}
 	}
 	if d := driver(t, e, "1"); d.State != dispatch.Busy || d.RideID != matched.ID {
-		t.Errorf("driver = %+v, want him with his ride", d)
+		t.Errorf("driver = %+v, want them with their ride", d)
 	}
 	if got, err := e.Cancel(ctx, waiting.ID); err != nil || got.State != dispatch.Cancelled {
 		t.Errorf("Cancel when there is room again = %+v, %v", got, err)
@@ -147,7 +147,7 @@ func TestFullRedisChangesNothing(t *testing.T) {
 }
 
 // The client library repeats what it had no reply to. The ride must not be made twice,
-// also without an idempotency key, and the driver's position not count as his own older one.
+// also without an idempotency key, and the driver's position must not count as older than itself.
 func TestLostReplyIsRepeatedWithoutHarm(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := dispatchtest.NewProxy(t, server.Addr, 0, 1)

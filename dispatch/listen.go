@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Waiting calls look for themselves every pollEvery. Once wake-ups arrive that only
-// covers a lost one, and lookEvery is enough: thousands may be waiting.
+// A waiting call looks by itself every pollEvery. Once wake-ups arrive, looking only
+// covers a lost one, and lookEvery is enough: thousands of calls may wait.
 const (
 	pollEvery = time.Second
 	lookEvery = 5 * time.Second
@@ -18,8 +18,8 @@ const (
 func rideTopic(id string) string           { return "ride " + id }
 func driverTopic(region, id string) string { return "driver " + prefix(region) + " " + id }
 
-// subscribe feeds the hub until ctx ends. go-redis reconnects by itself; whatever was
-// published meanwhile is lost, so everybody looks again then.
+// subscribe feeds the hub until ctx ends. go-redis reconnects by itself; what was
+// published meanwhile is lost, so every listener is woken then.
 func (e *Engine) subscribe(ctx context.Context) {
 	sub := e.rdb.Subscribe(ctx, channel)
 	defer func() {

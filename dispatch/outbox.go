@@ -79,7 +79,7 @@ func (e *Engine) handOnSome(ctx context.Context, region string) (more bool, err 
 		} else {
 			last = ev.ID
 		}
-		// Whoever is slow must not outlive the lease: it notes how far it got, and reads on.
+		// A slow process must not outlive its lease: it notes how far it got, and reads on.
 		if err != nil || ctx.Err() != nil || time.Since(started) > renewEvery {
 			return true, e.handedOn(ctx, region, last, err)
 		}

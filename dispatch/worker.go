@@ -24,10 +24,10 @@ const (
 	reconcileMost  = 200
 )
 
-// Run does what the clock demands, in all regions, until ctx ends: attempts,
-// deadlines, lapsed offers, drivers not heard of, leaks, and handing on events. Then
-// it gives its leases back and returns nil. Any number of processes may run; while
-// Redis is away Run keeps trying. It must not be called twice at a time.
+// Run does what falls due, in all regions, until ctx ends: attempts, deadlines, lapsed
+// offers, drivers not heard of, leaks, and handing events on. Then it gives its leases
+// back and returns nil. Any number of processes may run it at the same time, each once.
+// While Redis is away Run keeps trying.
 func (e *Engine) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -78,7 +78,7 @@ func (e *Engine) runRegion(ctx context.Context, group *errgroup.Group, region st
 }
 
 // repeat calls do until ctx ends, after the pause that it returns or, after an
-// error, one that grows to a second. The first error of a row is logged.
+// error, one that grows to a second. Of errors in a row the first one is logged.
 func (e *Engine) repeat(ctx context.Context, what string, do func(ctx context.Context) (time.Duration, error)) {
 	retry := pause.NewGrowing(50*time.Millisecond, time.Second)
 	failing := false
@@ -152,7 +152,7 @@ func (e *Engine) workDue(ctx context.Context, region string) (time.Duration, err
 		if len(rides) < claimMost {
 			wait := e.pollPause()
 			if next := answer.int(1); next >= 0 {
-				// One millisecond more than the server's whole ones, to come after and not before.
+				// The server counts whole milliseconds: one more, so as not to come too early.
 				wait = min(wait, time.Duration(next+1)*time.Millisecond)
 			}
 			return wait, nil
@@ -196,8 +196,8 @@ func (e *Engine) workClaimed(ctx context.Context, region string, rides []string)
 	return nil
 }
 
-// onLeases prolongs or gives back leases. A failure costs the others' patience only:
-// leases lapse by themselves.
+// onLeases renews leases or gives them back. When that fails, the others wait a little
+// longer: leases lapse by themselves.
 func (e *Engine) onLeases(ctx context.Context, s *redis.Script, region string, rides []string, args ...any) {
 	for _, id := range rides {
 		args = append(args, id)
@@ -207,8 +207,8 @@ func (e *Engine) onLeases(ctx context.Context, s *redis.Script, region string, r
 	}
 }
 
-// sweep takes drivers that were not heard of off the map and returns how many it
-// looked at.
+// sweep takes drivers who were not heard of off the map, and returns how many it looked
+// at.
 func (e *Engine) sweep(ctx context.Context, region string) (int, error) {
 	answer, err := e.run(ctx, sweepScript, region, sweepMost)
 	if err != nil {

@@ -260,7 +260,7 @@ func TestArrivalPassesOverRidesItDoesNotFit(t *testing.T) {
 		ride := request(t, e, north(500))
 		track(t, e, at("1", santiago))
 		if got := driver(t, e, "1"); got.RideID != ride.ID {
-			t.Errorf("driver = %+v, want him with the ride that takes any vehicle", got)
+			t.Errorf("driver = %+v, want them with the ride that takes any vehicle", got)
 		}
 	})
 }
@@ -278,10 +278,10 @@ func TestReconcileRepairsLeaks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := driver(t, e, "1"); d.RideID != waiting.ID {
-			t.Errorf("driver of the lost ride = %+v, want him freed and with the ride that waits", d)
+			t.Errorf("driver of the lost ride = %+v, want them freed and with the ride that waits", d)
 		}
 		if d := driver(t, e, "2"); d.State != dispatch.Busy || d.RideID != kept.ID {
-			t.Errorf("driver of the other ride = %+v, want him left alone", d)
+			t.Errorf("driver of the other ride = %+v, want them left alone", d)
 		}
 		for _, ride := range []dispatch.Ride{kept, waiting} {
 			if rdb.ZScore(ctx, "geogate:{default}:due", ride.ID).Err() != nil {

@@ -65,7 +65,7 @@ func (s *sizes) Set(text string) error {
 	for field := range strings.SplitSeq(text, ",") {
 		n, err := strconv.Atoi(field)
 		if err != nil || n < 1 {
-			return fmt.Errorf("%q is no whole number above 0", field)
+			return fmt.Errorf("%q is not a whole number above 0", field)
 		}
 		*s = append(*s, n)
 	}

@@ -2,8 +2,8 @@
 // real redis-server: positions stored per second against redis-benchmark, a
 // handler that does nothing but GEOADD, and PostGIS where it is installed;
 // searches for the nearest drivers among a thousand to a million; the time from a
-// driver's arrival to the event on the waiting rider's stream; and memory. It prints Markdown. Everything runs on
-// loopback and ends by itself.
+// driver's arrival to the event on the waiting rider's stream; and memory. It
+// prints Markdown. Everything runs on loopback and ends by itself.
 //
 //	go run ./bench/dispatch -geogate bin/geogate
 //

@@ -12,9 +12,9 @@ import (
 	"geogate/bench/contender"
 )
 
-// servePlain is what an afternoon makes of tracking: decode, GEOADD, answer. It knows
-// no freshness, state, vehicle or timestamp, checks nothing, and wakes nobody. An
-// array is one GEOADD.
+// servePlain is tracking as one would write it in an afternoon: decode, GEOADD, answer.
+// It knows no freshness, state, vehicle or timestamp, checks nothing, and wakes nobody.
+// An array is one GEOADD.
 func servePlain(ctx context.Context, addr, redisAddr string) error {
 	rdb := redis.NewClient(&redis.Options{Addr: redisAddr, DisableIdentity: true})
 	defer func() { _ = rdb.Close() }()

@@ -3,7 +3,7 @@
 local ids = leases_lapsed(P .. ':due', ARGV[4])
 for _, id in ipairs(ids) do
   leases_take(P .. ':due', id, ARGV[3])
-  -- A ride that vanished with lost data must not come back as an empty one.
+  -- A ride whose data was lost must not come back as an empty one.
   if redis.call('EXISTS', P .. ':ride:' .. id) == 1 then
     redis.call('HSET', P .. ':ride:' .. id, 'worker', ARGV[2])
   end

@@ -92,7 +92,7 @@ func (b *board) answer(g *group, d done) {
 	}
 }
 
-// asker asks with patience.
+// asker asks until there is an answer, with pauses.
 type asker struct {
 	log    zerolog.Logger
 	asks   int
@@ -115,8 +115,8 @@ type Judge func(error) (Trouble, time.Duration)
 type Trouble int
 
 const (
-	// Fault: the question is at fault as likely as the geocoder. The row is
-	// asked for a few times.
+	// Fault: the question may be at fault as well as the geocoder. The row is
+	// tried a few times.
 	Fault Trouble = iota
 	// Busy: the geocoder, or the budget for it, wants a pause. The row waits,
 	// however long it takes.
@@ -131,8 +131,8 @@ const (
 	triesAtFault   = 3
 	triesWhileDown = 64
 	// leastPause and mostPause bound a pause, whatever the geocoder says: the
-	// budgets of the gateway keep its terms, this only keeps from asking in
-	// vain.
+	// gateway's budgets keep to the geocoder's terms; this only avoids
+	// asking in vain.
 	leastPause = time.Second
 	mostPause  = time.Minute
 )
@@ -198,14 +198,14 @@ func (a asker) insist(ctx context.Context, g *group) (Answer, bool) {
 		if trouble != Fault {
 			a.warn(err, wait)
 		}
-		// Those who were sent away together do not come back together.
+		// Rows that were put off together do not come back together.
 		if pause.For(ctx, pause.Beyond(wait, 0.25)) != nil {
 			return Answer{}, false
 		}
 	}
 }
 
-// warn says once in a while that jobs wait.
+// warn logs, once a minute at most, that jobs wait.
 func (a asker) warn(err error, wait time.Duration) {
 	now := time.Now().Unix()
 	if last := a.warned.Load(); now-last >= 60 && a.warned.CompareAndSwap(last, now) {

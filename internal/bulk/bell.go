@@ -13,8 +13,8 @@ import (
 )
 
 // Bell tells processes that a job has changed: there is work, it went on, it is
-// gone. It makes things quick, nothing depends on it: who waits also looks for
-// itself every few seconds. It is safe for concurrent use.
+// gone. It makes things quick, and nothing depends on it: those who wait also
+// look by themselves every few seconds. It is safe for concurrent use.
 type Bell struct {
 	transport Transport
 	log       zerolog.Logger
@@ -45,7 +45,7 @@ func RedisTransport(rdb redis.UniversalClient, namespace string) Transport {
 		Subscribe: func(ctx context.Context, deliver func(string)) error {
 			subscription := rdb.Subscribe(ctx, channel)
 			defer func() { _ = subscription.Close() }()
-			messages := subscription.Channel() // connects anew by itself
+			messages := subscription.Channel() // reconnects by itself
 			for {
 				select {
 				case message := <-messages:

@@ -93,7 +93,7 @@ func (w *Worker) run(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			look = pause.Around(troubleLook, 0.5)
-			w.cfg.Log.Warn().Err(err).Msg("bulk worker in trouble")
+			w.cfg.Log.Warn().Err(err).Msg("bulk worker cannot go on and tries again")
 		}
 		timer := time.NewTimer(look)
 		select {
@@ -164,7 +164,7 @@ func (w *Worker) open(ctx context.Context, c *claim, s *spec) (*inHand, error) {
 		return nil, err
 	}
 	answers := make([]done, len(rows))
-	if c.stored.blob != "" { // somebody was at it before
+	if c.stored.blob != "" { // another worker began it
 		if blob, err = w.store.Get(ctx, c.job, c.stored.blob); err != nil {
 			return nil, err
 		}
@@ -196,7 +196,7 @@ func (w *Worker) finish(ctx context.Context, p *inHand) error {
 		select {
 		case err = <-asked:
 			return w.part(ctx, p, err)
-		case <-changes: // most are our own; a deletion is not
+		case <-changes: // mostly our own; a deletion is somebody else's
 			if _, _, err = w.ledger.read(ctx, p.job); errors.Is(err, ErrNotFound) {
 				err = errGone
 			}

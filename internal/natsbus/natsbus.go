@@ -2,8 +2,8 @@
 // and answers requests for places and for drivers, sharing them with the other
 // geogates on the bus.
 //
-// The bus is a guest. It may come late, go and come back: HTTP does not notice, and
-// events of the gap are published when it is back, because the log keeps them until
+// The bus is optional. It may come late, go and come back without HTTP noticing. What
+// happened meanwhile is published when it is back, because the log keeps events until
 // this package's group has read them. With JetStream on the server an event is stored
 // before it counts as published, and a repeated one is dropped by its id; without, it
 // goes to whoever listens at the time.

@@ -23,16 +23,16 @@ const (
 	silenceMost   = 90 * time.Second
 )
 
-// driver is one simulated driver. The fleet moves him; riders tell him where
-// to go, as their backend would.
+// driver is one simulated driver. The fleet moves them; riders tell them where to
+// go, as their backend would.
 type driver struct {
 	id  string
 	rng *rand.Rand
 
 	mu     sync.Mutex
 	at, to geo.Point
-	silent time.Duration // for so long he reports nothing
-	route  []geo.Point   // of a recorded drive, which he follows instead
+	silent time.Duration // how long they report nothing
+	route  []geo.Point   // of a recorded drive, which they follow instead
 	step   int
 }
 

@@ -54,7 +54,7 @@ var (
 	// ErrInvalid means that a URL, type or ttl is not well-formed.
 	ErrInvalid = errors.New("invalid subscription")
 	// ErrForbiddenTarget means that geogate does not send there: a private address,
-	// or no https on port 443.
+	// or not https on port 443.
 	ErrForbiddenTarget = errors.New("target is not allowed")
 	// ErrUnresolved means that the name in a URL has no address.
 	ErrUnresolved = errors.New("name does not resolve")
