@@ -65,7 +65,8 @@ const resubscribe = time.Second
 func (b *Bell) Run(ctx context.Context) error {
 	for {
 		err := b.transport.Subscribe(ctx, b.hub.Wake)
-		if pause.For(ctx, pause.Around(resubscribe, 0.5)) != nil {
+		_ = pause.For(ctx, pause.Around(resubscribe, 0.5))
+		if ctx.Err() != nil {
 			return nil
 		}
 		b.log.Debug().Err(err).Msg("subscription to jobs was lost")

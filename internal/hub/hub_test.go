@@ -60,7 +60,7 @@ func TestWakeUpsInARowBecomeOne(t *testing.T) {
 }
 
 // TestConcurrentUse is for the race detector.
-func TestConcurrentUse(t *testing.T) {
+func TestConcurrentUse(*testing.T) {
 	var h Hub
 	var users sync.WaitGroup
 	for range 4 {
