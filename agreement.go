@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
+	"geogate/internal/schema"
 	"geogate/internal/webhook"
 )
 
@@ -24,4 +26,13 @@ func sharedSettings(cfg Config) map[string]string {
 		"JOBS_STORE":             string(cfg.JobsStore),
 		"WEBHOOK_RETRIES":        webhook.Schedule(cfg.WebhookRetries).String(),
 	}
+}
+
+// runWatch runs w, and calls stop when this release must not work on what is in Redis.
+func runWatch(ctx context.Context, w *schema.Watch, stop func()) error {
+	err := w.Run(ctx)
+	if err != nil {
+		stop()
+	}
+	return err
 }

@@ -135,13 +135,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	var parts errgroup.Group
-	parts.Go(func() error {
-		err := a.watch.Run(support)
-		if err != nil {
-			refuse()
-		}
-		return err
-	})
+	parts.Go(func() error { return runWatch(support, a.watch, refuse) })
 	// What changes Redis by itself begins when what is there fits this release.
 	checked := func(run func(context.Context) error) {
 		parts.Go(func() error {

@@ -12,6 +12,7 @@ import (
 	"geogate/gateway"
 	"geogate/internal/bulk"
 	"geogate/internal/natsbus"
+	"geogate/internal/schema"
 )
 
 // jobs is bulk geocoding as this process sees it.
@@ -94,7 +95,15 @@ func (cmd workerCmd) Run(p *process) error {
 	var parts errgroup.Group
 	parts.Go(func() error { return geo.cache.Run(support) })
 	parts.Go(func() error { return work.bell.Run(support) })
-	err = worker.Run(p.ctx)
+	ctx, refuse := context.WithCancel(p.ctx)
+	defer refuse()
+	watch := schema.NewWatch(rdb, sharedSettings(cfg), log)
+	parts.Go(func() error { return runWatch(support, watch, refuse) })
+	select {
+	case <-watch.Checked():
+		err = worker.Run(ctx)
+	case <-ctx.Done():
+	}
 	stop()
 	err = errors.Join(err, parts.Wait(), rdb.Close())
 	log.Info().Msg("stopped")
