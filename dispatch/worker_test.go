@@ -111,7 +111,7 @@ func TestLeasedRidesAreNotClaimedAgain(t *testing.T) {
 	})
 }
 
-func TestRenewProlongsOnlyOwnLeases(t *testing.T) {
+func TestOnlyOwnLeasesAreRenewed(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{Interval: time.Millisecond})
 		due := func(ride dispatch.Ride) float64 {
@@ -132,12 +132,12 @@ func TestRenewProlongsOnlyOwnLeases(t *testing.T) {
 			t.Fatal(err)
 		}
 		ownDue, othersDue := due(own), due(others)
-		asynctest.Eventually(t, "lease is prolonged", func() bool {
+		asynctest.Eventually(t, "lease is renewed", func() bool {
 			e.Renew(t.Context(), own.ID, others.ID, ended.ID)
 			return due(own) > ownDue
 		})
 		if due(others) != othersDue {
-			t.Error("somebody else's lease was prolonged")
+			t.Error("somebody else's lease was renewed")
 		}
 		if due(ended) != 0 {
 			t.Error("a ride that has ended is due again")

@@ -63,14 +63,14 @@ const resubscribe = time.Second
 
 // Run listens until ctx ends, and returns nil.
 func (b *Bell) Run(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		err := b.transport.Subscribe(ctx, b.hub.Wake)
-		_ = pause.For(ctx, pause.Around(resubscribe, 0.5))
-		if ctx.Err() != nil {
-			return nil
+		if ctx.Err() == nil {
+			b.log.Debug().Err(err).Msg("subscription to jobs was lost")
 		}
-		b.log.Debug().Err(err).Msg("subscription to jobs was lost")
+		_ = pause.For(ctx, pause.Around(resubscribe, 0.5)) // the loop sees the end of ctx
 	}
+	return nil
 }
 
 // ring tells everyone that a job has changed.
