@@ -31,8 +31,8 @@ type Driver struct {
 	RideID  string    // of a reserved or busy driver
 }
 
-// Driver returns what is known of a driver, as he is now. An empty region means any:
-// the default one first, then where he was last heard of.
+// Driver returns what is known of a driver now. An empty region means any: the default
+// one first, then where they were last heard of.
 // Errors: InputError, ErrNotFound, ErrUnavailable.
 func (e *Engine) Driver(ctx context.Context, region, id string) (Driver, error) {
 	found, err := e.drivers(ctx, region, id)
@@ -56,7 +56,7 @@ func (e *Engine) DeleteDriver(ctx context.Context, region, id string) error {
 	if err != nil {
 		return fmt.Errorf("delete driver: %w", err)
 	}
-	// Erasing him here and then finding him engaged there would be half a deletion.
+	// Erasing them here and then finding them engaged there would be half a deletion.
 	for _, d := range found {
 		if d.State == Reserved || d.State == Busy {
 			return fmt.Errorf("delete driver: %w", ErrDriverEngaged)

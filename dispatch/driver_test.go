@@ -39,7 +39,7 @@ func TestDeleteDriver(t *testing.T) {
 				t.Errorf("%s is left", key)
 			}
 		}
-		// Nothing is remembered, his clock neither.
+		// Nothing is remembered, not even their clock.
 		p.Time = p.Time.Add(-time.Hour)
 		track(t, e, p)
 	})
@@ -56,14 +56,14 @@ func TestDriverGoesStaleAndComesBack(t *testing.T) {
 			return rdb.ZCard(t.Context(), "geogate:{default}:avail").Val() == 0
 		})
 		if d := driver(t, e, "1"); d.State != dispatch.Offline || d.Point != santiago {
-			t.Errorf("driver = %+v, want him offline where he was", d)
+			t.Errorf("driver = %+v, want them offline where they were", d)
 		}
 		if ttl := rdb.TTL(t.Context(), "geogate:{default}:driver:1").Val(); ttl <= 0 {
 			t.Errorf("an offline driver stays for %s", ttl)
 		}
 		track(t, e, at("1", north(10)))
 		if d := driver(t, e, "1"); d.State != dispatch.Available || len(d.Tags) != 1 {
-			t.Errorf("driver = %+v, want him available with his tags", d)
+			t.Errorf("driver = %+v, want them available with their tags", d)
 		}
 		if ttl := rdb.TTL(t.Context(), "geogate:{default}:driver:1").Val(); ttl > 0 {
 			t.Errorf("a driver who is back stays for %s only", ttl)
@@ -71,7 +71,7 @@ func TestDriverGoesStaleAndComesBack(t *testing.T) {
 	})
 }
 
-// A driver whose positions stopped is no candidate, whether or not a sweep has been by.
+// A driver whose positions stopped is not a candidate, whether or not a sweep has come by.
 func TestStaleDriverIsNotMatched(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{DriverTTL: 30 * time.Millisecond})
@@ -105,7 +105,7 @@ func TestRegions(t *testing.T) {
 			t.Errorf("ride in the driver's region = %+v, %v, want it matched", there, err)
 		}
 		if d := driver(t, e, "1"); d.Region != "north" || d.RideID != there.ID {
-			t.Errorf("Driver without a region = %+v, want him found in his", d)
+			t.Errorf("Driver without a region = %+v, want them found in theirs", d)
 		}
 		// Another process works a region that it has never been told of.
 		late, err := e.Request(ctx, dispatch.RideRequest{Pickup: santiago, Region: "north"})

@@ -13,20 +13,23 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	mathrand "math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+
+	"geogate/internal/hub"
+	"geogate/internal/pause"
 )
 
 // Limits that are not configured.
 const (
 	// lease is how long a worker may keep a due ride before others take it over.
 	lease = 5 * time.Second
-	// renewEvery is how old leases may grow before a worker prolongs them.
+	// renewEvery is how old leases may grow before a worker renews them.
 	renewEvery = 1500 * time.Millisecond
 	// pollAtMost is the longest pause between two looks at the due set.
 	pollAtMost = time.Second
@@ -50,11 +53,11 @@ type Config struct {
 	Interval    time.Duration // pause between two attempts of a ride, ±20 %; 2 s
 	RadiiM      []float64     // expanding search radii in metres, ascending; 1000, 2000, 5000
 	OfferTTL    time.Duration // how long a driver may answer an offer; 0: the nearest is assigned at once
-	DriverTTL   time.Duration // a driver not heard of for so long is no candidate; 60 s
+	DriverTTL   time.Duration // a driver not heard of for this long is not a candidate; 60 s
 	MaxPerRider int           // live rides of one rider and region; 3
 	MaxRides    int           // live rides in a region; 100000
 	Retention   time.Duration // how long ended rides, their idempotency keys and offline drivers stay readable; 24 h
-	RideTTL     time.Duration // a matched ride is completed by the clock after so long; 4 h
+	RideTTL     time.Duration // how long after the match a ride that nobody completes is completed; 4 h
 	StreamLen   int           // events kept per region, about; 50000 (some 5 MB). With Emit, more while it is behind
 	// RedisTimeout bounds one call to Redis whatever the client's own limits are, so
 	// that callers learn within two seconds that it is down; 1.5 s.
@@ -75,7 +78,9 @@ type Engine struct {
 	cfg    Config
 	worker string // names this engine in leases
 	static string // the part of the scripts' configuration that never changes
-	hub    hub
+	hub    hub.Hub
+	// subscribed tells whether wake-ups arrive at hub.
+	subscribed atomic.Bool
 
 	mu      sync.Mutex
 	regions map[string]bool // known to be registered, or about to be
@@ -128,7 +133,6 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		cfg:     cfg,
 		worker:  strings.ToLower(rand.Text()),
 		static:  strings.TrimSuffix(string(static), "}"),
-		hub:     hub{listeners: make(map[string]map[chan struct{}]struct{})},
 		regions: map[string]bool{DefaultRegion: true},
 	}
 }
@@ -142,12 +146,12 @@ func orDuration(d *time.Duration, value time.Duration) {
 // scriptConfig renders the configuration for one call. Jitter and randomness come
 // from here because those of Lua in Redis are the same in every run.
 func (e *Engine) scriptConfig() string {
-	next := float64(e.cfg.Interval.Milliseconds()) * (0.8 + 0.4*mathrand.Float64())
+	next := pause.Around(e.cfg.Interval, 0.2).Milliseconds()
 	entropy := ""
 	if e.cfg.OfferTTL > 0 {
 		entropy = rand.Text()
 	}
-	return fmt.Sprintf(`%s,"next":%.0f,"entropy":%q}`, e.static, max(1, next), entropy)
+	return fmt.Sprintf(`%s,"next":%d,"entropy":%q}`, e.static, max(1, next), entropy)
 }
 
 // smallestRadius starts every search, in metres. It is about the distance at which a

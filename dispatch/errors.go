@@ -15,9 +15,9 @@ var (
 	ErrDriverEngaged = errors.New("driver is reserved or busy")
 	// ErrUnavailable: Redis is down, slow or refuses writes. Repeating is safe.
 	ErrUnavailable = errors.New("dispatch store unavailable")
-	// ErrRiderCap: the rider has as many live rides as one may.
+	// ErrRiderCap: the rider has as many live rides as they may have.
 	ErrRiderCap = errors.New("too many live rides of this rider")
-	// ErrRideCap: the region has as many live rides as it may.
+	// ErrRideCap: the region has as many live rides as it may have.
 	ErrRideCap = errors.New("too many live rides")
 	// ErrKeyReused: the idempotency key came before with a different request.
 	ErrKeyReused = errors.New("idempotency key was used for a different request")

@@ -10,7 +10,7 @@ func (e *Engine) Reconcile(ctx context.Context, age time.Duration) error {
 	return e.reconcile(ctx, DefaultRegion, age)
 }
 
-// Sweep takes drivers that were not heard of off the map.
+// Sweep takes drivers who were not heard of off the map.
 func (e *Engine) Sweep(ctx context.Context) (int, error) { return e.sweep(ctx, DefaultRegion) }
 
 // ClaimAndDie leases due rides as a worker that is never heard of again.
@@ -25,7 +25,7 @@ func (e *Engine) Claim(ctx context.Context) ([]string, error) {
 	return answer.strings(0), err
 }
 
-// Renew prolongs the leases of rides as Run does.
+// Renew renews the leases of rides as Run does.
 func (e *Engine) Renew(ctx context.Context, rides ...string) {
 	e.onLeases(ctx, renewScript, DefaultRegion, rides, e.worker, lease.Milliseconds())
 }
@@ -45,7 +45,7 @@ func (e *Engine) ClaimAndStop(ctx context.Context) ([]string, error) {
 const Lease = lease
 
 // Subscribed reports whether wake-ups arrive.
-func (e *Engine) Subscribed() bool { return e.hub.subscribed.Load() }
+func (e *Engine) Subscribed() bool { return e.subscribed.Load() }
 
 // LookEvery is how often a waiting call looks without a wake-up.
 const LookEvery = lookEvery

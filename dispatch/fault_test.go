@@ -37,11 +37,7 @@ func forgetScripts(t *testing.T, rdb redis.UniversalClient) {
 func TestRedisAwayAndBack(t *testing.T) {
 	server := redistest.Start(t)
 	// As main configures it.
-	rdb := redis.NewClient(&redis.Options{
-		Addr: server.Addr, ContextTimeoutEnabled: true, DisableIdentity: true,
-		ReadTimeout: 250 * time.Millisecond, MaxRetries: 1,
-	})
-	t.Cleanup(func() { _ = rdb.Close() })
+	rdb := server.Client(t, func(o *redis.Options) { o.ReadTimeout, o.MaxRetries = 250*time.Millisecond, 1 })
 	e := dispatch.New(rdb, dispatch.Config{Interval: 50 * time.Millisecond, Timeout: time.Minute})
 	run(t, e)
 	ride := request(t, e, santiago)
@@ -143,7 +139,7 @@ func TestFullRedisChangesNothing(t *testing.T) {
 		}
 	}
 	if d := driver(t, e, "1"); d.State != dispatch.Busy || d.RideID != matched.ID {
-		t.Errorf("driver = %+v, want him with his ride", d)
+		t.Errorf("driver = %+v, want them with their ride", d)
 	}
 	if got, err := e.Cancel(ctx, waiting.ID); err != nil || got.State != dispatch.Cancelled {
 		t.Errorf("Cancel when there is room again = %+v, %v", got, err)
@@ -151,12 +147,11 @@ func TestFullRedisChangesNothing(t *testing.T) {
 }
 
 // The client library repeats what it had no reply to. The ride must not be made twice,
-// also without an idempotency key, and the driver's position not count as his own older one.
+// also without an idempotency key, and the driver's position must not count as older than itself.
 func TestLostReplyIsRepeatedWithoutHarm(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := dispatchtest.NewProxy(t, server.Addr, 0, 1)
-	rdb := redis.NewClient(&redis.Options{Addr: proxy.Addr, ContextTimeoutEnabled: true, DisableIdentity: true, MaxRetries: 1})
-	t.Cleanup(func() { _ = rdb.Close() })
+	rdb := redistest.ClientAt(t, proxy.Addr, func(o *redis.Options) { o.MaxRetries = 1 })
 	ctx := t.Context()
 	e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
 	// Scripts are known to the server before the first reply is lost.

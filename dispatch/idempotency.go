@@ -52,7 +52,7 @@ func (e *Engine) DropKey(ctx context.Context, region, key, claim string) error {
 	return nil
 }
 
-// asError keeps a nil *InputError from becoming an error that is not nil.
+// asError returns a plain nil for a nil *InputError.
 func asError(err *InputError) error {
 	if err == nil {
 		return nil

@@ -13,8 +13,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"geogate/dispatch"
+	"geogate/internal/asynctest"
 	"geogate/internal/geo"
 	"geogate/internal/redistest"
 )
@@ -95,21 +97,13 @@ func keys(t testing.TB, rdb redis.UniversalClient) []string {
 // run starts engines and stops them when the test ends.
 func run(t testing.TB, engines ...*dispatch.Engine) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	for _, e := range engines {
-		group.Go(func() {
-			if err := e.Run(ctx); err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		})
-	}
-	stop = func() {
-		cancel()
-		group.Wait()
-	}
-	t.Cleanup(stop)
-	return stop
+	return asynctest.Background(t, func(ctx context.Context) error {
+		var group errgroup.Group
+		for _, e := range engines {
+			group.Go(func() error { return e.Run(ctx) })
+		}
+		return group.Wait()
+	})
 }
 
 func track(t testing.TB, e *dispatch.Engine, positions ...dispatch.Position) {

@@ -25,7 +25,7 @@ type Candidate struct {
 	ID        string
 	Point     geo.Point
 	DistanceM float64   // metres from the point asked about, great circle
-	SeenAt    time.Time // when his last position arrived
+	SeenAt    time.Time // when their last position arrived
 }
 
 func (q NearestQuery) check() *InputError {

@@ -10,20 +10,20 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Offer asks a driver whether he takes a ride.
+// Offer asks a driver whether they take a ride.
 type Offer struct {
 	ID        string
 	RideID    string
 	DriverID  string
 	Pickup    geo.Point
-	DistanceM float64 // metres from the driver to the pickup when he was asked
+	DistanceM float64 // metres from the driver to the pickup when they were asked
 	ExpiresAt time.Time
 }
 
 // Offers returns the offers that a driver may answer now: none or one, since a driver
 // is reserved for one ride at a time. It waits for one until ctx ends, then returns
 // none. An empty region means DefaultRegion. Errors: InputError, ErrUnavailable; an
-// unknown driver has no offers, and may be waiting before his first position.
+// unknown driver has no offers, and may wait before their first position.
 func (e *Engine) Offers(ctx context.Context, region, driver string) ([]Offer, error) {
 	region = orDefault(region)
 	var offers []Offer
@@ -98,10 +98,10 @@ func (e *Engine) Accept(ctx context.Context, offerID, driver string) (Ride, erro
 	return ride, nil
 }
 
-// Decline refuses the ride offered; the next driver is asked at once, and this one is
-// available again but never asked for the same ride. Declining again is no error.
-// It returns the ride as it went on, which is not the driver's business. Errors: as
-// for Accept.
+// Decline refuses the ride offered. The next driver is asked at once; this one is
+// available again, and never asked for the same ride again. Declining again is not an
+// error. The ride returned has gone on without the driver: do not show it to them.
+// Errors: as for Accept.
 func (e *Engine) Decline(ctx context.Context, offerID, driver string) (Ride, error) {
 	ride, err := e.onOffer(ctx, declineScript, offerID, driver)
 	if err != nil {

@@ -47,7 +47,7 @@ func TestOfferAccepted(t *testing.T) {
 			t.Fatalf("ride = %+v, want it offered to the nearest", ride)
 		}
 		if d := driver(t, e, "near"); d.State != dispatch.Reserved || d.RideID != ride.ID {
-			t.Errorf("driver = %+v, want him reserved", d)
+			t.Errorf("driver = %+v, want them reserved", d)
 		}
 		offer := offerTo(t, e, "near")
 		if offer.RideID != ride.ID || offer.Pickup != santiago || offer.DistanceM < 98 || offer.DistanceM > 102 ||
@@ -77,14 +77,14 @@ func TestOfferAccepted(t *testing.T) {
 			t.Errorf("Decline after accepting: %v, want too late, matched", err)
 		}
 		if d := driver(t, e, "near"); d.State != dispatch.Busy {
-			t.Errorf("driver = %+v, want him busy", d)
+			t.Errorf("driver = %+v, want them busy", d)
 		}
 		noOffer(t, e, "near")
 		if _, err := e.Complete(ctx, ride.ID); err != nil {
 			t.Fatal(err)
 		}
 		if d := driver(t, e, "near"); d.State != dispatch.Available {
-			t.Errorf("driver = %+v, want him available", d)
+			t.Errorf("driver = %+v, want them available", d)
 		}
 	})
 }
@@ -101,7 +101,7 @@ func TestOfferDeclinedGoesToTheNextAndNeverBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := driver(t, e, "a"); d.State != dispatch.Available {
-			t.Errorf("driver = %+v, want him available again", d)
+			t.Errorf("driver = %+v, want them available again", d)
 		}
 		second := offerTo(t, e, "b")
 		if _, err := e.Decline(ctx, second.ID, "b"); err != nil {
@@ -160,7 +160,7 @@ func TestOfferLapses(t *testing.T) {
 			t.Errorf("Accept of a lapsed offer: %v, want too late", err)
 		}
 		if d := driver(t, e, "a"); d.State != dispatch.Available {
-			t.Errorf("driver = %+v, want him available", d)
+			t.Errorf("driver = %+v, want them available", d)
 		}
 	})
 }
@@ -192,7 +192,7 @@ func TestOfferNeverOutlivesTheDeadline(t *testing.T) {
 			return err == nil && got.State == dispatch.Expired && got.Driver == nil
 		})
 		if d := driver(t, e, "a"); d.State != dispatch.Available {
-			t.Errorf("driver = %+v, want him available", d)
+			t.Errorf("driver = %+v, want them available", d)
 		}
 	})
 }
@@ -252,7 +252,7 @@ func TestReservedDriverWhoWentSilentGoesOffline(t *testing.T) {
 		}
 		reach(t, e, ride.ID, dispatch.Searching)
 		if d := driver(t, e, "a"); d.State != dispatch.Offline {
-			t.Errorf("driver = %+v, want him offline", d)
+			t.Errorf("driver = %+v, want them offline", d)
 		}
 	})
 }

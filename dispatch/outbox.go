@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"geogate/internal/hub"
 )
 
 // outboxMost is how many events are read at a time.
@@ -34,7 +36,7 @@ type EmitFunc func(ctx context.Context, ev Event) error
 // handOn passes the events of a region to Emit, in order, whenever this process holds
 // the lease for it.
 func (e *Engine) handOn(ctx context.Context, region string) {
-	wake, stop := e.hub.listen(anyRide)
+	wake, stop := e.hub.Listen(hub.Any)
 	defer stop()
 	e.repeat(ctx, "hand on events", func(ctx context.Context) (time.Duration, error) {
 		more, err := e.handOnSome(ctx, region)
@@ -77,7 +79,7 @@ func (e *Engine) handOnSome(ctx context.Context, region string) (more bool, err 
 		} else {
 			last = ev.ID
 		}
-		// Whoever is slow must not outlive the lease: it notes how far it got, and reads on.
+		// A slow process must not outlive its lease: it notes how far it got, and reads on.
 		if err != nil || ctx.Err() != nil || time.Since(started) > renewEvery {
 			return true, e.handedOn(ctx, region, last, err)
 		}

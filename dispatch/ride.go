@@ -24,8 +24,8 @@ const (
 // Ended reports whether nothing can happen any more.
 func (s State) Ended() bool { return s == Completed || s == Cancelled || s == Expired }
 
-// Ride is one version of a rider's request. What it holds depends on ID and Version
-// alone, so a version serves as an entity tag.
+// Ride is one version of a rider's ride. What it holds depends on ID and Version alone,
+// so a version serves as an entity tag.
 type Ride struct {
 	ID      string
 	Region  string
@@ -36,7 +36,7 @@ type Ride struct {
 	// "lost" (the driver of an offer had vanished from Redis).
 	Reason  string
 	Pickup  geo.Point
-	RiderID string // empty: not said
+	RiderID string // empty: not given
 	Vehicle string
 	Tags    []string
 	// Driver is who was asked, matched or has done the ride; nil otherwise.
@@ -46,7 +46,8 @@ type Ride struct {
 	ExpiresAt time.Time // when the search ends
 }
 
-// Assignment is a driver as he was when the ride got him; Driver tells where he is.
+// Assignment is a driver as they were when the ride got them; Driver tells where they
+// are now.
 type Assignment struct {
 	DriverID  string
 	Point     geo.Point

@@ -36,13 +36,13 @@ func TestRideFromRequestToCompletion(t *testing.T) {
 			t.Errorf("searches for %s, want 4m", d)
 		}
 		if d := driver(t, e, "near"); d.State != dispatch.Busy || d.RideID != ride.ID {
-			t.Errorf("driver = %+v, want him busy with the ride", d)
+			t.Errorf("driver = %+v, want them busy with the ride", d)
 		}
 
 		// A busy driver moves on the map and nothing else.
 		track(t, e, at("near", north(100)))
 		if d := driver(t, e, "near"); d.State != dispatch.Busy || d.Point != north(100) {
-			t.Errorf("driver = %+v, want him busy at the new place", d)
+			t.Errorf("driver = %+v, want them busy at the new place", d)
 		}
 		second := request(t, e, santiago)
 		if second.Driver == nil || second.Driver.DriverID != "far" {
@@ -93,7 +93,7 @@ func TestCancel(t *testing.T) {
 		// Whoever comes by now is not given a ride that has ended.
 		track(t, e, at("1", santiago))
 		if d := driver(t, e, "1"); d.State != dispatch.Available {
-			t.Errorf("driver = %+v, want him available", d)
+			t.Errorf("driver = %+v, want them available", d)
 		}
 	})
 }
@@ -174,7 +174,7 @@ func TestDeadlineHoldsWithoutWorker(t *testing.T) {
 		}
 		track(t, e, at("1", santiago))
 		if d := driver(t, e, "1"); d.State != dispatch.Available {
-			t.Errorf("driver = %+v, want him available: nobody waits any more", d)
+			t.Errorf("driver = %+v, want them available: nobody waits any more", d)
 		}
 	})
 }
@@ -193,7 +193,7 @@ func TestRideTTLCompletesForgottenRides(t *testing.T) {
 			t.Errorf("ride = %+v, want it completed by the clock, its driver shown", ended)
 		}
 		if d := driver(t, e, "1"); d.State != dispatch.Available || d.RideID != "" {
-			t.Errorf("driver = %+v, want him available", d)
+			t.Errorf("driver = %+v, want them available", d)
 		}
 	})
 }

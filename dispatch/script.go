@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
+	"geogate/internal/lua"
 )
 
 //go:embed scripts/*.lua
@@ -35,19 +37,12 @@ var (
 	trackScript      = newScript("track")
 	wakeScript       = newScript("wake")
 
-	regionScript = redis.NewScript(source("region"))
+	regionScript = lua.Load(scriptFiles, "region")
 )
 
-func source(name string) string {
-	text, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-	if err != nil {
-		panic(fmt.Sprintf("dispatch: embedded script: %v", err))
-	}
-	return string(text)
-}
-
+// newScript loads an entry point behind the files that it is made of.
 func newScript(name string) *redis.Script {
-	return redis.NewScript(source("lib") + source(name))
+	return lua.Load(scriptFiles, "clock", "lease", "lib", name)
 }
 
 // reply is what a script answers: a code and what belongs to it.

@@ -59,7 +59,7 @@ func (e *Engine) Stats(ctx context.Context) ([]Stats, error) {
 	return all, nil
 }
 
-// errNoMemory: the built-in server does not report its memory.
+// errNoMemory is that of the built-in server.
 var errNoMemory = errors.New("server does not report its memory")
 
 // Memory returns the bytes that Redis uses, on a cluster those of one node.

@@ -22,7 +22,7 @@ type Position struct {
 	ID     string // the driver's; at most MaxIDLen bytes
 	Point  geo.Point
 	Region string // empty: DefaultRegion. The same id in two regions is two drivers
-	// Time is when the position was taken, by the driver's clock; zero if not said. It
+	// Time is when the position was taken, by the driver's clock; zero if unknown. It
 	// orders a driver's positions and nothing else: whether a driver was heard of goes
 	// by the time of arrival.
 	Time    time.Time
@@ -81,9 +81,9 @@ type Rejection struct {
 }
 
 // Track stores positions, in order. The first position of a driver who was not
-// available makes him available and, in the same step, tries waiting rides near him;
+// available makes them available and, in the same step, tries waiting rides nearby;
 // a reserved or busy driver only moves. Positions that cannot be taken are reported
-// each for itself. Errors: ErrUnavailable; then some positions may have been stored,
+// one by one. Errors: ErrUnavailable; then some positions may have been stored,
 // and repeating all of them is safe.
 func (e *Engine) Track(ctx context.Context, positions []Position) (TrackResult, error) {
 	var result TrackResult
@@ -168,9 +168,9 @@ func refusal(code string) *InputError {
 	return &InputError{CodeOlder, "a newer position of this driver is known"}
 }
 
-// wakeRides tries waiting rides for drivers that became available in such numbers
-// that one script must not try them all. Each call gets some further; at the latest
-// the rides' own attempts find who is left.
+// wakeRides tries waiting rides for drivers who became available, more of them than one
+// script may try. Each call gets further; whoever is left is found by the rides' own
+// attempts.
 func (e *Engine) wakeRides(ctx context.Context, region string, drivers []any) error {
 	for len(drivers) > 0 {
 		batch := drivers[:min(len(drivers), trackChunk)]

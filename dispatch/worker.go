@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"geogate/internal/pause"
 )
 
 const (
@@ -23,10 +24,10 @@ const (
 	reconcileMost  = 200
 )
 
-// Run does what the clock demands, in all regions, until ctx ends: attempts,
-// deadlines, lapsed offers, drivers not heard of, leaks, and handing on events. Then
-// it gives its leases back and returns nil. Any number of processes may run; while
-// Redis is away Run keeps trying. It must not be called twice at a time.
+// Run does what falls due, in all regions, until ctx ends: attempts, deadlines, lapsed
+// offers, drivers not heard of, leaks, and handing events on. Then it gives its leases
+// back and returns nil. Any number of processes may run it at the same time, each once.
+// While Redis is away Run keeps trying.
 func (e *Engine) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -77,10 +78,9 @@ func (e *Engine) runRegion(ctx context.Context, group *errgroup.Group, region st
 }
 
 // repeat calls do until ctx ends, after the pause that it returns or, after an
-// error, one that grows to a second. The first error of a row is logged.
+// error, one that grows to a second. Of errors in a row the first one is logged.
 func (e *Engine) repeat(ctx context.Context, what string, do func(ctx context.Context) (time.Duration, error)) {
-	retry := backoff.NewExponentialBackOff()
-	retry.InitialInterval, retry.MaxInterval = 50*time.Millisecond, time.Second
+	retry := pause.NewGrowing(50*time.Millisecond, time.Second)
 	failing := false
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -90,7 +90,7 @@ func (e *Engine) repeat(ctx context.Context, what string, do func(ctx context.Co
 			return
 		case <-timer.C:
 		}
-		pause, err := do(ctx)
+		wait, err := do(ctx)
 		switch {
 		case err == nil && failing:
 			e.cfg.Log.Info().Str("task", what).Msg("dispatch task recovered")
@@ -101,9 +101,9 @@ func (e *Engine) repeat(ctx context.Context, what string, do func(ctx context.Co
 				e.cfg.Log.Warn().Str("task", what).Err(err).Msg("dispatch task fails and is retried")
 			}
 			failing = true
-			pause = retry.NextBackOff()
+			wait = retry.Next()
 		}
-		timer.Reset(pause)
+		timer.Reset(wait)
 	}
 }
 
@@ -150,23 +150,23 @@ func (e *Engine) workDue(ctx context.Context, region string) (time.Duration, err
 			return 0, err
 		}
 		if len(rides) < claimMost {
-			pause := e.pollPause()
+			wait := e.pollPause()
 			if next := answer.int(1); next >= 0 {
-				// One millisecond more than the server's whole ones, to come after and not before.
-				pause = min(pause, time.Duration(next+1)*time.Millisecond)
+				// The server counts whole milliseconds: one more, so as not to come too early.
+				wait = min(wait, time.Duration(next+1)*time.Millisecond)
 			}
-			return pause, nil
+			return wait, nil
 		}
 	}
 }
 
 // pollPause is short enough to learn of a ride before its first due time.
 func (e *Engine) pollPause() time.Duration {
-	pause := min(pollAtMost, e.cfg.Interval/2)
+	wait := min(pollAtMost, e.cfg.Interval/2)
 	if e.cfg.OfferTTL > 0 {
-		pause = min(pause, e.cfg.OfferTTL/2)
+		wait = min(wait, e.cfg.OfferTTL/2)
 	}
-	return max(pause, time.Millisecond)
+	return max(wait, time.Millisecond)
 }
 
 // workClaimed does what is due about leased rides, and gives back those that it did
@@ -196,8 +196,8 @@ func (e *Engine) workClaimed(ctx context.Context, region string, rides []string)
 	return nil
 }
 
-// onLeases prolongs or gives back leases. A failure costs the others' patience only:
-// leases lapse by themselves.
+// onLeases renews leases or gives them back. When that fails, the others wait a little
+// longer: leases lapse by themselves.
 func (e *Engine) onLeases(ctx context.Context, s *redis.Script, region string, rides []string, args ...any) {
 	for _, id := range rides {
 		args = append(args, id)
@@ -207,8 +207,8 @@ func (e *Engine) onLeases(ctx context.Context, s *redis.Script, region string, r
 	}
 }
 
-// sweep takes drivers that were not heard of off the map and returns how many it
-// looked at.
+// sweep takes drivers who were not heard of off the map, and returns how many it looked
+// at.
 func (e *Engine) sweep(ctx context.Context, region string) (int, error) {
 	answer, err := e.run(ctx, sweepScript, region, sweepMost)
 	if err != nil {

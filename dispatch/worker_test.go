@@ -111,7 +111,7 @@ func TestLeasedRidesAreNotClaimedAgain(t *testing.T) {
 	})
 }
 
-func TestRenewProlongsOnlyOwnLeases(t *testing.T) {
+func TestOnlyOwnLeasesAreRenewed(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{Interval: time.Millisecond})
 		due := func(ride dispatch.Ride) float64 {
@@ -132,12 +132,12 @@ func TestRenewProlongsOnlyOwnLeases(t *testing.T) {
 			t.Fatal(err)
 		}
 		ownDue, othersDue := due(own), due(others)
-		asynctest.Eventually(t, "lease is prolonged", func() bool {
+		asynctest.Eventually(t, "lease is renewed", func() bool {
 			e.Renew(t.Context(), own.ID, others.ID, ended.ID)
 			return due(own) > ownDue
 		})
 		if due(others) != othersDue {
-			t.Error("somebody else's lease was prolonged")
+			t.Error("somebody else's lease was renewed")
 		}
 		if due(ended) != 0 {
 			t.Error("a ride that has ended is due again")
@@ -260,7 +260,7 @@ func TestArrivalPassesOverRidesItDoesNotFit(t *testing.T) {
 		ride := request(t, e, north(500))
 		track(t, e, at("1", santiago))
 		if got := driver(t, e, "1"); got.RideID != ride.ID {
-			t.Errorf("driver = %+v, want him with the ride that takes any vehicle", got)
+			t.Errorf("driver = %+v, want them with the ride that takes any vehicle", got)
 		}
 	})
 }
@@ -278,10 +278,10 @@ func TestReconcileRepairsLeaks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := driver(t, e, "1"); d.RideID != waiting.ID {
-			t.Errorf("driver of the lost ride = %+v, want him freed and with the ride that waits", d)
+			t.Errorf("driver of the lost ride = %+v, want them freed and with the ride that waits", d)
 		}
 		if d := driver(t, e, "2"); d.State != dispatch.Busy || d.RideID != kept.ID {
-			t.Errorf("driver of the other ride = %+v, want him left alone", d)
+			t.Errorf("driver of the other ride = %+v, want them left alone", d)
 		}
 		for _, ride := range []dispatch.Ride{kept, waiting} {
 			if rdb.ZScore(ctx, "geogate:{default}:due", ride.ID).Err() != nil {
@@ -303,94 +303,6 @@ func TestVanishedRideLeavesTheDueSet(t *testing.T) {
 		if _, err := e.Ride(t.Context(), ride.ID); !errors.Is(err, dispatch.ErrNotFound) {
 			t.Errorf("vanished ride: %v, want not found", err)
 		}
-	})
-}
-
-func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		var mu sync.Mutex
-		var got []dispatch.Event
-		calls := 0
-		emit := func(_ context.Context, ev dispatch.Event) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if calls++; calls%3 == 0 {
-				return errors.New("try again")
-			}
-			got = append(got, ev)
-			return nil
-		}
-		e := dispatch.New(rdb, dispatch.Config{Emit: emit})
-		second := dispatch.New(rdb, dispatch.Config{Emit: emit})
-		stop := run(t, e, second)
-		track(t, e, at("1", north(100)))
-		ride := request(t, e, santiago)
-		if _, err := e.Complete(t.Context(), ride.ID); err != nil {
-			t.Fatal(err)
-		}
-		want := []string{"driver.available", "ride.searching", "ride.matched", "ride.completed"}
-		asynctest.Eventually(t, "events handed on", func() bool {
-			mu.Lock()
-			defer mu.Unlock()
-			return len(got) >= len(want)
-		})
-		stop()
-		for i, ev := range got {
-			if i >= len(want) || ev.Type != want[i] {
-				t.Fatalf("event %d is %+v, want %v in order", i, ev, want)
-			}
-		}
-		matched := got[2]
-		if matched.RideID != ride.ID || matched.Version != 2 || matched.DriverID != "1" || matched.DistanceM < 98 || matched.SeenAt.IsZero() {
-			t.Errorf("event = %+v", matched)
-		}
-
-		// A process that starts later goes on where the others stopped.
-		track(t, e, at("2", north(100)))
-		run(t, dispatch.New(rdb, dispatch.Config{Emit: emit}))
-		asynctest.Eventually(t, "next event handed on", func() bool {
-			mu.Lock()
-			defer mu.Unlock()
-			return len(got) == len(want)+1 && got[len(want)].DriverID == "2"
-		})
-	})
-}
-
-// Events that were not handed on yet outlive the bound of the stream; those that
-// were go by it.
-func TestEventsWaitForWhoeverTakesThem(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		const drivers, keep = 600, 50
-		var mu sync.Mutex
-		var taken int
-		away := true
-		e := dispatch.New(rdb, dispatch.Config{StreamLen: keep, RedisTimeout: time.Minute, Emit: func(context.Context, dispatch.Event) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if away {
-				return errors.New("away")
-			}
-			taken++
-			return nil
-		}})
-		stop := run(t, e)
-		defer stop()
-		positions := make([]dispatch.Position, drivers)
-		for i := range positions {
-			positions[i] = at(fmt.Sprint(i), north(float64(i)))
-		}
-		track(t, e, positions...)
-		mu.Lock()
-		away = false
-		mu.Unlock()
-		asynctest.Eventually(t, "all events taken", func() bool {
-			mu.Lock()
-			defer mu.Unlock()
-			return taken >= drivers
-		})
-		asynctest.Eventually(t, "what was taken is trimmed", func() bool {
-			return rdb.XLen(t.Context(), "geogate:{default}:events").Val() <= keep
-		})
 	})
 }
 

@@ -61,7 +61,7 @@ type round struct {
 	history []porcupine.Operation
 }
 
-// position is where a driver stands; he never moves.
+// position is where a driver stands; they never move.
 func position(driver int) geo.Point { return north(float64(driver) * 137) }
 
 // do calls an engine until it has an answer, and notes the operation from the first

@@ -79,7 +79,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	machine := contender.Machine(ctx)
+	where := contender.Machine(ctx)
 	geocoder, err := startOrigin(ctx, o.delay)
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		}
 		questions[m] = true
 	}
-	fmt.Fprintf(out, "## Upstream calls\n\n%s\n", machine)
+	fmt.Fprintf(out, "## Upstream calls\n\n%s\n", where)
 	fmt.Fprintf(out, "%d requests at %d/s, seed %d: %d different questions. Answers are fresh for %s and then served stale while they are "+
 		"fetched again; the geocoder takes %s. A wrong answer is one to another question than the one asked.\n\n",
 		o.requests, o.perSecond, o.seed, len(questions), o.ttl, o.delay)

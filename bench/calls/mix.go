@@ -141,9 +141,8 @@ func speak(rng *rand.Rand, add func(name, value string), header http.Header) {
 	}
 }
 
-// position is where a phone believes to be: at the spot itself when it has
-// been told so by a map, else some metres beside it; with as many digits as
-// the program's floats have.
+// position is where a phone believes it is: at the spot itself when a map has told
+// it so, else some metres away; with as many digits as the program's floats have.
 func position(rng *rand.Rand, spot int) (lat, lon string) {
 	at := [2]float64{47.1 + float64(spot%20)*0.003, 9.5 + float64(spot/20)*0.003}
 	if rng.IntN(2) == 0 {

@@ -7,16 +7,17 @@ package contender
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"geogate/bench/machine"
 )
 
 // A Command makes the command line of a server that is to listen on addr and
@@ -50,7 +51,7 @@ func Start(ctx context.Context, name string, command Command, dir, origin, targe
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	for range 2 {
-		if err := await(ctx, "http://"+addr+target); err != nil {
+		if err := machine.AwaitOK(ctx, "http://"+addr+target); err != nil {
 			c.Stop()
 			return nil, fmt.Errorf("start %s: %w\n%s", name, err, output.String())
 		}
@@ -64,34 +65,9 @@ func (c *Contender) Stop() {
 	_ = c.cmd.Wait()
 }
 
-// ProcessorTime is what the server and its children have used so far, in user
-// and system mode (proc(5); a tick is 10 ms).
+// ProcessorTime is what the server and its children have used so far.
 func (c *Contender) ProcessorTime() (time.Duration, error) {
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		return 0, fmt.Errorf("read processor time: %w", err)
-	}
-	id := strconv.Itoa(c.cmd.Process.Pid)
-	var sum time.Duration
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // has ended
-		}
-		// After the name in brackets, which can hold anything: state, parent, …
-		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-		if filepath.Base(filepath.Dir(file)) != id && fields[1] != id {
-			continue
-		}
-		for _, ticks := range fields[11:13] {
-			n, err := strconv.Atoi(ticks)
-			if err != nil {
-				return 0, fmt.Errorf("read processor time: %w", err)
-			}
-			sum += time.Duration(n) * 10 * time.Millisecond
-		}
-	}
-	return sum, nil
+	return machine.ProcessorTime(c.cmd.Process.Pid)
 }
 
 // Geogate is geogate with one Nominatim behind it and a log file, without a
@@ -117,8 +93,7 @@ func Geogate(binary, redisAddr string, environment ...string) Command {
 }
 
 // Nginx is one worker with a cache and an access log, whose lines it gathers as
-// geogate does.
-// directives go where the cache is set up.
+// geogate does. directives go where the cache is set up.
 func Nginx(directives string) Command {
 	return func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {
 		dir, err := os.MkdirTemp(dir, "nginx")
@@ -226,64 +201,20 @@ func FreeAddr(ctx context.Context) (string, error) {
 	return l.Addr().String(), nil
 }
 
-// await asks until there is a good answer, for ten seconds at most.
-func await(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		res, err := client.Do(req)
-		if err == nil {
-			_ = res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				return nil
-			}
-			err = fmt.Errorf("status %d", res.StatusCode)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("no answer: %w", err)
-		}
-	}
+// Machine describes the machine and the programs of this package.
+func Machine(ctx context.Context) string {
+	return machine.Describe(ctx, []string{"nginx", "-v"}, []string{"varnishd", "-V"}, []string{"redis-server", "--version"})
 }
 
-// Machine describes where and when a benchmark ran, and how busy the machine
-// was with other things, as a Markdown list.
-func Machine(ctx context.Context) string {
-	var b strings.Builder
-	line := func(name, value string) { fmt.Fprintf(&b, "- %s: %s\n", name, value) }
-	first := func(command ...string) string {
-		text, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
-		if err != nil {
-			return err.Error()
-		}
-		one, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
-		return one
+// Serve answers on addr until ctx ends.
+func Serve(ctx context.Context, addr string, handler http.Handler) error {
+	server := &http.Server{Addr: addr, ReadHeaderTimeout: time.Second, Handler: handler}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
 	}
-	cpu, cores := "unknown processor", 0
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for l := range strings.Lines(string(text)) {
-			if name, value, _ := strings.Cut(l, ":"); strings.TrimSpace(name) == "model name" {
-				cpu = strings.TrimSpace(value)
-				cores++
-			}
-		}
-	}
-	load, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		load = []byte(err.Error())
-	}
-	line("date", time.Now().UTC().Format(time.DateTime+" UTC"))
-	line("command", "`"+filepath.Base(os.Args[0])+" "+strings.Join(os.Args[1:], " ")+"`")
-	line("machine", fmt.Sprintf("%s, %d cores, Linux %s", cpu, cores, first("uname", "-r")))
-	line("load average when it began (1, 5, 15 minutes)", strings.Join(strings.Fields(string(load))[:3], ", "))
-	line("versions", strings.Join([]string{first("go", "version"), first("nginx", "-v"), first("varnishd", "-V"), first("redis-server", "--version")}, "; "))
-	return b.String()
+	return nil
 }

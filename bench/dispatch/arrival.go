@@ -29,7 +29,7 @@ type match struct {
 }
 
 // arrival measures how long a waiting rider takes to learn of a driver who becomes
-// available: his position goes to one process, the rider listens at another one.
+// available: the position goes to one process, and the rider listens at another.
 func arrival(ctx context.Context, h *house, o options, out io.Writer) error {
 	rdb, err := h.redis(ctx)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"geogate/bench/machine"
 )
 
 // point is a position as the wire has it.
@@ -63,7 +65,7 @@ func (s *sizes) Set(text string) error {
 	for field := range strings.SplitSeq(text, ",") {
 		n, err := strconv.Atoi(field)
 		if err != nil || n < 1 {
-			return fmt.Errorf("%q is no whole number above 0", field)
+			return fmt.Errorf("%q is not a whole number above 0", field)
 		}
 		*s = append(*s, n)
 	}
@@ -103,7 +105,7 @@ func post(ctx context.Context, url string, body any) ([]byte, error) {
 // machine lets fail.
 func load(ctx context.Context, url string, drivers []point) error {
 	for chunk := range slices.Chunk(drivers, 10_000) {
-		if err := await(ctx, func(ctx context.Context) error {
+		if err := machine.Await(ctx, func(ctx context.Context) error {
 			_, err := post(ctx, url+"/tracking", chunk)
 			return err
 		}); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/bench/contender"
+	"geogate/bench/machine"
 )
 
 // house holds the processes of one measurement.
@@ -27,9 +27,9 @@ type house struct {
 }
 
 func newHouse(geogate string) (*house, error) {
-	dir, err := os.MkdirTemp("", "geogate-bench-")
+	dir, err := contender.Folder()
 	if err != nil {
-		return nil, fmt.Errorf("make folder: %w", err)
+		return nil, err
 	}
 	return &house{geogate: geogate, dir: dir, pids: make(map[string]int)}, nil
 }
@@ -53,7 +53,7 @@ func (h *house) redis(ctx context.Context) (*redis.Client, error) {
 	}
 	client := redis.NewClient(&redis.Options{Addr: addr, DisableIdentity: true, DialTimeout: 10 * time.Second})
 	h.ends = append(h.ends, func() { _ = client.Close() })
-	return client, await(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() })
+	return client, machine.Await(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() })
 }
 
 // gate starts geogate on a Redis, on the server's core, and returns its URL.
@@ -70,7 +70,7 @@ func (h *house) gate(ctx context.Context, addr string) (string, error) {
 	if err := h.start(ctx, own, serverCore, env, h.geogate); err != nil {
 		return "", err
 	}
-	return h.url(ctx, own, "/readyz")
+	return "http://" + own, machine.AwaitOK(ctx, "http://"+own+"/readyz")
 }
 
 // handler starts the plain handler, likewise.
@@ -86,28 +86,7 @@ func (h *house) handler(ctx context.Context, addr string) (string, error) {
 	if err := h.start(ctx, own, serverCore, []string{"GOMAXPROCS=1"}, self, "-plain", own, "-redis", addr); err != nil {
 		return "", err
 	}
-	return h.url(ctx, own, "/healthz")
-}
-
-// url waits until a server is ready.
-func (h *house) url(ctx context.Context, addr, ready string) (string, error) {
-	url := "http://" + addr
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	return url, await(ctx, func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+ready, http.NoBody)
-		if err != nil {
-			return err
-		}
-		res, err := client.Do(req)
-		if err != nil {
-			return err
-		}
-		if res.StatusCode != http.StatusOK {
-			err = fmt.Errorf("status %d", res.StatusCode)
-		}
-		_ = res.Body.Close()
-		return err
-	})
+	return "http://" + own, machine.AwaitOK(ctx, "http://"+own+"/healthz")
 }
 
 // start runs a program that serves an address on a core, until the house closes.
@@ -132,46 +111,9 @@ func (h *house) start(ctx context.Context, addr, core string, env []string, args
 	return nil
 }
 
-// worked is how much processor time the process that serves an address has used. It
-// says what something costs on a machine that does other things besides.
+// worked is how much processor time the process that serves an address has used.
 func (h *house) worked(addr string) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.pids[addr]))
-	if err != nil {
-		return 0, fmt.Errorf("read processor time: %w", err)
-	}
-	// The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("read processor time: %d fields", len(fields))
-	}
-	var ticks int
-	for _, field := range fields[11:13] {
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			return 0, fmt.Errorf("read processor time: %w", err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil // of Linux, 100 in a second
-}
-
-// await asks until there is no error, for twenty seconds at most.
-func await(ctx context.Context, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("no answer: %w", err)
-		}
-	}
+	return machine.ProcessorTime(h.pids[addr])
 }
 
 // usedMemory is what Redis has allocated, in bytes, without the region's stream of

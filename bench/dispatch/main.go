@@ -1,9 +1,9 @@
 // Command dispatch measures dispatch as its clients see it, over HTTP and with a
 // real redis-server: positions stored per second against redis-benchmark, a
-// handler that does nothing but GEOADD, and PostGIS where it is installed, searches for the nearest drivers among a
-// thousand to a million, the time from a driver's arrival to the event on the
-// waiting rider's stream, and memory. It prints Markdown. Everything runs on
-// loopback and ends by itself.
+// handler that does nothing but GEOADD, and PostGIS where it is installed;
+// searches for the nearest drivers among a thousand to a million; the time from a
+// driver's arrival to the event on the waiting rider's stream; and memory. It
+// prints Markdown. Everything runs on loopback and ends by itself.
 //
 //	go run ./bench/dispatch -geogate bin/geogate
 //
@@ -17,13 +17,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
+
+	"geogate/bench/machine"
 )
 
 // The server that is measured has one core to itself; Redis and the load share the
@@ -73,7 +72,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if o.plain != "" {
 		return servePlain(ctx, o.plain, o.redis)
 	}
-	fmt.Fprintf(out, "%s\n", machine(ctx))
+	fmt.Fprintf(out, "%s\n", machine.Describe(ctx, []string{"redis-server", "--version"}))
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context, *house, options, io.Writer) error
@@ -98,38 +97,8 @@ func measureIn(ctx context.Context, o options, out io.Writer, measure func(conte
 	if err := measure(ctx, h, o, out); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "Load average at the end of this part: %s.\n", loadAverage())
+	fmt.Fprintf(out, "Load average at the end of this part: %s.\n", machine.LoadAverage())
 	return nil
-}
-
-// machine says on what the figures were taken.
-func machine(ctx context.Context) string {
-	name := "unknown processor"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == "model name" {
-				name = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	version, err := exec.CommandContext(ctx, "redis-server", "--version").Output()
-	if err != nil {
-		version = []byte("redis-server of unknown version")
-	}
-	fields := strings.Fields(string(version))
-	return fmt.Sprintf("%s, %d × %s, %s, %s, load average at the start %s.",
-		time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.NumCPU(), name, runtime.Version(),
-		strings.Join(fields[:min(3, len(fields))], " "), loadAverage())
-}
-
-func loadAverage() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	fields := strings.Fields(string(text))
-	return strings.Join(fields[:min(3, len(fields))], " ")
 }
 
 // percentile returns the value below which the share of values lies.

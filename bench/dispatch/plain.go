@@ -4,18 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"geogate/bench/contender"
 )
 
-// servePlain is what an afternoon makes of tracking: decode, GEOADD, answer. It knows
-// no freshness, state, vehicle or timestamp, checks nothing, and wakes nobody. An
-// array is one GEOADD.
+// servePlain is tracking as one would write it in an afternoon: decode, GEOADD, answer.
+// It knows no freshness, state, vehicle or timestamp, checks nothing, and wakes nobody.
+// An array is one GEOADD.
 func servePlain(ctx context.Context, addr, redisAddr string) error {
 	rdb := redis.NewClient(&redis.Options{Addr: redisAddr, DisableIdentity: true})
 	defer func() { _ = rdb.Close() }()
@@ -29,15 +28,7 @@ func servePlain(ctx context.Context, addr, redisAddr string) error {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"ok":true}`)
 	})
-	server := &http.Server{Addr: addr, ReadHeaderTimeout: time.Second, Handler: mux}
-	go func() {
-		<-ctx.Done()
-		_ = server.Close()
-	}()
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve: %w", err)
-	}
-	return nil
+	return contender.Serve(ctx, addr, mux)
 }
 
 func store(r *http.Request, rdb *redis.Client) error {

@@ -12,12 +12,13 @@ import (
 	"strings"
 
 	"geogate/bench/contender"
+	"geogate/bench/machine"
 )
 
-// postGIS is what a team takes that has PostgreSQL already: a row for each driver, which
-// is upserted, with a spatial index. It gets the best of it: nothing is flushed to
-// disk, as in the Redis that it is compared with, and the positions are made inside of
-// the server, so that nothing is sent, decoded or checked.
+// postGIS is what a team uses that has PostgreSQL already: an upserted row for each
+// driver, with a spatial index. It has every advantage: nothing is flushed to disk, as
+// in the Redis that it is compared with, and the positions are made inside the server,
+// so that nothing is sent, decoded or checked.
 type postGIS struct {
 	h    *house
 	bin  string
@@ -71,7 +72,7 @@ func (h *house) postGIS(ctx context.Context) (*postGIS, error) {
 	if err := h.start(ctx, addr, serverCore, nil, server...); err != nil {
 		return nil, err
 	}
-	if err := await(ctx, func(ctx context.Context) error {
+	if err := machine.Await(ctx, func(ctx context.Context) error {
 		_, err := p.client(ctx, "pg_isready")
 		return err
 	}); err != nil {

@@ -10,7 +10,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -96,7 +95,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	}
 	defer stopRedis()
 
-	machine := contender.Machine(ctx)
+	where := contender.Machine(ctx)
 	var all []*measured
 	defer func() {
 		for _, c := range all {
@@ -122,7 +121,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			}
 		}
 	}
-	report(out, o, machine, all)
+	report(out, o, where, all)
 	return nil
 }
 
@@ -210,8 +209,8 @@ func (c *measured) measure(ctx context.Context, o options) error {
 	return nil
 }
 
-func report(out io.Writer, o options, machine string, all []*measured) {
-	fmt.Fprintf(out, "## A cached answer\n\n%s\n", machine)
+func report(out io.Writer, o options, where string, all []*measured) {
+	fmt.Fprintf(out, "## A cached answer\n\n%s\n", where)
 	fmt.Fprintf(out, "A cached answer of %d bytes, server on core %s, wrk with %d connections on core %s, medians of %d interleaved rounds of %s.\n\n",
 		len(body()), serverCore, o.connections, loadCore, o.rounds, o.duration)
 	fmt.Fprint(out, "The ratio by processor time is what the rates come to where nothing else runs on the server's core; "+
@@ -235,19 +234,11 @@ func median(values []float64) float64 {
 func serveBare(ctx context.Context, addr string) error {
 	answer := body()
 	length := strconv.Itoa(len(answer))
-	server := &http.Server{Addr: addr, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return contender.Serve(ctx, addr, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.Header().Set("Content-Length", length)
 		_, _ = w.Write(answer)
-	})}
-	go func() {
-		<-ctx.Done()
-		_ = server.Close()
-	}()
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve: %w", err)
-	}
-	return nil
+	}))
 }
 
 // startOrigin is the geocoder behind every cache.

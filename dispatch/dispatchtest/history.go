@@ -182,7 +182,7 @@ func (c *checker) free(ev dispatch.Event, id string) {
 		c.violation(ev, "frees driver %q, who was not with the ride", id)
 		return
 	}
-	// An event of going offline follows at once if he was not heard of.
+	// An event of going offline follows at once if they were not heard of.
 	d.state, d.ride = dispatch.Available, ""
 }
 

@@ -1,9 +1,9 @@
 -- Leases due rides to a worker. ARGV: 2 worker, 3 lease in ms, 4 how many.
 -- Answers {'ok', rides, ms until the next one is due or -1}.
-local ids = redis.call('ZRANGEBYSCORE', P .. ':due', '-inf', number(now), 'LIMIT', 0, ARGV[4])
+local ids = leases_lapsed(P .. ':due', ARGV[4])
 for _, id in ipairs(ids) do
-  redis.call('ZADD', P .. ':due', number(now + tonumber(ARGV[3])), id)
-  -- A ride that vanished with lost data must not come back as an empty one.
+  leases_take(P .. ':due', id, ARGV[3])
+  -- A ride whose data was lost must not come back as an empty one.
   if redis.call('EXISTS', P .. ':ride:' .. id) == 1 then
     redis.call('HSET', P .. ':ride:' .. id, 'worker', ARGV[2])
   end

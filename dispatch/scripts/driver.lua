@@ -1,4 +1,4 @@
--- Reads a driver as the clock sees him. ARGV: 2 driver. Answers {'ok', his fields}.
+-- Settles and reads a driver. ARGV: 2 driver. Answers {'ok', their fields}.
 local d = load('driver', ARGV[2])
 if not d then return { 'not_found' } end
 if d.ride then

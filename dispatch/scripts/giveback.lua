@@ -2,7 +2,7 @@
 for i = 3, #ARGV do
   if redis.call('HGET', P .. ':ride:' .. ARGV[i], 'worker') == ARGV[2] then
     redis.call('HDEL', P .. ':ride:' .. ARGV[i], 'worker')
-    redis.call('ZADD', P .. ':due', 'XX', number(now), ARGV[i])
+    leases_return(P .. ':due', ARGV[i])
   end
 end
 return { 'ok' }

@@ -1,24 +1,20 @@
--- The transitions of rides and drivers. Every script of this folder is this file
--- followed by its own; DESIGN.md has the states, keys and invariants.
+-- The transitions of rides and drivers. Every script of this folder is the shared
+-- clock and lease, this file and its own; DESIGN.md has the states, keys and
+-- invariants.
 -- KEYS[1] is the region's prefix "geogate:{region}", from which all key names are
 -- made: they share its hash tag and so its slot. ARGV[1] is the configuration.
 
 local P = KEYS[1]
 local cfg = cjson.decode(ARGV[1])
-local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
--- How many waiting rides one script may try for drivers that became available:
+-- How many waiting rides one script may try for drivers who became available:
 -- it bounds how long Redis is busy. The rest is left to the next tick.
 local wake_budget = 64
--- An index this small is searched in one go instead of radius by radius.
+-- An index this small is searched in one go, not radius by radius.
 local few = 64
 
--- Drivers that this script made available, to be offered to waiting rides.
+-- Drivers whom this script made available, to be offered to waiting rides.
 local freed = {}
-
--- number writes a whole number without an exponent, in all Lua versions.
-local function number(n) return string.format('%.0f', n) end
 
 local function load(kind, id)
   local flat = redis.call('HGETALL', P .. ':' .. kind .. ':' .. id)
@@ -85,7 +81,7 @@ local function engage(d, ride, state, till)
   unindex(d)
 end
 
--- release lets the driver of a ride go, unless he is no longer its driver.
+-- release lets the driver of a ride go, unless they are no longer its driver.
 local function release(id, ride)
   local d = load('driver', id)
   if not d then
@@ -115,12 +111,12 @@ local function schedule(ride)
 end
 
 -- turn takes a ride to a state: event, fields, history and wake-up. The driver of
--- the new version is in d (nil: none), with his distance in metres.
+-- the new version is in d (nil: none), with their distance in metres.
 local function turn(ride, state, reason, d, distance)
   ride.version = number(tonumber(ride.version or '0') + 1)
   local driver, lat, lng = '', '', ''
   if d then driver, lat, lng = d.id, d.lat, d.lng end
-  -- Who was let go is news for the driver, though the ride no longer shows him.
+  -- The driver who was let go must hear of it, though the ride no longer shows them.
   event({ 'type', 'ride.' .. state, 'ride', ride.id, 'version', ride.version,
     'driver', driver, 'was', ride.driver or '', 'at', number(now), 'reason', reason,
     'distance', distance or '', 'seen', d and d.seen or '' })
@@ -143,7 +139,7 @@ local function finish(ride, state, reason, d, distance)
   if ride.idem ~= '' then redis.call('PEXPIRE', P .. ':idem:' .. ride.idem, number(cfg.retention)) end
 end
 
--- complete keeps the driver visible in the ride that he has done.
+-- complete keeps the driver visible in the ride that they have done.
 local function complete(ride, reason)
   local shown = { id = ride.driver, lat = ride.driver_lat or '', lng = ride.driver_lng or '' }
   local id = ride.driver
@@ -158,7 +154,7 @@ local function search_on(ride, reason)
   schedule(ride)
 end
 
--- assign gives the ride its driver for good.
+-- assign gives the ride its driver.
 local function assign(ride, d, distance, reason)
   turn(ride, 'matched', reason, d, distance)
   ride.matched, ride.distance, ride.driver_lat, ride.driver_lng = ride.updated, distance, d.lat, d.lng
@@ -175,7 +171,7 @@ end
 local function offer(ride, d, distance)
   turn(ride, 'offered', '', d, distance)
   ride.offer_until = number(math.min(now + cfg.offer_ttl, tonumber(ride.deadline)))
-  -- The token comes from outside: Lua in Redis has no randomness worth the name.
+  -- The token comes from outside: Lua in Redis has no good source of randomness.
   ride.offer = redis.sha1hex(cfg.entropy .. ride.id .. ride.version)
   ride.distance = distance
   redis.call('HSET', P .. ':ride:' .. ride.id, 'offer', ride.offer, 'offer_until', ride.offer_until,
@@ -193,7 +189,7 @@ end
 -- search returns the nearest drivers that accept(id) returns, at most want, as a
 -- list of {driver, metres}, looking through the radii from small to large.
 local function search(lng, lat, radii, vehicle, tags, want, accept)
-  -- Of the indexes that apply the rarest costs least.
+  -- Of the indexes that apply, the smallest costs least.
   local from, members = P .. ':avail', redis.call('ZCARD', P .. ':avail')
   local function consider(key)
     local n = redis.call('ZCARD', key)
@@ -248,8 +244,8 @@ local function asked(ride, driver)
   return redis.call('HEXISTS', P .. ':asked:' .. ride.id, driver) == 1
 end
 
--- attempt finds a searching ride its nearest eligible driver and gives or offers
--- it to him. It reports whether there was one.
+-- attempt finds a searching ride its nearest eligible driver, and gives or offers it
+-- to them. It reports whether there was one.
 local function attempt(ride)
   local found = search(ride.lng, ride.lat, cfg.radii, ride.vehicle, ride.tags, 1, function(id)
     local d = candidate(id, ride.vehicle, ride.tags)
@@ -265,7 +261,7 @@ local function attempt(ride)
   return true
 end
 
--- settle carries out what the clock has decided about a ride. After a lapsed offer
+-- settle carries out what has fallen due about a ride. After a lapsed offer
 -- the next driver is tried at once.
 local function settle(ride)
   if ride.state == 'offered' and now >= tonumber(ride.offer_until) then
@@ -281,8 +277,8 @@ local function settle(ride)
   end
 end
 
--- wake tries the waiting rides near the drivers that became available, nearest
--- first, and returns the drivers it did not get to.
+-- wake tries the waiting rides near the drivers who became available, nearest first,
+-- and returns the drivers it did not get to.
 local function wake()
   local left, budget = {}, wake_budget
   if #freed == 0 or redis.call('ZCARD', P .. ':waiting') == 0 then return left end
@@ -306,7 +302,7 @@ local function wake()
   return left
 end
 
--- answer ends a script: drivers that became available on the way are tried first.
+-- answer ends a script. Drivers who became available on the way are tried first.
 local function answer(code, ride)
   wake()
   if not ride then return { code } end

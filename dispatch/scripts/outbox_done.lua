@@ -1,6 +1,6 @@
 -- Notes how far events were handed on. ARGV: 2 worker, 3 id of the last one, 4 '1' to
 -- give the lease back.
-if redis.call('GET', P .. ':outbox:lease') ~= ARGV[2] then return { 'leased' } end
+if not lease_held(P .. ':outbox:lease', ARGV[2]) then return { 'leased' } end
 if ARGV[3] ~= '' then
   redis.call('SET', P .. ':outbox', ARGV[3])
   -- Only what was handed on may go.
@@ -8,5 +8,5 @@ if ARGV[3] ~= '' then
     redis.call('XTRIM', P .. ':events', 'MINID', ARGV[3])
   end
 end
-if ARGV[4] == '1' then redis.call('DEL', P .. ':outbox:lease') end
+if ARGV[4] == '1' then lease_returned(P .. ':outbox:lease', ARGV[2]) end
 return { 'ok' }

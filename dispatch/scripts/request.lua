@@ -25,7 +25,7 @@ end
 if redis.call('ZCARD', P .. ':due') >= cfg.max_rides then return { 'ride_cap' } end
 local rider = ARGV[5]
 if rider ~= '' and redis.call('SCARD', P .. ':rider:' .. rider) >= cfg.max_per_rider then
-  -- Rides that vanished with lost data must not lock their rider out.
+  -- Rides that vanished with lost data must not count against their rider.
   for _, id in ipairs(redis.call('SMEMBERS', P .. ':rider:' .. rider)) do
     if redis.call('EXISTS', P .. ':ride:' .. id) == 0 then
       redis.call('SREM', P .. ':rider:' .. rider, id)

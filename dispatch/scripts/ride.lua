@@ -1,4 +1,4 @@
--- Reads a ride as the clock sees it. ARGV: 2 ride.
+-- Settles and reads a ride. ARGV: 2 ride.
 local ride = load('ride', ARGV[2])
 if not ride then return { 'not_found' } end
 settle(ride)

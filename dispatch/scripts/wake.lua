@@ -1,4 +1,4 @@
--- Tries waiting rides near drivers that became available and were not tried yet.
+-- Tries waiting rides near drivers who became available and were not tried yet.
 -- ARGV: 2… drivers. Answers {'ok', drivers still not tried}.
 for i = 2, #ARGV do
   local d = load('driver', ARGV[i])

@@ -5,12 +5,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"geogate/internal/pause"
 )
 
 // board collects the answers of one chunk. It is safe for concurrent use.
@@ -91,7 +92,7 @@ func (b *board) answer(g *group, d done) {
 	}
 }
 
-// asker asks with patience.
+// asker asks until there is an answer, with pauses.
 type asker struct {
 	log    zerolog.Logger
 	asks   int
@@ -114,8 +115,8 @@ type Judge func(error) (Trouble, time.Duration)
 type Trouble int
 
 const (
-	// Fault: the question is at fault as likely as the geocoder. The row is
-	// asked for a few times.
+	// Fault: the question may be at fault as well as the geocoder. The row is
+	// tried a few times.
 	Fault Trouble = iota
 	// Busy: the geocoder, or the budget for it, wants a pause. The row waits,
 	// however long it takes.
@@ -130,8 +131,8 @@ const (
 	triesAtFault   = 3
 	triesWhileDown = 64
 	// leastPause and mostPause bound a pause, whatever the geocoder says: the
-	// budgets of the gateway keep its terms, this only keeps from asking in
-	// vain.
+	// gateway's budgets keep to the geocoder's terms; this only avoids
+	// asking in vain.
 	leastPause = time.Second
 	mostPause  = time.Minute
 )
@@ -197,14 +198,14 @@ func (a asker) insist(ctx context.Context, g *group) (Answer, bool) {
 		if trouble != Fault {
 			a.warn(err, wait)
 		}
-		// Those who were sent away together do not come back together.
-		if pause(ctx, wait+rand.N(wait/4)) != nil {
+		// Rows that were put off together do not come back together.
+		if pause.For(ctx, pause.Beyond(wait, 0.25)) != nil {
 			return Answer{}, false
 		}
 	}
 }
 
-// warn says once in a while that jobs wait.
+// warn logs, once a minute at most, that jobs wait.
 func (a asker) warn(err error, wait time.Duration) {
 	now := time.Now().Unix()
 	if last := a.warned.Load(); now-last >= 60 && a.warned.CompareAndSwap(last, now) {

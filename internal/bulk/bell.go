@@ -3,23 +3,22 @@ package bulk
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+
+	"geogate/internal/hub"
+	"geogate/internal/pause"
 )
 
 // Bell tells processes that a job has changed: there is work, it went on, it is
-// gone. It makes things quick, nothing depends on it: who waits also looks for
-// itself every few seconds. It is safe for concurrent use.
+// gone. It makes things quick, and nothing depends on it: those who wait also
+// look by themselves every few seconds. It is safe for concurrent use.
 type Bell struct {
 	transport Transport
 	log       zerolog.Logger
-
-	mu        sync.Mutex
-	listeners map[*listener]struct{}
+	hub       hub.Hub // a topic is the id of a job
 }
 
 // Transport carries the ids of jobs between processes.
@@ -30,14 +29,9 @@ type Transport struct {
 	Subscribe func(ctx context.Context, deliver func(id string)) error
 }
 
-type listener struct {
-	id string // empty: all jobs
-	c  chan string
-}
-
 // NewBell returns a bell over transport.
 func NewBell(transport Transport, log zerolog.Logger) *Bell {
-	return &Bell{transport: transport, log: log, listeners: map[*listener]struct{}{}}
+	return &Bell{transport: transport, log: log}
 }
 
 // RedisTransport carries ids by publish and subscribe. Its channel begins with
@@ -51,7 +45,7 @@ func RedisTransport(rdb redis.UniversalClient, namespace string) Transport {
 		Subscribe: func(ctx context.Context, deliver func(string)) error {
 			subscription := rdb.Subscribe(ctx, channel)
 			defer func() { _ = subscription.Close() }()
-			messages := subscription.Channel() // connects anew by itself
+			messages := subscription.Channel() // reconnects by itself
 			for {
 				select {
 				case message := <-messages:
@@ -69,15 +63,14 @@ const resubscribe = time.Second
 
 // Run listens until ctx ends, and returns nil.
 func (b *Bell) Run(ctx context.Context) error {
-	for {
-		err := b.transport.Subscribe(ctx, b.deliver)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(resubscribe):
+	for ctx.Err() == nil {
+		err := b.transport.Subscribe(ctx, b.hub.Wake)
+		if ctx.Err() == nil {
 			b.log.Debug().Err(err).Msg("subscription to jobs was lost")
 		}
+		_ = pause.For(ctx, pause.Around(resubscribe, 0.5)) // the loop sees the end of ctx
 	}
+	return nil
 }
 
 // ring tells everyone that a job has changed.
@@ -87,41 +80,6 @@ func (b *Bell) ring(ctx context.Context, id string) {
 	}
 }
 
-func (b *Bell) deliver(id string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for l := range b.listeners {
-		if l.id == "" || l.id == id {
-			select {
-			case l.c <- id:
-			default: // it will look anyway
-			}
-		}
-	}
-}
-
-// listen returns a channel that gets the id of a job (empty: of any) when it
-// has changed. A slow reader misses ids, but never the last of several.
-func (b *Bell) listen(id string) (changes <-chan string, stop func()) {
-	l := &listener{id: id, c: make(chan string, 1)}
-	b.mu.Lock()
-	b.listeners[l] = struct{}{}
-	b.mu.Unlock()
-	return l.c, func() {
-		b.mu.Lock()
-		delete(b.listeners, l)
-		b.mu.Unlock()
-	}
-}
-
-// pause waits for d, or for the end of ctx, whose error it returns.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait: %w", ctx.Err())
-	}
-}
+// listen returns a channel that receives when the job with an id (hub.Any: any
+// job) has changed. stop must be called.
+func (b *Bell) listen(id string) (changes <-chan struct{}, stop func()) { return b.hub.Listen(id) }

@@ -9,12 +9,12 @@
 //   - every row of the input is in the result exactly once and in order,
 //     whatever happens to workers in between; a row that cannot be asked for is
 //     kept and marked;
-//   - equal questions of one job are asked once, save for what a worker that
-//     was killed had in hand;
-//   - a geocoder that wants a pause gets one, and the job waits instead of
+//   - equal questions of one job are asked once, except those that a worker
+//     had in hand when it was killed;
+//   - a geocoder that asks for a pause gets one, and the job waits instead of
 //     failing;
-//   - what is deleted is gone when Delete returns, and nobody writes it back;
-//     what is not deleted goes by itself.
+//   - a deleted job is gone when Delete returns, and no worker writes it back;
+//     one that nobody deletes expires.
 //
 // Who keeps what is in DESIGN.md.
 package bulk
@@ -36,8 +36,8 @@ const (
 	DefaultRetention = 24 * time.Hour
 )
 
-// State is how far a job is. A job that was deleted has no state: it is not
-// found; only those who were watching it see Cancelled.
+// State is how far a job is. A deleted job has none, because it is not found; only
+// those who were watching it see Cancelled.
 type State string
 
 // The states of a job. Finished, Failed and Cancelled are final.
@@ -101,7 +101,7 @@ type Counts struct {
 	CacheHits                           int // rows that cost no call of a geocoder
 }
 
-// Job is how a job stands.
+// Job is the present state of a job.
 type Job struct {
 	ID      string
 	State   State
@@ -112,7 +112,7 @@ type Job struct {
 
 	CreatedAt time.Time
 	StartedAt time.Time // zero while queued
-	EndedAt   time.Time // zero while unended
+	EndedAt   time.Time // zero until it has ended
 	// ETA is when the job will be done at the rate so far; zero when that is
 	// not known.
 	ETA time.Time
@@ -146,7 +146,7 @@ type Options struct {
 	// those named as coordinates are.
 	Columns []string
 	// Header says whether the first record of a CSV file names its columns;
-	// nil: find out.
+	// nil: detect it.
 	Header *bool
 	// Limit is how many places each question asks for, 1 to 50; the best one
 	// is kept. 0: 1.

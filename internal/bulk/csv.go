@@ -18,7 +18,7 @@ type record struct {
 
 // csvReader reads the CSV of the real world. Encoding/csv could not be used:
 // it holds the rest of the file in memory after a stray quote, and cannot go on
-// behind it. Here a quote that is not closed as RFC 4180 has it within
+// after it. Here a quote that is not closed as RFC 4180 has it within
 // maxRecord costs its own line and nothing else.
 type csvReader struct {
 	lines lineReader

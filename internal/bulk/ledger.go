@@ -2,7 +2,7 @@ package bulk
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"strconv"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"geogate/internal/lua"
 )
 
 // ledger is who does what: the state of each job and of each of its chunks, in
@@ -20,19 +22,15 @@ type ledger struct {
 	life      time.Duration // of a job that nobody touches
 }
 
-//go:embed scripts/claim.lua
-var claimSource string
-
-//go:embed scripts/save.lua
-var saveSource string
-
-//go:embed scripts/fail.lua
-var failSource string
+//go:embed scripts/*.lua
+var scriptFiles embed.FS
 
 var (
-	claimScript = redis.NewScript(claimSource)
-	saveScript  = redis.NewScript(saveSource)
-	failScript  = redis.NewScript(failSource)
+	claimScript = lua.Load(scriptFiles, "clock", "lease", "claim")
+	failScript  = lua.Load(scriptFiles, "clock", "fail")
+	holdScript  = lua.Load(scriptFiles, "hold")
+	putScript   = lua.Load(scriptFiles, "put")
+	saveScript  = lua.Load(scriptFiles, "clock", "lease", "save")
 )
 
 func namespaceOr(namespace string) string {
@@ -288,19 +286,12 @@ func (l *ledger) heldAnswers(ctx context.Context, id string, hashes []string) ([
 	return answers, nil
 }
 
-// holdAnswersScript keeps answers unless the job is gone.
-var holdAnswersScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'state') ~= 'running' then return 0 end
-redis.call('HSET', KEYS[2], unpack(ARGV, 2))
-redis.call('PEXPIRE', KEYS[2], ARGV[1])
-return 1`)
-
 // holdAnswers keeps answers that the cache will not hold for as long as a job
 // may take. pairs are hashes and encoded answers by turns.
 func (l *ledger) holdAnswers(ctx context.Context, id string, pairs []any) error {
 	keys := l.keys(id)
 	args := append([]any{l.life.Milliseconds()}, pairs...)
-	return redisError("hold answers", holdAnswersScript.Run(ctx, l.rdb, []string{keys[0], keys[4]}, args...).Err())
+	return redisError("hold answers", holdScript.Run(ctx, l.rdb, []string{keys[0], keys[4]}, args...).Err())
 }
 
 // chunkRecord is what is stored of a chunk that was begun.

@@ -174,7 +174,7 @@ func (c *conversion) hold(b *board, hash string, d done) {
 
 func (c *conversion) write(p []byte) error {
 	if _, err := c.out.Write(p); err != nil {
-		return fmt.Errorf("write result: %w", err) // what is behind at.Bytes does not count
+		return fmt.Errorf("write result: %w", err) // what comes after at.Bytes does not count
 	}
 	c.at.Bytes += int64(len(p))
 	return nil

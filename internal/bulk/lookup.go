@@ -3,12 +3,13 @@ package bulk
 import (
 	"context"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"geogate/internal/geo"
 )
 
 // Query is the question of one row.
@@ -89,13 +90,14 @@ func (s *spec) query(r *row) (Query, bool) {
 	return q, n > 0 && n <= maxQuestion && !strings.ContainsRune(q.Q, 0)
 }
 
-// degrees reads a coordinate. A comma for the point is understood: files that
+// degrees reads a coordinate of a file. Two things that only files have are
+// understood: white space around it, and a comma for the point, for files that
 // separate by semicolons come from where numbers are written so.
 func degrees(text string, limit float64) (float64, bool) {
 	text = strings.TrimSpace(text)
 	if strings.Count(text, ",") == 1 && !strings.Contains(text, ".") {
 		text = strings.Replace(text, ",", ".", 1)
 	}
-	v, err := strconv.ParseFloat(text, 64)
-	return v, err == nil && math.Abs(v) <= limit // false for NaN
+	v, err := geo.ParseDegrees(text)
+	return v, err == nil && math.Abs(v) <= limit
 }

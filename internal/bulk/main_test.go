@@ -218,8 +218,6 @@ func (l *lines) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func startRedis(t testing.TB) *redistest.Server { t.Helper(); return redistest.Start(t) }
-
 // clientLike returns another client of the server that rdb talks to.
 func clientLike(t testing.TB, rdb redis.UniversalClient) *redis.Client {
 	t.Helper()
@@ -227,17 +225,5 @@ func clientLike(t testing.TB, rdb redis.UniversalClient) *redis.Client {
 	if !isSingle {
 		t.Fatal("not a single server")
 	}
-	options := *single.Options()
-	return redis.NewClient(&redis.Options{Addr: options.Addr, ContextTimeoutEnabled: true, DisableIdentity: true})
-}
-
-// impatient returns a client that gives a silent server up soon.
-func impatient(t testing.TB, addr string) *redis.Client {
-	t.Helper()
-	client := redis.NewClient(&redis.Options{
-		Addr: addr, ContextTimeoutEnabled: true, DisableIdentity: true,
-		ReadTimeout: 100 * time.Millisecond, MaxRetries: -1,
-	})
-	t.Cleanup(func() { _ = client.Close() })
-	return client
+	return redistest.ClientAt(t, single.Options().Addr)
 }

@@ -26,7 +26,7 @@ type Config struct {
 	Retention time.Duration
 }
 
-// Master takes jobs in, tells how they stand and hands their results out. The
+// Master takes jobs in, reports on them and hands their results out. The
 // work is done by Workers, in this process or in others. It is safe for
 // concurrent use.
 type Master struct {
@@ -74,7 +74,7 @@ func (m *Master) Create(ctx context.Context, u Upload) (Job, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	if eraseErr := m.erase(ctx, id); eraseErr != nil {
-		m.cfg.Log.Warn().Err(eraseErr).Msg("refused upload goes by its life only")
+		m.cfg.Log.Warn().Err(eraseErr).Msg("refused upload left to expire")
 	}
 	return Job{}, fmt.Errorf("create job: %w", err)
 }
@@ -108,7 +108,7 @@ func (m *Master) take(ctx context.Context, id string, u Upload) (*spec, error) {
 // inputBlob names the rows of a chunk.
 func inputBlob(n int) string { return "in-" + strconv.Itoa(n) }
 
-// Job tells how a job stands, or returns ErrNotFound.
+// Job returns the present state of a job, or ErrNotFound.
 func (m *Master) Job(ctx context.Context, id string) (Job, error) {
 	job, _, err := m.read(ctx, id)
 	return job, err
@@ -127,7 +127,7 @@ func (m *Master) read(ctx context.Context, id string) (Job, *spec, error) {
 	return job, s, nil
 }
 
-// lookAgain is how often one who waits for a job looks for himself.
+// lookAgain is how often a waiting call looks without being woken.
 const lookAgain = 3 * time.Second
 
 // Wait returns the job as soon as it has another version than after, and has

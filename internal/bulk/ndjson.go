@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// malformedColumn keeps the lines that are no JSON object.
+// malformedColumn keeps the lines that are not JSON objects.
 const malformedColumn = "input"
 
 // ndjsonReader reads one JSON object, or one string as a question, a line.

@@ -198,8 +198,8 @@ func (m *Master) WritePartial(ctx context.Context, id string, r Rendering, w io.
 	return err
 }
 
-// chunkNow is chunk for one that a worker may be at: its answers are stored
-// anew under another name every few seconds.
+// chunkNow is chunk for one that a worker may have in hand: its answers are stored
+// under a new name every few seconds.
 func (m *Master) chunkNow(ctx context.Context, id string, n int, record chunkRecord) ([]row, []done, error) {
 	for range 5 {
 		if record.blob == "" {

@@ -96,8 +96,7 @@ func (c *Counts) plus(o Counts) {
 }
 
 // Rows and answers are stored as lengths and bytes, compressed: reading them
-// back costs a fraction of what JSON would, and a chunk is read by programs
-// only.
+// back costs a fraction of what JSON would, and only programs read a chunk.
 
 var errCorrupt = errors.New("stored chunk is corrupt")
 

@@ -38,7 +38,7 @@ func sniffCSV(in *bufio.Reader, o Options) (layout, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return layout{}, err
 	}
-	whole := err != nil // there is nothing behind head
+	whole := err != nil // there is nothing after head
 
 	best := layout{comma: named}
 	var sample [][]string

@@ -12,8 +12,8 @@ import (
 // Errors are errNoBlob, or ErrUnavailable wrapped. All methods are safe for
 // concurrent use by any number of processes.
 type Store interface {
-	// Create makes room for a job; without further calls of Keep it is erased
-	// after life.
+	// Create makes room for a job, which is erased after life unless Keep is
+	// called.
 	Create(ctx context.Context, job string, life time.Duration) error
 	// Keep makes the blobs of a job live for another life from now.
 	Keep(ctx context.Context, job string, life time.Duration) error

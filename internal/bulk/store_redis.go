@@ -44,12 +44,6 @@ func (s *RedisStore) Keep(ctx context.Context, job string, life time.Duration) e
 	return storeError("keep", err)
 }
 
-// putScript stores a blob unless the job was erased.
-var putScript = redis.NewScript(`
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-return 1`)
-
 // Put implements Store.
 func (s *RedisStore) Put(ctx context.Context, job, name string, blob []byte) error {
 	stored, err := putScript.Run(ctx, s.rdb, []string{s.key(job)}, name, blob).Int()

@@ -20,7 +20,7 @@ const sniffed = 64 << 10
 
 // decodeText returns r as UTF-8 without a byte order mark. The mark decides,
 // then charset (as in Content-Type; empty: not known), then a look at the
-// bytes. Bytes that are no UTF-8 after all are left to plainText.
+// bytes. Bytes that are not UTF-8 after all are left to plainText.
 func decodeText(r io.Reader, charset string) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(r, sniffed)
 	head, err := in.Peek(sniffed)
@@ -69,7 +69,7 @@ func encodingOf(head []byte, charset string) (enc encoding.Encoding, marked int,
 	case zeros[0] > half/2 && zeros[1] < half/10:
 		return big, 0, nil
 	default:
-		return nil, 0, &InputError{"not_text", "the upload holds zero bytes: it is not text", "send CSV or NDJSON in UTF-8"}
+		return nil, 0, &InputError{"not_text", "the upload has NUL characters: it is not text", "send CSV or NDJSON in UTF-8"}
 	}
 	if charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii") {
 		return nil, 0, nil

@@ -13,8 +13,8 @@ import (
 // Upload is a file on its way in.
 type Upload struct {
 	Body    io.Reader
-	Format  Format // CSV or NDJSON; empty: find out
-	Charset string // as in Content-Type; empty: find out
+	Format  Format // CSV or NDJSON; empty: detect it
+	Charset string // as in Content-Type; empty: detect it
 	Options Options
 }
 
@@ -93,7 +93,7 @@ func (r *rowReader) openCSV(text *bufio.Reader) error {
 		if err != nil {
 			return row{}, err
 		}
-		for i := len(r.spec.Columns); i < len(rec.cells); i++ { // what is too much is kept as well
+		for i := len(r.spec.Columns); i < len(rec.cells); i++ { // surplus cells are kept too
 			r.spec.Columns = append(r.spec.Columns, unusedName("column_"+strconv.Itoa(i+1), r.spec.Columns))
 		}
 		return row{cells: rec.cells, malformed: rec.malformed || len(rec.cells) != width}, nil
@@ -101,7 +101,7 @@ func (r *rowReader) openCSV(text *bufio.Reader) error {
 	return nil
 }
 
-// finish completes the spec behind the last row.
+// finish completes the spec after the last row.
 func (r *rowReader) finish() error {
 	if r.ndjson == nil {
 		return nil
@@ -109,7 +109,7 @@ func (r *rowReader) finish() error {
 	r.spec.Columns = r.ndjson.columns
 	o := r.options
 	if len(o.Columns) == 0 && o.Mode == Search && firstNamed(r.spec.Columns, questionNames) < 0 {
-		o.Columns = []string{r.ndjson.first} // lines that are no objects name nothing
+		o.Columns = []string{r.ndjson.first} // lines that are not objects have no names
 	}
 	var err error
 	r.spec.Asked, err = askedColumns(r.spec.Columns, o)
@@ -159,7 +159,7 @@ func (r *rowReader) readChunks(ctx context.Context, maxRows int, store func(n in
 	return r.finish()
 }
 
-// limitedReader fails with a LimitError behind limit bytes.
+// limitedReader fails with a LimitError after limit bytes.
 type limitedReader struct {
 	r     io.Reader
 	limit int64

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+
+	"geogate/internal/hub"
+	"geogate/internal/pause"
 )
 
 // WorkerConfig adjusts a Worker; the zero value of each field means what its
@@ -79,19 +81,19 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 func (w *Worker) run(ctx context.Context) {
-	changes, stop := w.bell.listen("")
+	changes, stop := w.bell.listen(hub.Any)
 	defer stop()
 	for ctx.Err() == nil {
 		c, err := w.ledger.claimNext(ctx, newID(), w.cfg.Lease)
-		look := idleLook/2 + rand.N(idleLook)
+		look := pause.Around(idleLook, 0.5)
 		if err == nil && c != nil {
 			if err = w.work(ctx, c); err == nil {
 				continue
 			}
 		}
 		if err != nil && ctx.Err() == nil {
-			look = troubleLook/2 + rand.N(troubleLook)
-			w.cfg.Log.Warn().Err(err).Msg("bulk worker in trouble")
+			look = pause.Around(troubleLook, 0.5)
+			w.cfg.Log.Warn().Err(err).Msg("bulk worker cannot go on and tries again")
 		}
 		timer := time.NewTimer(look)
 		select {
@@ -162,7 +164,7 @@ func (w *Worker) open(ctx context.Context, c *claim, s *spec) (*inHand, error) {
 		return nil, err
 	}
 	answers := make([]done, len(rows))
-	if c.stored.blob != "" { // somebody was at it before
+	if c.stored.blob != "" { // another worker began it
 		if blob, err = w.store.Get(ctx, c.job, c.stored.blob); err != nil {
 			return nil, err
 		}
@@ -194,7 +196,7 @@ func (w *Worker) finish(ctx context.Context, p *inHand) error {
 		select {
 		case err = <-asked:
 			return w.part(ctx, p, err)
-		case <-changes: // most are our own; a deletion is not
+		case <-changes: // mostly our own; a deletion is somebody else's
 			if _, _, err = w.ledger.read(ctx, p.job); errors.Is(err, ErrNotFound) {
 				err = errGone
 			}

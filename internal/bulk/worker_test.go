@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"geogate/internal/asynctest"
-	"github.com/rs/zerolog"
+	"geogate/internal/pause"
+	"geogate/internal/redistest"
 )
 
 // Workers that die without a word, at any point, cost nothing: a dead one's
@@ -38,7 +38,7 @@ func testWorkersThatDie(t *testing.T, kind string) {
 		w = worldOf(t, w.rdb, store, Config{})
 	}
 	w.town.before = func(ctx context.Context, _ int, _ Query) error {
-		return pause(ctx, time.Duration(rand.IntN(2000))*time.Microsecond)
+		return pause.For(ctx, time.Duration(rand.IntN(2000))*time.Microsecond)
 	}
 	job, err := w.master.Create(t.Context(), Upload{Body: streets(rows, func(i int) string {
 		if i%20 == 19 {
@@ -209,7 +209,7 @@ func TestStoppedWorkerGivesBack(t *testing.T) {
 // A small job does not wait for a large one that came before it.
 func TestJobsShare(t *testing.T) {
 	w := newWorld(t)
-	w.town.before = func(ctx context.Context, _ int, _ Query) error { return pause(ctx, 2*time.Millisecond) }
+	w.town.before = func(ctx context.Context, _ int, _ Query) error { return pause.For(ctx, 2*time.Millisecond) }
 	large, err := w.master.Create(t.Context(), Upload{Body: streets(20*chunkRows, func(i int) string { return fmt.Sprintf("%d,Street %d,x\n", i, i) })})
 	if err != nil {
 		t.Fatal(err)
@@ -324,14 +324,14 @@ func TestLostRowsFailTheJob(t *testing.T) {
 
 // Redis that stops for a while holds work up and loses none.
 func TestRedisStops(t *testing.T) {
-	server := startRedis(t)
-	rdb := impatient(t, server.Addr)
+	server := redistest.Start(t)
+	rdb := server.Client(t, redistest.Impatient)
 	store, err := NewDirStore(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := worldOf(t, rdb, store, Config{})
-	w.town.before = func(ctx context.Context, _ int, _ Query) error { return pause(ctx, time.Millisecond) }
+	w.town.before = func(ctx context.Context, _ int, _ Query) error { return pause.For(ctx, time.Millisecond) }
 	job := w.create(t, "address\n"+strings.Repeat("Vaduz\n", chunkRows)+strings.Join(numbered(4*chunkRows), "\n"), Options{})
 	w.worker(t, WorkerConfig{Chunks: 2, Lease: 300 * time.Millisecond})
 	w.until(t, job.ID, func(j Job) bool { return j.Done > 0 })
@@ -360,48 +360,4 @@ func numbered(n int) []string {
 		list[i] = fmt.Sprintf("Street %d", i)
 	}
 	return list
-}
-
-// Workers are woken; they do not have to look for work.
-func TestWorkersAreWoken(t *testing.T) {
-	deliver, subscribed := make(chan func(string), 1), make(chan struct{})
-	byHand := Transport{
-		Publish: func(context.Context, string) error { return nil },
-		Subscribe: func(ctx context.Context, d func(string)) error {
-			deliver <- d
-			close(subscribed)
-			<-ctx.Done()
-			return nil
-		},
-	}
-	w := newWorld(t)
-	bells := map[string]*Bell{"redis": w.bell, "any other bus": NewBell(byHand, zerolog.Nop())}
-	asynctest.Background(t, bells["any other bus"].Run)
-	<-subscribed
-	byOther := <-deliver
-	for name, bell := range bells {
-		t.Run(name, func(t *testing.T) {
-			changes, stop := bell.listen("")
-			defer stop()
-			again := time.NewTicker(20 * time.Millisecond) // until the subscription stands
-			defer again.Stop()
-			for deadline := time.After(patience); ; {
-				if name == "redis" {
-					w.bell.ring(t.Context(), "an id")
-				} else {
-					byOther("an id")
-				}
-				select {
-				case id := <-changes:
-					if id != "an id" {
-						t.Errorf("woken by %q", id)
-					}
-					return
-				case <-again.C:
-				case <-deadline:
-					t.Fatal("not woken")
-				}
-			}
-		})
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"geogate/internal/command/redisclient"
 	"geogate/internal/event"
 	"geogate/internal/natsbus"
+	"geogate/internal/schema"
 	"geogate/internal/webhook"
 )
 
@@ -29,6 +30,7 @@ type app struct {
 	gateway *gateway.Gateway
 	metrics *gateway.Metrics
 	jobs    *jobs
+	watch   *schema.Watch
 	*geocoding
 }
 
@@ -46,6 +48,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
+	a.watch = schema.NewWatch(rdb, sharedSettings(s.Config), log)
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:          log,
 		Timeout:      s.DispatchTimeout,
@@ -99,11 +102,17 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 // give back what they hold, and Redis goes last.
 func (a *app) serve(ctx context.Context, l net.Listener) error {
 	stopClock := background(ctx, a.redis.RunClock)
-	stopSupport := background(ctx, a.engine.Run, a.cache.Run, a.events.Run, a.sender.Run, a.runBus, a.jobs.bell.Run, a.jobs.master.Run)
+	ctx, refuse := context.WithCancel(ctx)
+	defer refuse()
+	stopSupport := background(ctx,
+		watching(a.watch, refuse),
+		onceChecked(a.watch, a.engine.Run), onceChecked(a.watch, a.events.Run), onceChecked(a.watch, a.sender.Run),
+		onceChecked(a.watch, a.jobs.master.Run),
+		a.cache.Run, a.runBus, a.jobs.bell.Run)
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)
-		work.Go(func() error { return worker.Run(ctx) }) // gives its chunks back while HTTP drains
+		work.Go(func() error { return onceChecked(a.watch, worker.Run)(ctx) }) // gives its chunks back while HTTP drains
 	}
 
 	err := a.gateway.Serve(ctx, l)

@@ -8,6 +8,7 @@ import (
 	"geogate/gateway"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
+	"geogate/internal/schema"
 )
 
 type workerCmd struct {
@@ -40,9 +41,12 @@ func (cmd workerCmd) Run(ctx context.Context, p *Process) error {
 	worker := work.worker(geo, cmd.chunks(s.Workers))
 	log.Info().Int("workers", cmd.chunks(s.Workers)).Str("redis", rdb.Label()).Msg("working on bulk jobs")
 
+	watch := schema.NewWatch(rdb, sharedSettings(s.Config), log)
+	ctx, refuse := context.WithCancel(ctx)
+	defer refuse()
 	// The cache outlives the worker, which still saves what it has.
-	stop := background(ctx, geo.cache.Run, work.bell.Run)
-	err = worker.Run(ctx)
+	stop := background(ctx, watching(watch, refuse), geo.cache.Run, work.bell.Run)
+	err = onceChecked(watch, worker.Run)(ctx)
 	err = errors.Join(err, stop(), rdb.Close())
 	log.Info().Msg("stopped")
 	return err

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"geogate/internal/lease"
 )
 
 const (
 	// consumer is the one consumer of every group: whichever process holds the
 	// lease reads under this name, and so finds what its predecessor left undone.
 	consumer     = "geogate"
-	lease        = 5 * time.Second
+	leaseLife    = 5 * time.Second
 	leaseSlack   = time.Second // before the lease ends, a handler is told to stop
 	standbyEvery = time.Second
 	consumeBatch = 100
@@ -31,25 +33,30 @@ const (
 // When handle fails it is called again with the same events after a pause; its
 // context ends before the lease does.
 func (l *Log) Consume(ctx context.Context, group string, handle func(context.Context, []Event) error) error {
-	g := &groupReader{log: l, name: group, handle: handle}
+	g := &groupReader{
+		log: l, name: group, handle: handle,
+		lease: lease.New(l.rdb, Prefix+"lease:"+group, l.name, leaseLife),
+	}
 	wake, stop := l.Listen()
 	defer stop()
 	defer g.giveBack(context.WithoutCancel(ctx))
-	for failures := 0; ctx.Err() == nil; {
+	retry := retryPauses()
+	for failing := false; ctx.Err() == nil; {
 		more, err := g.step(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			if failures == 0 {
+			if !failing {
 				l.cfg.Log.Warn().Err(err).Str("group", group).Msg("cannot hand events on")
 			}
+			failing = true
 			g.undone = true
-			pause(ctx, failures)
-			failures++
+			_ = retry.Wait(ctx) // the loop sees the end of ctx
 			continue
-		case failures > 0 && g.holds && more:
-			failures = 0
+		case failing && g.holds && more:
+			failing = false
+			retry.Reset()
 			l.cfg.Log.Info().Str("group", group).Msg("handing events on again")
 		}
 		if more {
@@ -71,6 +78,7 @@ type groupReader struct {
 	log    *Log
 	name   string
 	handle func(context.Context, []Event) error
+	lease  *lease.Lease
 	holds  bool
 	undone bool // something was read and perhaps not acknowledged, by us or a predecessor
 }
@@ -78,7 +86,7 @@ type groupReader struct {
 // step reads and hands on one batch. more means that another may be waiting.
 func (g *groupReader) step(ctx context.Context) (more bool, err error) {
 	held := g.holds
-	if g.holds, err = g.claim(ctx, lease); err != nil || !g.holds {
+	if g.holds, err = g.take(ctx); err != nil || !g.holds {
 		g.holds = false
 		return false, err
 	}
@@ -103,7 +111,7 @@ func (g *groupReader) step(ctx context.Context) (more bool, err error) {
 		}
 	}
 	if len(events) > 0 {
-		handling, cancel := context.WithDeadline(ctx, started.Add(lease-leaseSlack))
+		handling, cancel := context.WithDeadline(ctx, started.Add(leaseLife-leaseSlack))
 		err = g.handle(handling, events)
 		cancel()
 		if err != nil {
@@ -144,21 +152,24 @@ func (g *groupReader) read(ctx context.Context) ([]redis.XMessage, error) {
 	return streams[0].Messages, nil
 }
 
-func (g *groupReader) claim(ctx context.Context, d time.Duration) (bool, error) {
+// take takes or renews the lease.
+func (g *groupReader) take(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	n, err := leaseScript.Run(ctx, g.log.rdb, []string{Prefix + "lease:" + g.name}, g.log.name, d.Milliseconds()).Int()
+	held, err := g.lease.Take(ctx)
 	if err != nil {
-		return false, fmt.Errorf("take lease: %w: %w", ErrUnavailable, err)
+		return false, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return n == 1, nil
+	return held, nil
 }
 
 func (g *groupReader) giveBack(ctx context.Context) {
 	if !g.holds {
 		return
 	}
-	if _, err := g.claim(ctx, 0); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	if err := g.lease.Return(ctx); err != nil {
 		g.log.cfg.Log.Debug().Err(err).Str("group", g.name).Msg("lease left to lapse")
 	}
 }

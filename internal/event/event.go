@@ -1,7 +1,7 @@
 // Package event is the log of what happened: rides and drivers as dispatch tells
 // of them, and what publishers send. One Redis stream holds it for everybody who
 // wants to know — webhooks, the bus, server-sent events — so that each of them
-// can lag, die and catch up without the others noticing.
+// can lag, die and catch up without affecting the others.
 //
 // It promises: an event is in the log once, however often it is published; its id
 // never changes and tells its place in the log; readers see events in the order of
@@ -117,7 +117,7 @@ func CheckType(name string) error {
 		return invalid("a type is letters, digits, _ and - in parts joined by dots, such as news.flash, at most %d characters", maxType)
 	}
 	if slices.Contains(builtIn, name) {
-		return &InputError{ErrReserved, name + " is told by geogate alone"}
+		return &InputError{ErrReserved, name + " is reserved for geogate itself"}
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func position(id string) (string, error) {
 	}
 	pos, found := strings.CutPrefix(id, idPrefix)
 	if _, err := parsePosition(pos); !found || err != nil {
-		return "", invalid("not the id of an event")
+		return "", invalid("this is not the id of an event")
 	}
 	return pos, nil
 }

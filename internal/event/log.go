@@ -3,13 +3,12 @@ package event
 import (
 	"bytes"
 	"context"
-	cryptorand "crypto/rand"
+	"crypto/rand"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,24 +16,19 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+
+	"geogate/internal/hub"
+	"geogate/internal/lua"
+	"geogate/internal/pause"
 )
 
 //go:embed scripts/*.lua
 var scriptFiles embed.FS
 
 var (
-	publishScript = newScript("publish")
-	leaseScript   = newScript("lease")
-	trimScript    = newScript("trim")
+	publishScript = lua.Load(scriptFiles, "clock", "position", "publish")
+	trimScript    = lua.Load(scriptFiles, "position", "trim")
 )
-
-func newScript(name string) *redis.Script {
-	text, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-	if err != nil {
-		panic(fmt.Sprintf("event: embedded script: %v", err))
-	}
-	return redis.NewScript(string(text))
-}
 
 const (
 	// opTimeout bounds one call to Redis.
@@ -42,6 +36,9 @@ const (
 	// keyLife is how long an idempotency key of a publisher is remembered.
 	keyLife = 24 * time.Hour
 )
+
+// retryPauses are those after failures of Redis in a row.
+func retryPauses() *pause.Growing { return pause.NewGrowing(100*time.Millisecond, 3*time.Second) }
 
 // Config adjusts a Log. Zero values mean the defaults given.
 type Config struct {
@@ -63,9 +60,10 @@ type Log struct {
 	cfg  Config
 	name string // names this process in leases
 
-	mu        sync.Mutex
-	listeners map[chan struct{}]struct{}
-	recent    recent
+	hub hub.Hub // of listeners; all of them want every event
+
+	mu     sync.Mutex
+	recent recent
 }
 
 // New returns the log on rdb. It starts nothing and does not call Redis.
@@ -80,7 +78,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Log {
 	if cfg.MaxAge == 0 {
 		cfg.MaxAge = 24 * time.Hour
 	}
-	return &Log{rdb: rdb, cfg: cfg, name: strings.ToLower(cryptorand.Text()), listeners: make(map[chan struct{}]struct{})}
+	return &Log{rdb: rdb, cfg: cfg, name: strings.ToLower(rand.Text())}
 }
 
 // Publication is an event that is to enter the log.
@@ -192,16 +190,4 @@ func newEvents(entries []redis.XMessage) []Event {
 func hash(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])
-}
-
-// pause waits after the n-th failure in a row, from 100 ms doubling to 5 s with
-// jitter, or until ctx ends.
-func pause(ctx context.Context, n int) {
-	d := min(100*time.Millisecond<<min(n, 6), 5*time.Second)
-	timer := time.NewTimer(time.Duration(float64(d) * (0.5 + rand.Float64()/2)))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

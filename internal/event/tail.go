@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"geogate/internal/hub"
 )
 
 const (
@@ -33,37 +35,29 @@ func (l *Log) Run(ctx context.Context) error {
 
 // Listen returns a channel that receives after events were added. One receive may
 // stand for many events, and for none: listeners Read. Call stop when done.
-func (l *Log) Listen() (wake <-chan struct{}, stop func()) {
-	c := make(chan struct{}, 1)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.listeners[c] = struct{}{}
-	return c, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.listeners, c)
-	}
-}
+func (l *Log) Listen() (wake <-chan struct{}, stop func()) { return l.hub.Listen(hub.Any) }
 
 // follow reads the tail. It is the one connection per process that blocks.
 func (l *Log) follow(ctx context.Context) {
 	last := "" // nothing known: begin at the end
-	for failures := 0; ctx.Err() == nil; {
+	retry := retryPauses()
+	for failing := false; ctx.Err() == nil; {
 		events, err := l.readTail(ctx, &last)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			if failures == 0 {
+			if !failing {
 				l.cfg.Log.Warn().Err(err).Msg("cannot follow events")
 			}
+			failing = true
 			last = "" // Redis may come back empty
 			l.forget()
-			pause(ctx, failures)
-			failures++
+			_ = retry.Wait(ctx) // the loop sees the end of ctx
 			continue
-		case failures > 0:
-			failures = 0
+		case failing:
+			failing = false
+			retry.Reset()
 			l.cfg.Log.Info().Msg("following events again")
 			l.remember(nil) // what came in between is for the listeners to read
 		}
@@ -124,18 +118,13 @@ func (l *Log) forget() {
 
 // remember adds events to the window and wakes the listeners.
 func (l *Log) remember(events []Event) {
+	defer l.hub.WakeAll()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.recent.events = append(l.recent.events, events...)
 	if excess := len(l.recent.events) - maxRecent; excess > 0 {
 		l.recent.since = l.recent.events[excess-1].ID
 		l.recent.events = slices.Clone(l.recent.events[excess:])
-	}
-	for c := range l.listeners {
-		select {
-		case c <- struct{}{}:
-		default: // woken already
-		}
 	}
 }
 

@@ -23,3 +23,14 @@ func TestLoad(t *testing.T) {
 	}()
 	Load(files, "missing")
 }
+
+func TestSharedFiles(t *testing.T) {
+	own := fstest.MapFS{"scripts/a.lua": {Data: []byte("return now")}}
+	clock, err := shared.ReadFile("scripts/clock.lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := Load(own, "clock", "a").Hash(), redis.NewScript(string(clock)+"return now").Hash(); got != want {
+		t.Errorf("Load(clock, a) has hash %s, want %s: the shared clock in front", got, want)
+	}
+}

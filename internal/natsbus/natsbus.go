@@ -2,8 +2,8 @@
 // and answers requests for places and for drivers, sharing them with the other
 // geogates on the bus.
 //
-// The bus is a guest. It may come late, go and come back: HTTP does not notice, and
-// events of the gap are published when it is back, because the log keeps them until
+// The bus is optional. It may come late, go and come back without HTTP noticing. What
+// happened meanwhile is published when it is back, because the log keeps events until
 // this package's group has read them. With JetStream on the server an event is stored
 // before it counts as published, and a repeated one is dropped by its id; without, it
 // goes to whoever listens at the time.
@@ -108,23 +108,13 @@ func (b *Bus) Stats() Stats {
 // finish. A bus that is away is logged and waited for. The error is that of a URL or
 // credential that can never work.
 func (b *Bus) Run(ctx context.Context) error {
-	conn, err := nats.Connect(b.url,
-		nats.Name("geogate"),
-		nats.Timeout(connectTimeout),
-		nats.RetryOnFailedConnect(true),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(reconnectWait),
-		nats.ReconnectJitter(reconnectWait, reconnectWait),
-		nats.ReconnectBufSize(-1), // what cannot be sent fails at once, and stays in the log
+	conn, err := connect(b.url, "geogate", b.cfg.Log,
 		nats.ConnectHandler(func(*nats.Conn) { b.noteState(true) }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.noteState(true) }),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.noteState(false) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			b.cfg.Log.Warn().Err(err).Msg("bus complains")
-		}),
 	)
 	if err != nil {
-		return errors.New("connect to bus: NATS_URL or its credentials cannot be used") // the error may quote the URL
+		return err
 	}
 	defer conn.Close()
 	b.noteState(conn.IsConnected())
@@ -144,6 +134,27 @@ func (b *Bus) Run(ctx context.Context) error {
 		b.published.Add(int64(len(events)))
 		return nil
 	})
+}
+
+// connect returns a connection that comes when the bus does, and comes back as often
+// as it does.
+func connect(url, name string, log zerolog.Logger, more ...nats.Option) (*nats.Conn, error) {
+	conn, err := nats.Connect(url, append(more,
+		nats.Name(name),
+		nats.Timeout(connectTimeout),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectWait, reconnectWait),
+		nats.ReconnectBufSize(-1), // what cannot be sent fails at once, and stays with who sends it
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn().Err(err).Msg("bus complains")
+		}),
+	)...)
+	if err != nil {
+		return nil, errors.New("connect to bus: NATS_URL or its credentials cannot be used") // the error may quote the URL
+	}
+	return conn, nil
 }
 
 func (b *Bus) noteState(connected bool) {

@@ -30,20 +30,9 @@ func NewSignal(url, subject string, log zerolog.Logger) *Signal {
 // Subscribe connects and passes each text to deliver until ctx ends. A bus that
 // is away is waited for.
 func (s *Signal) Subscribe(ctx context.Context, deliver func(text string)) error {
-	conn, err := nats.Connect(s.url,
-		nats.Name("geogate jobs"),
-		nats.Timeout(connectTimeout),
-		nats.RetryOnFailedConnect(true),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(reconnectWait),
-		nats.ReconnectJitter(reconnectWait, reconnectWait),
-		nats.ReconnectBufSize(-1),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			s.log.Warn().Err(err).Msg("bus complains")
-		}),
-	)
+	conn, err := connect(s.url, "geogate jobs", s.log)
 	if err != nil {
-		return errors.New("connect to bus: NATS_URL or its credentials cannot be used") // the error may quote the URL
+		return err
 	}
 	defer conn.Close()
 	if _, err := conn.Subscribe(s.subject, func(m *nats.Msg) { deliver(string(m.Data)) }); err != nil {
@@ -62,7 +51,11 @@ func (s *Signal) Publish(_ context.Context, text string) error {
 	if conn == nil || !conn.IsConnected() {
 		return ErrAway
 	}
-	if err := conn.Publish(s.subject, []byte(text)); err != nil {
+	err := conn.Publish(s.subject, []byte(text))
+	if errors.Is(err, nats.ErrReconnectBufExceeded) { // the connection went since we looked
+		return ErrAway
+	}
+	if err != nil {
 		return fmt.Errorf("publish to bus: %w", err)
 	}
 	return nil

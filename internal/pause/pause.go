@@ -5,6 +5,7 @@ package pause
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -21,6 +22,18 @@ func For(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Around returns d, longer or shorter by at most the given share of it, so that
+// what began together does not go on together.
+func Around(d time.Duration, share float64) time.Duration {
+	return d + time.Duration((2*rand.Float64()-1)*share*float64(d))
+}
+
+// Beyond returns d, longer by at most the given share of it, for those who were
+// asked to wait that long.
+func Beyond(d time.Duration, share float64) time.Duration {
+	return d + time.Duration(rand.Float64()*share*float64(d))
 }
 
 // Growing is the pause after failures in a row. It belongs to one goroutine.

@@ -43,3 +43,28 @@ func TestGrowing(t *testing.T) {
 		t.Errorf("%d different pauses of 40: there is no jitter", len(seen))
 	}
 }
+
+func TestJitter(t *testing.T) {
+	const d = time.Second
+	for _, row := range []struct {
+		name        string
+		got         func() time.Duration
+		least, most time.Duration
+	}{
+		{"Around(1s, 0.2)", func() time.Duration { return Around(d, 0.2) }, 800 * time.Millisecond, 1200 * time.Millisecond},
+		{"Beyond(1s, 0.2)", func() time.Duration { return Beyond(d, 0.2) }, d, 1200 * time.Millisecond},
+		{"Around(0, 0.5)", func() time.Duration { return Around(0, 0.5) }, 0, 0},
+	} {
+		seen := map[time.Duration]bool{}
+		for range 100 {
+			got := row.got()
+			seen[got] = true
+			if got < row.least || got > row.most {
+				t.Errorf("%s = %v, want %v to %v", row.name, got, row.least, row.most)
+			}
+		}
+		if row.least != row.most && len(seen) < 50 {
+			t.Errorf("%s: %d different pauses of 100", row.name, len(seen))
+		}
+	}
+}

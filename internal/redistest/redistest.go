@@ -54,16 +54,29 @@ func Start(tb testing.TB, args ...string) *Server {
 // taken away on purpose; what matters of it is in the errors that tests check.
 var quiet = sync.OnceFunc(logging.Disable)
 
-// Client returns a client of the server, closed when the test ends.
-func (s *Server) Client(tb testing.TB) *redis.Client {
+// Client returns a client of the server, closed when the test ends. adjust may
+// change its options.
+func (s *Server) Client(tb testing.TB, adjust ...func(*redis.Options)) *redis.Client {
 	tb.Helper()
-	client := redis.NewClient(&redis.Options{
-		Addr:                  s.Addr,
-		ContextTimeoutEnabled: true,
-		DisableIdentity:       true,
-	})
+	return ClientAt(tb, s.Addr, adjust...)
+}
+
+// ClientAt is Client for whatever listens at an address, such as a proxy in front
+// of a server, or nothing.
+func ClientAt(tb testing.TB, addr string, adjust ...func(*redis.Options)) *redis.Client {
+	tb.Helper()
+	options := redis.Options{Addr: addr, ContextTimeoutEnabled: true, DisableIdentity: true}
+	for _, change := range adjust {
+		change(&options)
+	}
+	client := redis.NewClient(&options)
 	tb.Cleanup(func() { _ = client.Close() })
 	return client
+}
+
+// Impatient gives a silent server up soon, and repeats nothing.
+func Impatient(o *redis.Options) {
+	o.ReadTimeout, o.MaxRetries = 100*time.Millisecond, -1
 }
 
 // Stop ends the process at once, as a crash would. What a server without

@@ -19,8 +19,8 @@ const maxViolations = 50
 //   - two rides for one idempotency key;
 //   - a ride that was acknowledged and has not ended when the simulation has.
 //
-// It only claims what the client's clock proves: an answer was true at some
-// time between the sending of its question and its coming.
+// It only claims what the client's clock proves: an answer was true at some time
+// between the question being sent and the answer arriving.
 type checker struct {
 	rides      map[string]*seenRide
 	keys       map[string]string

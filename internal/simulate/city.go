@@ -15,8 +15,8 @@ const (
 	multipathShare  = 0.02    // of the fixes
 )
 
-// city is a round town where most of what happens, happens at a few hotspots:
-// the station, the centre, the airport.
+// city is a round town where most things happen at a few hotspots: the station, the
+// centre, the airport.
 type city struct {
 	centre   geo.Point
 	radiusM  float64

@@ -158,7 +158,7 @@ func (c *client) call(ctx context.Context, r request) answer {
 		return a
 	}
 	var problem ride
-	_ = json.Unmarshal(body, &problem) // what is no problem has no code
+	_ = json.Unmarshal(body, &problem) // other bodies have no code
 	c.failed(r.route, strings.TrimSpace(strconv.Itoa(a.status)+" "+problem.Code))
 	return a
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geogate/internal/geo"
+	"geogate/internal/pause"
 )
 
 const (
@@ -22,16 +23,16 @@ const (
 	silenceMost   = 90 * time.Second
 )
 
-// driver is one simulated driver. The fleet moves him; riders tell him where
-// to go, as their backend would.
+// driver is one simulated driver. The fleet moves them; riders tell them where to
+// go, as their backend would.
 type driver struct {
 	id  string
 	rng *rand.Rand
 
 	mu     sync.Mutex
 	at, to geo.Point
-	silent time.Duration // for so long he reports nothing
-	route  []geo.Point   // of a recorded drive, which he follows instead
+	silent time.Duration // how long they report nothing
+	route  []geo.Point   // of a recorded drive, which they follow instead
 	step   int
 }
 
@@ -138,7 +139,7 @@ func (s *simulation) answerOffers(ctx context.Context, d *driver) {
 			Offers []offer `json:"offers"`
 		}
 		if a.status != http.StatusOK || json.Unmarshal(a.body, &got) != nil {
-			pause(ctx, max(time.Second, a.retryAfter))
+			_ = pause.For(ctx, max(time.Second, a.retryAfter))
 			continue
 		}
 		for _, o := range got.Offers {
@@ -148,11 +149,11 @@ func (s *simulation) answerOffers(ctx context.Context, d *driver) {
 }
 
 func (s *simulation) answerOffer(ctx context.Context, rng *rand.Rand, d *driver, o offer) {
-	pause(ctx, time.Duration(rng.ExpFloat64()*float64(300*time.Millisecond)))
+	_ = pause.For(ctx, time.Duration(rng.ExpFloat64()*float64(300*time.Millisecond)))
 	op := OpAccept
 	switch rng.IntN(20) {
 	case 0:
-		pause(ctx, 2*time.Second) // looks the other way
+		_ = pause.For(ctx, 2*time.Second) // looks the other way
 		return
 	case 1, 2:
 		op = OpDecline
@@ -162,14 +163,4 @@ func (s *simulation) answerOffer(ctx context.Context, rng *rand.Rand, d *driver,
 		route: "POST /v2/offers/{id}/" + op, body: map[string]string{"driver_id": d.id},
 		accepted: []int{http.StatusConflict},
 	}, Record{Ride: o.RequestID})
-}
-
-// pause waits, or returns when ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

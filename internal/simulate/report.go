@@ -21,14 +21,14 @@ type Report struct {
 	Completed  int `json:"completed"`   // and were driven to the end
 	Cancelled  int `json:"cancelled"`   // by riders out of patience
 	Expired    int `json:"expired"`     // nobody was found in time
-	Vanished   int `json:"vanished"`    // known no more, as after Redis was emptied
+	Vanished   int `json:"vanished"`    // geogate does not know them any more, as after Redis was emptied
 	Unfinished int `json:"unfinished"`  // had no end when the simulation had to end
 	Lost       int `json:"lost"`        // asked, and never answered
 	TurnedAway int `json:"turned_away"` // not asked: enough rides were live
 
 	PeakSearching int `json:"peak_searching"`
 
-	// From the request to the rider knowing of the match, in milliseconds.
+	// From the rider's request until they know of the match, in milliseconds.
 	RequestToMatch Percentiles `json:"request_to_match_ms"`
 
 	Errors     map[string]int `json:"errors"` // by request and what went wrong

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"geogate/internal/geo"
+	"geogate/internal/pause"
 )
 
 const (
@@ -38,7 +39,7 @@ func (s *simulation) ridesComing(open, work context.Context) {
 	var trips sync.WaitGroup
 	defer trips.Wait()
 	for n := 0; ; n++ {
-		pause(open, time.Duration(rng.ExpFloat64()/s.cfg.RidesPerSecond*float64(time.Second)))
+		_ = pause.For(open, time.Duration(rng.ExpFloat64()/s.cfg.RidesPerSecond*float64(time.Second)))
 		if open.Err() != nil {
 			return
 		}
@@ -102,7 +103,7 @@ func (t *trip) ask(ctx context.Context) bool {
 		if a.status/100 == 4 && a.status != http.StatusConflict && a.status != http.StatusTooManyRequests {
 			return false // asking the same again is of no use
 		}
-		pause(ctx, max(wait, a.retryAfter))
+		_ = pause.For(ctx, max(wait, a.retryAfter))
 	}
 	return false
 }
@@ -179,7 +180,7 @@ func (t *trip) take(ctx context.Context, got ride, a answer) {
 	case http.StatusNotFound:
 		t.ride.State = vanished
 	default:
-		pause(ctx, max(time.Second, a.retryAfter))
+		_ = pause.For(ctx, max(time.Second, a.retryAfter))
 	}
 }
 
@@ -194,7 +195,7 @@ func (t *trip) look(ctx context.Context) {
 // drive is the ride itself, which ends with its completion. The look before it
 // is for the checker: up to then the driver certainly had this ride.
 func (t *trip) drive(open, work context.Context) {
-	pause(open, time.Duration(t.rng.ExpFloat64()*float64(t.cfg.RideTime)))
+	_ = pause.For(open, time.Duration(t.rng.ExpFloat64()*float64(t.cfg.RideTime)))
 	t.look(work)
 	for t.ride.State == "matched" && work.Err() == nil {
 		t.post(work, OpComplete)

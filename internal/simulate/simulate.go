@@ -29,7 +29,7 @@ const grace = 30 * time.Second
 
 // Config is what may be chosen. Zero values mean the defaults given.
 type Config struct {
-	Seed              uint64        // of everything that is left to chance; 0 is a seed like others
+	Seed              uint64        // of every random choice; 0 is a seed like any other
 	Duration          time.Duration // in which riders come; 30 s
 	Drivers           int           // 200
 	RidesPerSecond    float64       // that are asked for; 10
@@ -41,8 +41,8 @@ type Config struct {
 	Centre            geo.Point     // of the town; the zero Point: Munich
 	RadiusM           float64       // of the town, in metres; 5000
 	Drive             []geo.Point   // one more driver follows this, a point a second
-	History           io.Writer     // receives every record; nil: nobody
-	Progress          func(Report)  // is called every second, and must not block; nil: nobody
+	History           io.Writer     // receives every record; may be nil
+	Progress          func(Report)  // is called every second and must not block; may be nil
 }
 
 var munich = geo.Point{Lat: 48.1374, Lon: 11.5755}
@@ -132,7 +132,7 @@ func checkBases(bases []string) error {
 	for _, base := range bases {
 		u, err := url.Parse(base)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-			return fmt.Errorf("simulate: %q is no base URL, want one such as http://localhost:8080", base)
+			return fmt.Errorf("simulate: %q is not a base URL, want one such as http://localhost:8080", base)
 		}
 	}
 	return nil
@@ -167,8 +167,8 @@ func (s *simulation) addDriver(d *driver) {
 	s.byID[d.id] = d
 }
 
-// seedOf gives every part its own chance, so that what one of them does leaves
-// the others' as they are.
+// seedOf gives every part its own random source, so that what one of them draws does
+// not change the others.
 func (s *simulation) seedOf(part string) *mathrand.PCG {
 	sum := sha256.Sum256([]byte(part))
 	return mathrand.NewPCG(s.cfg.Seed, binary.LittleEndian.Uint64(sum[:]))

@@ -187,7 +187,7 @@ func parseTarget(raw string) (*url.URL, uint16, error) {
 	if written != "" {
 		n, err := strconv.ParseUint(written, 10, 16)
 		if err != nil || n == 0 {
-			return nil, 0, invalid("the port is no number from 1 to 65535")
+			return nil, 0, invalid("the port must be a number from 1 to 65535")
 		}
 		if n != uint64(port) {
 			u.Host = net.JoinHostPort(host, written)

@@ -30,7 +30,7 @@ const (
 	Disabled State = "disabled"
 )
 
-// Subscriber is somebody who is told of events.
+// Subscriber is an endpoint that is told of events.
 type Subscriber struct {
 	ID              string
 	URL             string
@@ -103,7 +103,7 @@ func (r *Registry) Register(ctx context.Context, reg Registration) (s Subscriber
 	return s, code == "created", nil
 }
 
-// Keepalive prolongs a subscription by its ttl. Errors: ErrNotFound, ErrUnavailable.
+// Keepalive extends a subscription by its ttl. Errors: ErrNotFound, ErrUnavailable.
 func (r *Registry) Keepalive(ctx context.Context, id string) (Subscriber, error) {
 	_, s, err := r.run(ctx, keepaliveScript, id)
 	return s, err

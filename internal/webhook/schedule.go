@@ -3,9 +3,10 @@ package webhook
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
+
+	"geogate/internal/pause"
 )
 
 // Schedule is the pauses after failed attempts. A delivery has one attempt more than
@@ -56,6 +57,5 @@ func (s Schedule) pause(failures int) (time.Duration, bool) {
 	if failures > len(s) {
 		return 0, false
 	}
-	d := s[failures-1]
-	return d + time.Duration(jitter*rand.Float64()*float64(d)), true
+	return pause.Beyond(s[failures-1], jitter), true
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	mathrand "math/rand/v2"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/internal/event"
+	"geogate/internal/pause"
 )
 
 const (
@@ -77,16 +77,18 @@ func (s *Sender) Run(ctx context.Context) error {
 	sending, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 	w := &work{sender: s, results: make(chan *result, s.cfg.MaxInFlight)}
-	for failures := 0; ctx.Err() == nil; {
+	retry := retryPauses()
+	for failing := false; ctx.Err() == nil; {
 		wait, err := w.turn(ctx, sending)
 		if err != nil {
-			if failures == 0 && ctx.Err() == nil {
+			if !failing && ctx.Err() == nil {
 				s.cfg.Log.Warn().Err(err).Msg("cannot work on deliveries")
 			}
-			wait = retryPause(failures)
-			failures++
-		} else if failures > 0 {
-			failures = 0
+			failing = true
+			wait = retry.Next()
+		} else if failing {
+			failing = false
+			retry.Reset()
 			s.cfg.Log.Info().Msg("working on deliveries again")
 		}
 		if wait == 0 {
@@ -98,10 +100,10 @@ func (s *Sender) Run(ctx context.Context) error {
 		case <-timer.C:
 		case r := <-w.results:
 			w.landed(r)
-			if failures > 0 { // results wait as long as Redis is away
+			if failing { // results wait as long as Redis is away
 				w.rest(ctx, timer)
 			}
-		case <-w.wakeUnless(failures > 0, wake):
+		case <-w.wakeUnless(failing, wake):
 		}
 		timer.Stop()
 	}
@@ -223,7 +225,8 @@ func (w *work) leave(ctx context.Context, abort context.CancelFunc) {
 		w.landed(<-w.results)
 	}
 	deadline := time.Now().Add(farewellWithin)
-	for failures := 0; ; {
+	retry := retryPauses()
+	for {
 		_, err := w.call(ctx, 0, true)
 		switch {
 		case err == nil && len(w.settled) == 0:
@@ -234,9 +237,7 @@ func (w *work) leave(ctx context.Context, abort context.CancelFunc) {
 			w.sender.cfg.Log.Warn().Err(err).Msg("deliveries in hand left to another process")
 			return
 		}
-		timer := time.NewTimer(retryPause(failures))
-		<-timer.C
-		failures++
+		_ = retry.Wait(ctx) // which never ends
 	}
 }
 
@@ -264,9 +265,5 @@ func newClaim(entry any) claim {
 	return c
 }
 
-// retryPause is how long to leave Redis alone after failures in a row: from 100 ms
-// doubling to 5 s, with jitter.
-func retryPause(failures int) time.Duration {
-	d := min(100*time.Millisecond<<min(failures, 6), 5*time.Second)
-	return time.Duration(float64(d) * (0.5 + mathrand.Float64()/2))
-}
+// retryPauses are how long to leave Redis alone after failures in a row.
+func retryPauses() *pause.Growing { return pause.NewGrowing(100*time.Millisecond, 3*time.Second) }

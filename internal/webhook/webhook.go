@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"geogate/internal/event"
+	"geogate/internal/lua"
 )
 
 // Limits that are not configured.
@@ -53,7 +54,7 @@ var (
 	// ErrInvalid means that a URL, type or ttl is not well-formed.
 	ErrInvalid = errors.New("invalid subscription")
 	// ErrForbiddenTarget means that geogate does not send there: a private address,
-	// or no https on port 443.
+	// or not https on port 443.
 	ErrForbiddenTarget = errors.New("target is not allowed")
 	// ErrUnresolved means that the name in a URL has no address.
 	ErrUnresolved = errors.New("name does not resolve")
@@ -149,15 +150,7 @@ var (
 )
 
 func newScript(name string) *redis.Script {
-	return redis.NewScript(source("lib") + source(name))
-}
-
-func source(name string) string {
-	text, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-	if err != nil {
-		panic(fmt.Sprintf("webhook: embedded script: %v", err))
-	}
-	return string(text)
+	return lua.Load(scriptFiles, "clock", "lease", "lib", name)
 }
 
 // scriptKeys is KEYS of every script.

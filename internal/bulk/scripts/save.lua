@@ -11,8 +11,6 @@ local old = redis.call('HGET', KEYS[4], n) or ''
 if state == 'finished' and act == 'finish' and record == old then return state end
 if state ~= 'running' then return 'over' end
 
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
 if record ~= '' and record ~= old then
   local before = {}
   for number in string.gmatch(old, '(%d+) ') do before[#before + 1] = tonumber(number) end
@@ -32,16 +30,16 @@ if act == 'finish' then
   if redis.call('ZREM', KEYS[2], n) == 1 then
     local finished = redis.call('HINCRBY', KEYS[1], 'finished', 1)
     if finished == tonumber(redis.call('HGET', KEYS[1], 'chunks')) then
-      redis.call('HSET', KEYS[1], 'state', 'finished', 'ended_at', string.format('%d', now))
+      redis.call('HSET', KEYS[1], 'state', 'finished', 'ended_at', number(now))
       redis.call('HINCRBY', KEYS[1], 'version', 1)
       redis.call('DEL', KEYS[5])
     end
   end
 elseif act == 'release' then
-  redis.call('ZADD', KEYS[2], 'XX', 0, n)
+  leases_return(KEYS[2], n)
   redis.call('HSET', KEYS[3], n, '')
 else
-  redis.call('ZADD', KEYS[2], 'XX', string.format('%d', now + ARGV[3]), n)
+  leases_renew(KEYS[2], n, ARGV[3])
 end
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[4]) end
 return redis.call('HGET', KEYS[1], 'state')

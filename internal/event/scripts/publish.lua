@@ -7,13 +7,6 @@
 
 local P = KEYS[1]
 
-local function after(a, b)
-  local ams, aseq = string.match(a, '^(%d+)-(%d+)$')
-  local bms, bseq = string.match(b, '^(%d+)-(%d+)$')
-  ams, aseq, bms, bseq = tonumber(ams), tonumber(aseq), tonumber(bms), tonumber(bseq)
-  return ams > bms or ams == bms and aseq > bseq
-end
-
 -- A source hands its events on in order, so the last position says all of what is
 -- here already. One field a source, where remembering ids would be one key an event.
 if ARGV[5] ~= '' then
@@ -36,10 +29,7 @@ if ARGV[7] ~= '' then
 end
 
 local at = ARGV[2]
-if at == '' then
-  local clock = redis.call('TIME')
-  at = string.format('%.0f', tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000))
-end
+if at == '' then at = number(now) end
 local pos = redis.call('XADD', P .. 'stream', '*', 'type', ARGV[1], 'at', at, 'subject', ARGV[3], 'data', ARGV[4])
 if ARGV[5] ~= '' then redis.call('HSET', P .. 'sources', ARGV[5], ARGV[6] .. ' ' .. pos) end
 if ARGV[7] ~= '' then

@@ -2,21 +2,14 @@
 -- most, 3 position before which age removes, 4 position from which on some group has
 -- still to read, 5 how many to remove at most. Answers {removed, of them unread}.
 
-local function before(a, b)
-  local ams, aseq = string.match(a, '^(%d+)-(%d+)$')
-  local bms, bseq = string.match(b, '^(%d+)-(%d+)$')
-  ams, aseq, bms, bseq = tonumber(ams), tonumber(aseq), tonumber(bms), tonumber(bseq)
-  return ams < bms or ams == bms and aseq < bseq
-end
-
 local length = redis.call('XLEN', KEYS[1])
 local keep, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local doomed, unread = {}, 0
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[5])) do
   local pos = entry[1]
-  local read = before(pos, ARGV[4])
+  local read = after(ARGV[4], pos)
   local left = length - #doomed
-  if not (left > most or before(pos, ARGV[3]) or read and left > keep) then break end
+  if not (left > most or after(ARGV[3], pos) or read and left > keep) then break end
   if not read then unread = unread + 1 end
   doomed[#doomed + 1] = pos
 end

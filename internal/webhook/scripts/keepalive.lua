@@ -1,4 +1,4 @@
--- Prolongs a subscription by its ttl. ARGV: 2 id.
+-- Extends a subscription by its ttl. ARGV: 2 id.
 local id = ARGV[2]
 if not live(id) then return { 'not_found' } end
 local expires = number(now + tonumber(redis.call('HGET', sub_key(id), 'ttl')))

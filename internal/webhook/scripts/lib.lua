@@ -1,14 +1,10 @@
--- Subscribers and their deliveries. Every script of this folder is this file followed
--- by its own; DESIGN.md has the keys and the argument why nothing is lost.
+-- Subscribers and their deliveries. Every script of this folder is the shared clock and
+-- lease, this file and its own; DESIGN.md has the keys and the argument why nothing is
+-- lost.
 -- KEYS[1] is the prefix that all keys of events share. ARGV[1] is the configuration.
 
 local P = KEYS[1]
 local cfg = cjson.decode(ARGV[1])
-local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-
--- number writes a whole number without an exponent, in all Lua versions.
-local function number(n) return string.format('%.0f', n) end
 
 local function sub_key(id) return P .. 'sub:' .. id end
 local function due_key(id) return P .. 'due:' .. id end

@@ -143,7 +143,7 @@ local function clear_up()
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'subs', '-inf', number(now), 'LIMIT', 0, 20)) do drop(id) end
 
   -- What dead workers had in hand is due again.
-  for _, w in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers', '-inf', number(now), 'LIMIT', 0, 5)) do
+  for _, w in ipairs(leases_lapsed(P .. 'workers', 5)) do
     local flights = redis.call('ZRANGE', fly_key(w), 0, cfg.batch - 1)
     for _, flight in ipairs(flights) do
       redis.call('ZREM', fly_key(w), flight)
@@ -221,7 +221,7 @@ if leaving then
   return { 'ok', 0, -1, {} }
 end
 
-redis.call('ZADD', P .. 'workers', number(now + cfg.lease), worker)
+leases_take(P .. 'workers', worker, cfg.lease)
 hand_out()
 clear_up()
 for id in pairs(touched) do rework(id) end

@@ -1,0 +1,53 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"geogate/internal/config"
+	"geogate/internal/schema"
+	"geogate/internal/webhook"
+)
+
+// sharedSettings are the settings that all processes on one Redis must have alike,
+// because the script of one decides about what another one keeps there.
+func sharedSettings(cfg config.Config) map[string]string {
+	return map[string]string{
+		"DISPATCH_TIMEOUT":       cfg.DispatchTimeout.String(),
+		"DISPATCH_INTERVAL":      cfg.DispatchInterval.String(),
+		"DISPATCH_RADII_KM":      fmt.Sprint([]float64(cfg.DispatchRadii)),
+		"DISPATCH_OFFER_TTL":     cfg.DispatchOfferTTL.String(),
+		"DISPATCH_MAX_PER_RIDER": fmt.Sprint(cfg.DispatchMaxPerRider),
+		"DISPATCH_MAX_RIDES":     fmt.Sprint(cfg.DispatchMaxRides),
+		"DISPATCH_RETENTION":     cfg.DispatchRetention.String(),
+		"DISPATCH_RIDE_TTL":      cfg.DispatchRideTTL.String(),
+		"DRIVER_TTL":             cfg.DriverTTL.String(),
+		"JOBS_STORE":             string(cfg.JobsStore),
+		"WEBHOOK_RETRIES":        webhook.Schedule(cfg.WebhookRetries).String(),
+	}
+}
+
+// watching runs w, and calls refuse when this release must not work on what is
+// in Redis.
+func watching(w *schema.Watch, refuse func()) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := w.Run(ctx)
+		if err != nil {
+			refuse()
+		}
+		return err
+	}
+}
+
+// onceChecked holds run back until w knows that what is in Redis fits this
+// release.
+func onceChecked(w *schema.Watch, run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-w.Checked():
+			return run(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
