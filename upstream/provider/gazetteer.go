@@ -94,11 +94,11 @@ func (b *builtin) find(q *request.Question, exclude []int64) []gazetteer.Match {
 		}
 		return nil
 	}
-	f := &q.Fields
 	query := gazetteer.Query{
 		Text: q.Text,
-		City: f[request.City], County: f[request.County], State: f[request.State], Country: f[request.Country],
-		Finer:          f[request.Amenity] + f[request.Street] + f[request.PostalCode],
+		City: q.Field(request.City), County: q.Field(request.County),
+		State: q.Field(request.State), Country: q.Field(request.Country),
+		Finer:          q.Field(request.Amenity) + q.Field(request.Street) + q.Field(request.PostalCode),
 		CountryCodes:   q.Countries,
 		Viewbox:        q.Viewbox,
 		Bounded:        q.Has(request.Bounded),

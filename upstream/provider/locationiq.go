@@ -27,7 +27,7 @@ var locationIQ = dialect{
 			v.Set("q", q.Text)
 		} else {
 			path = "/search/structured"
-			for field, value := range q.Structured() {
+			for field, value := range q.Fields() {
 				v.Set(field.String(), value)
 			}
 		}

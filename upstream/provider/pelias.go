@@ -24,7 +24,7 @@ var pelias = dialect{
 			v.Set("text", q.Text)
 		} else {
 			path = "/v1/search/structured"
-			for field, value := range q.Structured() {
+			for field, value := range q.Fields() {
 				v.Set(peliasFields[field], value)
 			}
 		}

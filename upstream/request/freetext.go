@@ -28,7 +28,7 @@ func freeText(c *reading, p *param) bool {
 	} else {
 		p.value, found, isPair = canonicalText(p.value)
 	}
-	c.asked.Text = p.value
+	c.hasText, c.asked.Text = true, p.value
 	if isPair && found.rest == "" && found.point.Valid() {
 		c.asked.Reverse, c.asked.Point = true, found.point
 	}

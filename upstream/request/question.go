@@ -1,8 +1,10 @@
 package request
 
 import (
+	"cmp"
 	"iter"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,8 +19,6 @@ import (
 type Question struct {
 	// Text is the free text of a search. See [Question.Words].
 	Text string
-	// Fields are those of a structured search, by [Field].
-	Fields [fieldCount]string
 
 	// Reverse: what lies at Point is asked for, by a reverse request or by a
 	// search for nothing but a pair of coordinates.
@@ -35,8 +35,9 @@ type Question struct {
 	PlaceID int64 // of a details request; 0: asked by OSM id
 
 	flags     Flag
-	layers    []string // nil: none were named
-	zoomText  string   // the zoom as it came, in xml
+	fields    []fieldValue // of a structured search, in Nominatim's order
+	layers    []string     // nil: none were named
+	zoomText  string       // the zoom as it came, in xml
 	languages string
 }
 
@@ -84,6 +85,11 @@ var fieldNames = [fieldCount]string{"amenity", "street", "city", "county", "stat
 // String returns the parameter's name.
 func (f Field) String() string { return fieldNames[f] }
 
+type fieldValue struct {
+	field Field
+	value string // never empty
+}
+
 // Has reports whether a flag is set.
 func (q *Question) Has(f Flag) bool { return q.flags&f != 0 }
 
@@ -94,20 +100,30 @@ func (q *Question) set(f Flag, to bool) {
 	}
 }
 
-// Structured ranges over the fields that are filled in. There are none in a
-// search for free text.
-func (q *Question) Structured() iter.Seq2[Field, string] {
+// IsStructured reports whether a search names fields instead of free text.
+func (q *Question) IsStructured() bool { return len(q.fields) > 0 }
+
+// Field returns a field of a structured search, "" where it is not named.
+func (q *Question) Field(f Field) string {
+	for _, named := range q.fields {
+		if named.field == f {
+			return named.value
+		}
+	}
+	return ""
+}
+
+// Fields ranges over the named fields of a structured search, in Nominatim's
+// order.
+func (q *Question) Fields() iter.Seq2[Field, string] {
 	return func(yield func(Field, string) bool) {
-		for f, value := range q.Fields {
-			if value != "" && !yield(Field(f), value) {
+		for _, named := range q.fields {
+			if !yield(named.field, named.value) {
 				return
 			}
 		}
 	}
 }
-
-// IsStructured reports whether a search names fields instead of free text.
-func (q *Question) IsStructured() bool { return q.Fields != [fieldCount]string{} }
 
 // Words returns what a search looks for: free text, or the fields joined by
 // commas.
@@ -115,9 +131,9 @@ func (q *Question) Words() string {
 	if !q.IsStructured() {
 		return q.Text
 	}
-	var fields []string
-	for _, value := range q.Structured() {
-		fields = append(fields, value)
+	fields := make([]string, len(q.fields))
+	for i, named := range q.fields {
+		fields[i] = named.value
 	}
 	return strings.Join(fields, ", ")
 }
@@ -134,15 +150,7 @@ func (q *Question) Languages() []string {
 // WantsAddresses reports whether the layers asked for include that of
 // addresses. A FeatureType takes the place of the layers.
 func (q *Question) WantsAddresses() bool {
-	if q.layers == nil {
-		return true
-	}
-	for _, layer := range q.layers {
-		if layer == "address" {
-			return true
-		}
-	}
-	return false
+	return q.layers == nil || slices.Contains(q.layers, "address")
 }
 
 // echo is what an answer repeats of the question: a search its words in every
@@ -209,10 +217,10 @@ func (c *reading) finish(ep Endpoint) {
 		c.finishSearch()
 	case Reverse:
 		c.asked.Reverse = true
-		if _, ok := c.last("lon"); !ok {
+		if !c.hasLon {
 			c.mistake(turnLon, missing("lon"))
 		}
-		if _, ok := c.last("lat"); !ok {
+		if !c.hasLat {
 			c.mistake(turnLat, missing("lat"))
 		}
 	case Details:
@@ -222,23 +230,20 @@ func (c *reading) finish(ep Endpoint) {
 }
 
 func (c *reading) finishSearch() {
-	text, free := c.last("q")
-	structured := c.asked.IsStructured()
+	text, structured := c.asked.Text, c.asked.IsStructured()
 	switch {
-	case free && structured:
+	case c.hasText && structured:
 		c.mistake(turnText, "Structured query parameters("+strings.Join(fieldNames[:], ", ")+
 			") cannot be used together with 'q' parameter.")
-	case free && text == "":
+	case c.hasText && text == "":
 		// Nominatim finds nothing then, before it looks at the rest.
 		if c.wrongTurn > turnText {
 			c.wrong, c.wrongTurn = "", 0
 		}
-	case free && trimSpace(text) == "", !free && !structured:
+	case c.hasText && trimSpace(text) == "", !c.hasText && !structured:
 		c.mistake(turnText, "Nothing to search for.")
 	}
-	if structured {
-		c.asked.Reverse, c.asked.Text = false, ""
-	}
+	slices.SortFunc(c.asked.fields, func(a, b fieldValue) int { return cmp.Compare(a.field, b.field) })
 }
 
 func (c *reading) finishDetails() {

@@ -33,7 +33,7 @@ func TestQuestion(t *testing.T) {
 		{"free text", Search, "q=++Bad++W%C3%96rishofen", Question{Text: "bad wörishofen", flags: Dedupe}},
 		{"text of xml as it came", Search, "q=+Vaduz+&format=xml", Question{Text: " Vaduz ", flags: Dedupe}},
 		{"fields", Search, "city=Vaduz&country=li&street=", Question{
-			Fields: [fieldCount]string{City: "Vaduz", Country: "li"}, flags: Dedupe}},
+			fields: []fieldValue{{City, "Vaduz"}, {Country, "li"}}, flags: Dedupe}},
 		{"coordinates", Search, "q=47.14,9.52", Question{Text: "47.14,9.52", Reverse: true, Point: vaduz, flags: Dedupe}},
 		{"coordinates with letters", Search, "q=S+47.14+W+9.52", Question{
 			Text: "S 47.14 W 9.52", Reverse: true, Point: geo.Point{Lat: -47.14, Lon: -9.52}, flags: Dedupe}},
@@ -64,7 +64,7 @@ func TestQuestion(t *testing.T) {
 				tt.want.Zoom = 18
 			}
 			got, wrong := question(t, tt.ep, tt.raw)
-			if diff := cmp.Diff(&tt.want, got, cmp.AllowUnexported(Question{})); diff != "" || wrong != "" {
+			if diff := cmp.Diff(&tt.want, got, cmp.AllowUnexported(Question{}, fieldValue{})); diff != "" || wrong != "" {
 				t.Errorf("%s?%s (-want +got):\n%s\nmistake %q", tt.ep, tt.raw, diff, wrong)
 			}
 		})

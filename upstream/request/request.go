@@ -100,9 +100,11 @@ type reading struct {
 	query  url.Values
 	format place.Format
 	rules  *endpoint
-	asked  *Question
-	param  param  // that is being read
-	bad    string // why the request must not travel, once a rule has found a reason
+	asked  Question // the request keeps it
+	param  param    // that is being read
+	bad    string   // why the request must not travel, once a rule has found a reason
+
+	hasText, hasLat, hasLon bool
 
 	wrong     string // why Nominatim refuses the request, once a rule has found a reason
 	wrongTurn turn
@@ -131,7 +133,7 @@ func Canonical(ep Endpoint, query url.Values, acceptLanguage string) (Request, e
 	if !ok {
 		return Request{}, &BadRequest{Status: 400, Message: "Unknown endpoint."}
 	}
-	c := reading{query: query, format: rules.format, rules: rules, asked: &Question{
+	c := reading{query: query, format: rules.format, rules: rules, asked: Question{
 		Limit: defaultLimit, Zoom: maxZoom, flags: rules.flags,
 	}}
 	if f, ok := c.last("format"); ok {
@@ -140,7 +142,7 @@ func Canonical(ep Endpoint, query url.Values, acceptLanguage string) (Request, e
 	// Nominatim looks at the format first. When that is wrong nothing else
 	// matters, and nothing else is touched.
 	supported := slices.Contains(rules.formats, c.format)
-	r := Request{endpoint: ep, format: c.format, asked: c.asked}
+	r := Request{endpoint: ep, format: c.format, asked: &c.asked}
 
 	var room [24]param
 	params := append(room[:0], param{"format", string(c.format)})
@@ -175,6 +177,7 @@ func Canonical(ep Endpoint, query url.Values, acceptLanguage string) (Request, e
 		r.mistake = &BadRequest{Status: 400, Message: c.wrong, Format: c.format}
 	}
 
+	c.query = nil // it need not live as long as the question does
 	r.key = key(ep, params)
 	if len(r.Query()) > MaxQuery {
 		return Request{}, &BadRequest{

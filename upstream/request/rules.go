@@ -31,8 +31,11 @@ func boolean(f Flag) rule {
 // field: an empty value counts as absent.
 func field(f Field) rule {
 	return func(c *reading, p *param) bool {
-		c.asked.Fields[f] = p.value
-		return p.value != ""
+		if p.value == "" {
+			return false
+		}
+		c.asked.fields = append(c.asked.fields, fieldValue{f, p.value})
+		return true
 	}
 }
 
@@ -76,11 +79,13 @@ func threshold(c *reading, p *param) bool {
 }
 
 func latitude(c *reading, p *param) bool {
+	c.hasLat = true
 	c.asked.Point.Lat = c.coordinate(turnLat, p, maxLat)
 	return true
 }
 
 func longitude(c *reading, p *param) bool {
+	c.hasLon = true
 	c.asked.Point.Lon = c.coordinate(turnLon, p, maxLon)
 	return true
 }
