@@ -19,7 +19,7 @@ import (
 // DefaultWait is how long a request may wait for budget.
 const DefaultWait = 5 * time.Second
 
-// Config holds what a chain can do without.
+// Config holds the optional parts of a chain.
 type Config struct {
 	// Version of geogate and Contact of the operator go into the User-Agent.
 	// Contact may be empty unless a provider's terms ask for it.
@@ -33,7 +33,8 @@ type Config struct {
 	// Gazetteer answers for the kind of that name. It must be set where a spec
 	// has that kind.
 	Gazetteer Provider
-	// Observe is told of each call that was made. It must not block. Nil: nobody is.
+	// Observe is told of each call that was made; nil: nobody is. It must not
+	// block.
 	Observe func(Call)
 	// Log gets the changes of breakers. The zero Logger writes nothing.
 	Log zerolog.Logger

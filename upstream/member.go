@@ -79,9 +79,9 @@ func (m *member) blocked() error {
 	return nil
 }
 
-// geocode asks the provider, and once more when it failed in a way that may be
-// gone a moment later: if somebody waits for the answer, and if that has not
-// become a habit.
+// geocode asks the provider, and once more after a failure that may be gone a
+// moment later: only if somebody waits for the answer, and only as long as such
+// retries are rare.
 func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
 	m.retries.earn()
 	var first error
@@ -89,8 +89,8 @@ func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline tim
 		a, err := m.attempt(ctx, r, lane, deadline)
 		switch {
 		case first != nil && err != nil:
-			// The second attempt may have had no budget. That is no news: the
-			// first error says what is wrong.
+			// The second attempt may have failed for want of budget. The first
+			// error says what is wrong.
 			return a, backoff.Permanent(first)
 		case err != nil && (!isTransient(err) || lane == Refresh || !m.retries.spend()):
 			return a, backoff.Permanent(err)
@@ -106,8 +106,8 @@ func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline tim
 	return a, err
 }
 
-// attempt asks the provider, when breaker and budget let it, at most until
-// deadline for the leave to do so.
+// attempt asks the provider once breaker and budget let it. It waits for budget
+// until deadline at most.
 func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
 	if err := m.blocked(); err != nil {
 		return Answer{}, err
@@ -145,7 +145,7 @@ func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline tim
 	return a, nil
 }
 
-// noBudget returns the error of a call for which there was no leave.
+// noBudget returns the error of a call that the budget did not let through.
 func (m *member) noBudget(ctx context.Context, err error) error {
 	refused, ok := errors.AsType[*budget.Error](err)
 	switch {

@@ -134,7 +134,7 @@ func parseSpec(entry string) (Spec, []error) {
 	case network:
 		errs = append(errs, s.setAddress(address)...)
 	default:
-		// What stands there may be a URL with a key in it: it is not repeated.
+		// It may be a URL with a key in it, so it is not repeated.
 		s.Kind, s.Name = "unknown kind", ""
 		return s, []error{fmt.Errorf("expected kind+URL, the kind one of: %s", strings.Join(Kinds(), ", "))}
 	}

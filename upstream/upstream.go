@@ -31,7 +31,7 @@ type (
 	// Endpoint is one of the operations of the Nominatim API.
 	Endpoint = request.Endpoint
 	// BadRequest is a request that is refused.
-	BadRequest = request.BadRequest
+	BadRequest = request.BadRequest //nolint:errname // reads like net/http.StatusBadRequest, which it becomes
 
 	// Provider is one geocoder.
 	Provider = provider.Provider

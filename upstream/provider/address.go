@@ -8,7 +8,7 @@ import (
 )
 
 // level is one step of an address, from a house to a country, in Nominatim's
-// words. Geocoders call them differently; each dialect maps its own onto these.
+// words. Each dialect maps its own words onto these.
 type level struct {
 	label string
 	rank  int // Nominatim's address rank
@@ -84,8 +84,8 @@ func displayName(name string, address []place.AddressLine) string {
 	return strings.Join(out, ", ")
 }
 
-// labelAt is the finest part of an address that a zoom of a reverse question
-// shows, as in Nominatim's table of ranks.
+// labelAt is the finest part of an address that a reverse question shows at a
+// zoom, as in Nominatim's table of ranks.
 func labelAt(zoom int) string {
 	switch {
 	case zoom < 5:
@@ -105,9 +105,9 @@ func labelAt(zoom int) string {
 	}
 }
 
-// coarsen makes of a place the one that it lies in at the given step of its
-// address, or at the next larger one that is known. What is known of the
-// smaller place only, such as its box, goes.
+// coarsen replaces a place by the one that it lies in at the given step of its
+// address, or at the next larger step that is known. What belongs to the smaller
+// place only, such as its box, goes.
 func coarsen(p *place.Place, label string) {
 	limit := rankOf(label)
 	if label == "" || p.AddressRank <= limit {

@@ -8,7 +8,7 @@ import (
 
 // The kinds of failure, to be told apart with errors.Is.
 var (
-	// ErrThrottled: the provider said that we ask too much, or blocked us.
+	// ErrThrottled: the provider said that we ask too often, or blocked us.
 	ErrThrottled = errors.New("throttled by the provider")
 	// ErrUnavailable: no connection, a server error, or the breaker is open.
 	ErrUnavailable = errors.New("provider unavailable")

@@ -93,7 +93,7 @@ func (s *Server) get(ctx context.Context, path, query, acceptLanguage string) (r
 	return reply{resp.StatusCode, resp.Header.Get("Content-Type"), body}, nil
 }
 
-// refused sorts out the statuses that mean the same from every provider.
+// refused picks out the statuses that mean the same from every provider.
 func (s *Server) refused(resp *http.Response) error {
 	detail := fmt.Errorf("status %d", resp.StatusCode)
 	switch code := resp.StatusCode; {
@@ -104,8 +104,8 @@ func (s *Server) refused(resp *http.Response) error {
 	case code >= 500, code == http.StatusUnauthorized, code == http.StatusRequestTimeout:
 		e := s.fail(ErrUnavailable, detail)
 		e.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
-		// What stands in front of a server says so while the server restarts. A
-		// 500 is the server's own, and likely to come again.
+		// A proxy says so while the server behind it restarts. A 500 is the
+		// server's own, and likely to come again.
 		e.Transient = code > http.StatusInternalServerError && e.RetryAfter == 0
 		return e
 	case code >= 300 && code < 400:
@@ -135,8 +135,8 @@ func (s *Server) broken(kind, err error) *Error {
 	return e
 }
 
-// parseRetryAfter reads a Retry-After header: seconds or a date. 0 means that
-// there is none to go by.
+// parseRetryAfter reads a Retry-After header: seconds or a date. It returns 0
+// when there is none that can be read.
 func parseRetryAfter(h string, now time.Time) time.Duration {
 	h = strings.TrimSpace(h)
 	if h == "" {

@@ -75,8 +75,8 @@ func (b *builtin) search(r request.Request) Answer {
 			shown = append(shown, strconv.FormatInt(m.ID, 10))
 		}
 	}
-	// For those who ask on, with what they have seen excluded. Nominatim also
-	// gives the URL for that, but a provider does not know the gateway's.
+	// A client that asks for more excludes what it has seen. Nominatim also gives
+	// the URL for that, but a provider does not know the gateway's.
 	for _, id := range exclude {
 		shown = append(shown, strconv.FormatInt(id, 10))
 	}

@@ -134,8 +134,7 @@ func judgeObject(r request.Request, body []byte) (Outcome, error) {
 	return Found, nil
 }
 
-// judgeXML reads the document to its end, so that one which was cut off does
-// not pass.
+// judgeXML reads the document to its end, so that a truncated one does not pass.
 func judgeXML(ep request.Endpoint, body []byte) (Outcome, error) {
 	want := "searchresults"
 	if ep == request.Reverse {

@@ -15,8 +15,8 @@ import (
 )
 
 // locationIQ is the API of docs.locationiq.com (/v1/search, /v1/reverse): much
-// like a Nominatim's json, but for ids that are strings and for 404 when
-// nothing is found. The access token is the query of the URL in UPSTREAMS
+// like a Nominatim's json, except that ids are strings and that nothing found is
+// a 404. The access token is the query of the URL in UPSTREAMS
 // (?key=…).
 var locationIQ = dialect{
 	attribution: place.Attribution{Text: "https://locationiq.com/attribution"},
@@ -54,8 +54,8 @@ var locationIQ = dialect{
 }
 
 func locationIQShared(v url.Values, q *request.Question) {
-	// Its own default is English. What Nominatim gives to somebody who names no
-	// language are the local names.
+	// Its own default is English. Nominatim gives local names to clients who name
+	// no language.
 	v.Set("accept-language", "native")
 	if len(q.Languages()) > 0 {
 		v.Set("accept-language", strings.Join(q.Languages(), ","))
@@ -121,8 +121,8 @@ func readLocationIQ(rep reply) ([]place.Place, error) {
 	return places, nil
 }
 
-// locationIQAddress takes the parts over as they come, in their order. The
-// first one is the place itself, and "name" its name.
+// locationIQAddress keeps the parts in their order. The first one is the place
+// itself, and "name" its name.
 func locationIQAddress(p *place.Place, parts []place.Tag) {
 	self := ""
 	for _, part := range parts {

@@ -12,8 +12,8 @@ import (
 )
 
 // openCage is the API of opencagedata.com/api (/geocode/v1/json). The key is
-// the query of the URL in UPSTREAMS (?key=…). What people look for is not to be
-// kept there: no_record.
+// the query of the URL in UPSTREAMS (?key=…). OpenCage must not keep what people
+// look for: no_record.
 var openCage = dialect{
 	attribution: place.Attribution{Text: "© OpenStreetMap contributors and others, https://opencagedata.com/credits"},
 	search: func(q *request.Question) (string, url.Values) {
@@ -53,7 +53,7 @@ func openCagePoint(p geo.Point) string {
 }
 
 // openCageLabels is the label of an address part by the type of a result; a
-// type that is no part of addresses is a place of its own right.
+// type that is not part of addresses is a place in its own right.
 var openCageLabels = map[string]string{
 	"building": "house_number", "road": "road", "neighbourhood": "neighbourhood", "suburb": "suburb",
 	"hamlet": "hamlet", "village": "village", "town": "town", "city": "city", "municipality": "municipality",

@@ -94,7 +94,7 @@ func readPhoton(rep reply) ([]place.Place, error) {
 		}
 		self := photonLabels[it.Type]
 		if self == "house_number" && it.HouseNumber == "" {
-			self = "" // a place of its own right: a shop, a park
+			self = "" // a place in its own right: a shop, a park
 		}
 		// Photon does not repeat the name of a place among the parts.
 		if self != "" && self != "house_number" && parts[self] == "" {

@@ -45,7 +45,7 @@ func (c *reading) languages(header string) string {
 }
 
 // parseLanguage reads "tag" or "tag;q=weight". The tag has ASCII letters, '_'
-// and '-' only; there is no space between it and the semicolon.
+// and '-' only, and no space may follow it before the semicolon.
 func parseLanguage(desc string) (tag string, weight float64, ok bool) {
 	desc = trimSpace(desc)
 	tag, param, weighted := strings.Cut(desc, ";")

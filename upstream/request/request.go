@@ -171,7 +171,7 @@ func Canonical(ep Endpoint, query url.Values, acceptLanguage string) (Request, e
 	}
 	switch {
 	case !supported:
-		// In text, since there is no telling what the client can read.
+		// In text, since nobody knows what the client can read.
 		r.mistake = &BadRequest{Status: 400, Message: place.BadFormatMessage(rules.formats...), Format: place.Text}
 	case c.wrong != "":
 		r.mistake = &BadRequest{Status: 400, Message: c.wrong, Format: c.format}

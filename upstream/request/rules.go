@@ -103,7 +103,7 @@ func (c *reading) coordinate(t turn, p *param, edge float64) float64 {
 }
 
 // countryCodes: Nominatim ignores what is not two characters long, lowers the
-// rest and reads it as a set; an empty set is no restriction.
+// rest and reads it as a set. An empty set restricts nothing.
 func countryCodes(c *reading, p *param) bool {
 	var codes []string
 	for code := range strings.SplitSeq(p.value, ",") {

@@ -114,7 +114,7 @@ func extend(box packed.Box, p geo.Point) packed.Box {
 func (m *middle) add(p packed.Place) {
 	m.box = extend(m.box, p.Point)
 	if p.Feature == packed.PPLX {
-		return // its people are counted in the town that it is a part of
+		return // its people are counted in the town that it is part of
 	}
 	m.population += p.Population
 	weight := float64(p.Population + 1)

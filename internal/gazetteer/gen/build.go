@@ -66,8 +66,8 @@ func build(dir string) ([]byte, error) {
 	return packed.Write(b.content)
 }
 
-// countries adds the countries of which it is known where they are, with their
-// names in the languages of the raw file and in those of CLDR.
+// countries adds the countries whose position is known, with their names in
+// the languages of the raw file and in those of CLDR.
 func (b *builder) countries(dir string, places [][]string) error {
 	rows, err := table(filepath.Join(dir, "countries.tsv.gz"), 2)
 	if err != nil {
@@ -209,7 +209,8 @@ func (b *builder) place(row []string) (p packed.Place, keep bool, err error) {
 }
 
 // aliases adds the names that the other files lack: the code of an area, then
-// what it is called, separated by |. What has no lower-case letter is a code.
+// what it is called, separated by |. A name without lower-case letters is a
+// code.
 func (b *builder) aliases(dir string) error {
 	file, err := os.ReadFile(filepath.Join(dir, "aliases.tsv"))
 	if err != nil {
