@@ -58,7 +58,7 @@ func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstre
 		switch {
 		case err != nil:
 			return cache.Entry{}, err
-		case answer.Fallback && p.Lane() == cache.Refresh:
+		case answer.Fallback() && p.Lane() == cache.Refresh:
 			return cache.Entry{}, errOnlyFallback
 		}
 		return g.entry(req, answer), nil
@@ -107,7 +107,7 @@ func (g *Geocoder) life(req upstream.Request, a upstream.Answer) (fresh, stale t
 	switch {
 	case req.Endpoint() == upstream.Status:
 		fresh, stale = statusTTL, 0
-	case a.Fallback: // so that the better source gets asked again
+	case a.Fallback(): // so that the better source gets asked again
 		fresh, stale = min(g.lives.Empty, g.lives.Fresh), 0
 	case a.Outcome != upstream.Found:
 		fresh = min(g.lives.Empty, g.lives.Fresh)

@@ -92,7 +92,7 @@ func TestLife(t *testing.T) {
 		{"found", search, upstream.Answer{Outcome: upstream.Found}, 24 * time.Hour, 168 * time.Hour},
 		{"empty", search, upstream.Answer{Outcome: upstream.Empty}, 10 * time.Minute, 168 * time.Hour},
 		{"refused", search, upstream.Answer{Outcome: upstream.Refused}, 10 * time.Minute, 168 * time.Hour},
-		{"of a fallback", search, upstream.Answer{Outcome: upstream.Found, Fallback: true}, 10 * time.Minute, 0},
+		{"of a fallback", search, upstream.Answer{Outcome: upstream.Found, After: upstream.AfterError}, 10 * time.Minute, 0},
 		{"status", status, upstream.Answer{Outcome: upstream.Found}, statusTTL, 0},
 		{"48 hours allowed", search, upstream.Answer{Outcome: upstream.Found, MaxTTL: 48 * time.Hour}, 24 * time.Hour, 24 * time.Hour},
 		{"1 hour allowed", search, upstream.Answer{Outcome: upstream.Found, MaxTTL: time.Hour}, time.Hour, 0},

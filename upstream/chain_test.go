@@ -7,6 +7,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geogate/upstream/budget"
+	"geogate/upstream/provider"
 )
 
 // scripted is a provider that answers what it is told, in the time it is told.
@@ -42,6 +45,9 @@ func (s *scripted) count() int {
 	return len(s.calls)
 }
 
+// pass lets time pass, within a synctest bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
 func says(o Outcome) func(context.Context) (Answer, error) {
 	return func(context.Context) (Answer, error) { return Answer{Status: 200, Outcome: o}, nil }
 }
@@ -52,12 +58,12 @@ func fails(kind error, after time.Duration) func(context.Context) (Answer, error
 
 // scriptedChain returns a chain over scripted providers, each with its spec.
 func scriptedChain(specs []Spec, providers ...*scripted) *Chain {
-	c := &Chain{wait: DefaultWait, client: newHTTPClient()}
+	c := &Chain{wait: DefaultWait, client: provider.NewClient()}
 	for i, s := range specs {
 		providers[i].name = s.Name
-		var b *budget
-		if l := s.limits(time.Minute); !l.unlimited() {
-			b = newBudget(l, newLocalGate(l))
+		var b *budget.Budget
+		if l := s.limits(time.Minute); !l.Unlimited() {
+			b = budget.New(l)
 		}
 		c.members = append(c.members, newMember(s, providers[i], b, func(Call) {}, Config{}.Log))
 	}
@@ -71,45 +77,6 @@ func searchRequest(t *testing.T) Request {
 		t.Fatal(err)
 	}
 	return r
-}
-
-func TestChainFailover(t *testing.T) {
-	type do = func(context.Context) (Answer, error)
-	tests := []struct {
-		name          string
-		onEmptyNext   bool
-		first, second do
-		want          Outcome
-		wantErr       error
-		fallback      bool
-		secondCalls   int
-	}{
-		{"first answers", false, says(Found), says(Found), Found, nil, false, 0},
-		{"first refuses", false, says(Refused), says(Found), Refused, nil, false, 0},
-		{"first knows nothing", false, says(Empty), says(Found), Empty, nil, false, 0},
-		{"first knows nothing, ask on", true, says(Empty), says(Found), Found, nil, true, 1},
-		{"nobody knows", true, says(Empty), says(Empty), Empty, nil, false, 1},
-		{"first knows nothing, second fails", true, says(Empty), fails(ErrTimeout, 0), Empty, nil, false, 1},
-		{"first knows nothing, second refuses", true, says(Empty), says(Refused), Empty, nil, false, 1},
-		{"first throttled", false, fails(ErrThrottled, 0), says(Found), Found, nil, true, 1},
-		{"first unavailable", false, fails(ErrUnavailable, 0), says(Empty), Empty, nil, true, 1},
-		{"first slow", false, fails(ErrTimeout, 0), says(Found), Found, nil, true, 1},
-		{"first talks nonsense", false, fails(ErrInvalidAnswer, 0), says(Found), Found, nil, true, 1},
-		{"both fail", false, fails(ErrTimeout, 0), fails(ErrUnavailable, 0), "", ErrTimeout, false, 1},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			first, second := &scripted{do: tt.first}, &scripted{do: tt.second}
-			c := scriptedChain([]Spec{{Name: "first", OnEmptyNext: tt.onEmptyNext}, {Name: "second"}}, first, second)
-			a, err := c.Geocode(t.Context(), searchRequest(t), People)
-			if a.Outcome != tt.want || a.Fallback != tt.fallback || !errors.Is(err, tt.wantErr) {
-				t.Errorf("Geocode = %+v, %v; want outcome %q, fallback %v, error %v", a, err, tt.want, tt.fallback, tt.wantErr)
-			}
-			if n := second.count(); n != tt.secondCalls {
-				t.Errorf("the second was asked %d times, want %d", n, tt.secondCalls)
-			}
-		})
-	}
 }
 
 func TestChainBreaker(t *testing.T) {

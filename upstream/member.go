@@ -3,13 +3,15 @@ package upstream
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/rs/zerolog"
 	"github.com/sony/gobreaker/v2"
+
+	"geogate/upstream/budget"
+	"geogate/upstream/provider"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 type member struct {
 	spec     Spec
 	provider Provider
-	budget   *budget // nil: unlimited
+	budget   *budget.Budget // nil: unlimited
 	breaker  *gobreaker.CircuitBreaker[Answer]
 	observe  func(Call)
 	retries  retryBudget
@@ -34,25 +36,8 @@ type member struct {
 	calls       map[string]*atomic.Uint64
 }
 
-// The labels of a call that failed, beside the outcomes of one that did not.
-const (
-	labelThrottled   = "throttled"
-	labelUnavailable = "unavailable"
-	labelTimeout     = "timeout"
-	labelInvalid     = "invalid"
-	labelCanceled    = "canceled"
-)
-
-var callLabels = []string{
-	string(Found), string(Empty), string(Refused),
-	labelThrottled, labelUnavailable, labelTimeout, labelInvalid, labelCanceled,
-}
-
-func newMember(s Spec, p Provider, b *budget, observe func(Call), log zerolog.Logger) *member {
-	m := &member{spec: s, provider: p, budget: b, observe: observe, calls: make(map[string]*atomic.Uint64)}
-	for _, label := range callLabels {
-		m.calls[label] = new(atomic.Uint64)
-	}
+func newMember(s Spec, p Provider, b *budget.Budget, observe func(Call), log zerolog.Logger) *member {
+	m := &member{spec: s, provider: p, budget: b, observe: observe, calls: newCalls()}
 	m.breaker = gobreaker.NewCircuitBreaker[Answer](gobreaker.Settings{
 		Name:        s.Name,
 		Timeout:     breakerPause,
@@ -71,10 +56,8 @@ func newMember(s Spec, p Provider, b *budget, observe func(Call), log zerolog.Lo
 
 // serves reports whether the provider has the endpoint at all.
 func (m *member) serves(ep Endpoint) bool {
-	if k, ok := networkKinds[m.spec.Kind]; ok && k.endpoints != nil {
-		return slices.Contains(k.endpoints, ep)
-	}
-	return true
+	k, ok := provider.KindOf(m.spec.Kind)
+	return !ok || k.Serves(ep)
 }
 
 // blocked returns an error while the breaker is open or the provider has sent
@@ -83,7 +66,7 @@ func (m *member) blocked() error {
 	now := time.Now().UnixNano()
 	if until := m.pausedUntil.Load(); until > now {
 		return &Error{
-			Provider: m.spec.Name, Kind: ErrUnavailable, Err: errPaused,
+			Provider: m.spec.Name, Kind: ErrUnavailable, Err: budget.ErrPaused,
 			RetryAfter: time.Duration(until - now),
 		}
 	}
@@ -96,9 +79,9 @@ func (m *member) blocked() error {
 	return nil
 }
 
-// geocode asks the provider, and once more when it failed in a way that may be
-// gone a moment later: if somebody waits for the answer, and if that has not
-// become a habit.
+// geocode asks the provider, and once more after a failure that may be gone a
+// moment later: only if somebody waits for the answer, and only as long as such
+// retries are rare.
 func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
 	m.retries.earn()
 	var first error
@@ -106,10 +89,10 @@ func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline tim
 		a, err := m.attempt(ctx, r, lane, deadline)
 		switch {
 		case first != nil && err != nil:
-			// The second attempt may have had no budget. That is no news: the
-			// first error says what is wrong.
+			// The second attempt may have failed for want of budget. The first
+			// error says what is wrong.
 			return a, backoff.Permanent(first)
-		case err != nil && (!isTransient(err) || lane.present(ctx) == Refresh || !m.retries.spend()):
+		case err != nil && (!isTransient(err) || lane.Present(ctx) == Refresh || !m.retries.spend()):
 			return a, backoff.Permanent(err)
 		}
 		first = err
@@ -123,17 +106,17 @@ func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline tim
 	return a, err
 }
 
-// attempt asks the provider, when breaker and budget let it, at most until
-// deadline for the leave to do so.
+// attempt asks the provider once breaker and budget let it. It waits for budget
+// until deadline at most.
 func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
 	if err := m.blocked(); err != nil {
 		return Answer{}, err
 	}
 	asked := time.Now()
 	if m.budget != nil {
-		release, err := m.budget.acquire(ctx, lane, deadline)
+		release, err := m.budget.Acquire(ctx, lane, deadline)
 		if err != nil {
-			return Answer{}, m.name(err)
+			return Answer{}, m.noBudget(ctx, err)
 		}
 		defer release()
 	}
@@ -150,7 +133,7 @@ func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline tim
 	}
 	label := m.count(a, err)
 	m.observe(Call{
-		Provider: m.spec.Name, Outcome: label, Lane: lane.present(ctx),
+		Provider: m.spec.Name, Outcome: label, Lane: lane.Present(ctx),
 		Waited: began.Sub(asked), Took: time.Since(began),
 	})
 	m.heed(err)
@@ -160,6 +143,19 @@ func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline tim
 	a.MaxTTL = shorter(a.MaxTTL, m.spec.MaxTTL)
 	a.NoStore = a.NoStore || r.Debug()
 	return a, nil
+}
+
+// noBudget returns the error of a call that the budget did not let through.
+func (m *member) noBudget(ctx context.Context, err error) error {
+	refused, ok := errors.AsType[*budget.Error](err)
+	switch {
+	case !ok:
+		return m.name(callerGone(ctx))
+	case errors.Is(err, budget.ErrUsedUp):
+		return &Error{Provider: m.spec.Name, Kind: ErrBudget, RetryAfter: refused.RetryAfter}
+	default:
+		return &Error{Provider: m.spec.Name, Kind: ErrUnavailable, RetryAfter: refused.RetryAfter, Err: err}
+	}
 }
 
 // heed leaves a provider alone that throttles us or says when to come back.
@@ -175,7 +171,7 @@ func (m *member) heed(err error) {
 	}
 	m.pausedUntil.Store(time.Now().Add(pause).UnixNano())
 	if m.budget != nil {
-		m.budget.gate.pause(pause)
+		m.budget.Pause(pause)
 	}
 }
 
@@ -196,44 +192,16 @@ func (m *member) name(err error) error {
 	return err
 }
 
-func (m *member) count(a Answer, err error) string {
-	label := string(a.Outcome)
-	switch {
-	case err == nil:
-	case isCallerGone(err):
-		label = labelCanceled
-	case errors.Is(err, ErrThrottled):
-		label = labelThrottled
-	case errors.Is(err, ErrTimeout):
-		label = labelTimeout
-	case errors.Is(err, ErrInvalidAnswer):
-		label = labelInvalid
-	default:
-		label = labelUnavailable
-	}
-	if n := m.calls[label]; n != nil {
-		n.Add(1)
-	}
-	return label
+// isTransient reports whether asking again at once makes sense.
+func isTransient(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Transient
 }
 
-// state tells operators how the provider is doing.
-func (m *member) state() State {
-	s := State{Name: m.spec.Name, Kind: m.spec.Kind, State: "up", Calls: make(map[string]uint64)}
-	switch m.breaker.State() {
-	case gobreaker.StateOpen:
-		s.State = "open"
-	case gobreaker.StateHalfOpen:
-		s.State = "half-open"
+// retryAfter returns the RetryAfter of the *Error in err.
+func retryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.RetryAfter
 	}
-	if m.pausedUntil.Load() > time.Now().UnixNano() {
-		s.State = "paused"
-	}
-	if m.budget != nil {
-		s.Budget = m.budget.state()
-	}
-	for label, n := range m.calls {
-		s.Calls[label] = n.Load()
-	}
-	return s
+	return 0
 }

@@ -18,8 +18,8 @@ type Policy struct {
 	Export bool
 	// MaxTTL is the longest an answer may be kept, stale time included; 0: any.
 	MaxTTL time.Duration
-	// Public: somebody else's server. When its budget cannot be counted,
-	// nothing is sent.
+	// Public: somebody else's server. Nothing is sent while its budget cannot
+	// be counted.
 	Public bool
 
 	needsContact bool
@@ -60,8 +60,8 @@ func (s Spec) hostIs(name string) bool {
 	return host == name || strings.HasSuffix(host, "."+name)
 }
 
-// settle fills what the spec leaves open from the policy, and reports where it
-// asks for more than the terms allow.
+// settle fills in from the policy what the spec leaves open, and reports where
+// the spec asks for more than the terms allow.
 func (p Policy) settle(s *Spec) []error {
 	var errs []error
 	if s.Rate == (Rate{}) {

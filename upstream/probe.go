@@ -13,9 +13,9 @@ type Probe struct {
 	Err  error // nil: it answered
 }
 
-// Probe asks every provider for its status, or for a place where it has no
-// status to tell, once and regardless of breakers and budgets. It is meant for
-// people who look after a gateway, not for automatic checks.
+// Probe asks every provider once for its status, or for a place where it has no
+// /status, regardless of breakers and budgets. It is meant for operators, not
+// for automatic checks.
 func (c *Chain) Probe(ctx context.Context) []Probe {
 	probes := make([]Probe, len(c.members))
 	for i, m := range c.members {

@@ -15,7 +15,7 @@ const (
 )
 
 // retryBudget keeps retries to a tenth of the calls, so that they cannot keep
-// a server down that is overloaded. The zero value is full.
+// an overloaded server down. The zero value is full.
 type retryBudget struct {
 	spent atomic.Int64 // in tenths of a retry; 0: all there
 }

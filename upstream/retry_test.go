@@ -9,7 +9,7 @@ import (
 )
 
 func failsForNow(context.Context) (Answer, error) {
-	return Answer{}, &Error{Kind: ErrUnavailable, transient: true}
+	return Answer{}, &Error{Kind: ErrUnavailable, Transient: true}
 }
 
 func TestRetry(t *testing.T) {
@@ -66,7 +66,7 @@ func TestRetryTakesBudget(t *testing.T) {
 		p, next := &scripted{do: failsForNow}, &scripted{do: says(Found)}
 		c := scriptedChain([]Spec{{Name: "p", Rate: Rate{1, time.Minute}, Burst: 1}, {Name: "next"}}, p, next)
 		a, err := c.Geocode(t.Context(), searchRequest(t), People)
-		if err != nil || a.Provider == "p" || !a.Fallback || p.count() != 1 {
+		if err != nil || a.Provider == "p" || !a.Fallback() || p.count() != 1 {
 			t.Errorf("Geocode = %+v, %v after %d calls, want the fallback's answer after 1", a, err, p.count())
 		}
 	})

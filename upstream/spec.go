@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"geogate/upstream/provider"
 )
 
 // DefaultTimeout bounds one call to a provider unless its timeout= says
@@ -76,18 +78,7 @@ var localKinds = []string{"gazetteer"}
 
 // Kinds lists the kinds of upstream that UPSTREAMS may name.
 func Kinds() []string {
-	return slices.Sorted(func(yield func(string) bool) {
-		for k := range maps.Keys(networkKinds) {
-			if !yield(k) {
-				return
-			}
-		}
-		for _, k := range localKinds {
-			if !yield(k) {
-				return
-			}
-		}
-	})
+	return slices.Sorted(slices.Values(slices.Concat(provider.Kinds(), localKinds)))
 }
 
 // ParseSpecs reads UPSTREAMS: entries separated by commas, each a kind, '+' and
@@ -134,7 +125,7 @@ func parseSpec(entry string) (Spec, []error) {
 	kind, address, hasAddress := strings.Cut(entry, "+")
 	s := Spec{Kind: kind, Name: kind, Burst: 1, Timeout: DefaultTimeout}
 	var errs []error
-	_, network := networkKinds[kind]
+	_, network := provider.KindOf(kind)
 	switch {
 	case slices.Contains(localKinds, kind):
 		if hasAddress {
@@ -143,7 +134,7 @@ func parseSpec(entry string) (Spec, []error) {
 	case network:
 		errs = append(errs, s.setAddress(address)...)
 	default:
-		// What stands there may be a URL with a key in it: it is not repeated.
+		// It may be a URL with a key in it, so it is not repeated.
 		s.Kind, s.Name = "unknown kind", ""
 		return s, []error{fmt.Errorf("expected kind+URL, the kind one of: %s", strings.Join(Kinds(), ", "))}
 	}

@@ -8,7 +8,7 @@
 // so a query for one finds nothing rather than the town around it. The data is
 // GeoNames', under CC BY 4.0: show [Attribution] wherever a place is shown.
 //
-// The data is read where it lies in the binary, see DESIGN.md: loading takes
+// The data is read in place, inside the binary (see DESIGN.md): loading takes
 // microseconds and next to no memory. A Gazetteer is safe for concurrent use.
 package gazetteer
 
@@ -26,7 +26,7 @@ import (
 //go:embed data/places.bin
 var file []byte
 
-// Attribution is what GeoNames' licence wants to see beside its places.
+// Attribution is what GeoNames' licence requires beside its places.
 var Attribution = place.Attribution{
 	Text:    "Data from GeoNames, CC BY 4.0. https://www.geonames.org/",
 	Licence: "CC BY 4.0",

@@ -37,7 +37,7 @@ type Area struct {
 	Kind Kind
 }
 
-// Kind is the sort of a match, in OpenStreetMap's words.
+// Kind says what sort of place a match is, in OpenStreetMap's words.
 type Kind string
 
 // The kinds of matches.
@@ -51,7 +51,7 @@ const (
 	Suburb  Kind = "suburb"
 )
 
-// People from whom on a populated place is a city or a town, as in
+// How many people make a populated place a city or a town, as in
 // OpenStreetMap's usage of place=*.
 const (
 	cityPeople = 100_000
@@ -88,8 +88,8 @@ func (k Kind) AddressRank() int {
 	}
 }
 
-// reach is half the side in degrees of the box around a place of which nothing
-// but its kind is known; the figures are Nominatim's.
+// reach is half the side, in degrees, of the box around a place of which only
+// the kind is known. The figures are Nominatim's.
 func (k Kind) reach() float64 {
 	switch k {
 	case City:
@@ -110,7 +110,7 @@ func placeKind(f packed.Feature, population int64) Kind {
 	case population >= cityPeople:
 		return City
 	case population >= townPeople || f == packed.PPLC || f == packed.PPLA:
-		return Town // a seat of government is no village, however small
+		return Town // a seat of government is never a village, however small
 	default:
 		return Village
 	}
@@ -166,8 +166,8 @@ func (m Match) Importance() float64 {
 }
 
 // Place puts m into the words of an answer. Countries carry their name in the
-// reader's language; towns and divisions have one name only, since the
-// alternate names in the data do not say which language they are.
+// reader's language. Towns and divisions have only one name, since the
+// alternate names in the data do not say which language they are in.
 func (m Match) Place(l Languages) place.Place {
 	p := place.Place{
 		ID: m.ID, Point: m.Point, Category: "place", Type: string(m.Kind),

@@ -13,13 +13,13 @@ const (
 	// country's: twelve nautical miles, the territorial waters.
 	coast = 22_224
 	// border is how far the outlines, drawn for a scale of 1:50 million, are
-	// off; within it the nearer town decides which side of the border it is.
+	// off. Within that distance the nearer town decides on which side a point is.
 	border = 6_000
-	// tooFar is from where on a point is not said to be at the nearest town,
-	// but only in its country.
+	// tooFar is the distance beyond which a point is not said to be at the
+	// nearest town, but only in its country.
 	tooFar = 100_000
-	// island is how near a town must be where there is no outline at all:
-	// small islands are missing from them.
+	// island is how near a town must be where there is no outline at all: the
+	// outlines leave out small islands.
 	island = 25_000
 )
 
@@ -36,9 +36,9 @@ const (
 
 // Reverse returns what lies at p: at zoom 10 and up the place, from 8 its
 // county, from 5 its state, below that the country, each of them the next
-// larger one where the data has none. From zoom 13 on, sections of towns are
-// places of their own. It is false far out at sea and for a p that is not on the
-// globe.
+// larger one where the data has none. From zoom 13 up, sections of towns are
+// places of their own. It reports false far out at sea and for a p that is not
+// on the globe.
 func (g *Gazetteer) Reverse(p geo.Point, zoom int) (Match, bool) {
 	if !p.Valid() {
 		return Match{}, false

@@ -25,11 +25,11 @@ type Query struct {
 	CountryCodes []string   // only places of these, lower case; empty: of all
 	Viewbox      *place.Box // places within come first
 	Bounded      bool       // places outside Viewbox are left out
-	Limit        int        // at most so many; 0: 10
+	Limit        int        // the most matches to return; 0: 10
 	Exclude      []int64    // GeoNames ids not to return
 	// MinRank and MaxRank bound Kind.AddressRank; a MaxRank of 0 is 30.
 	MinRank, MaxRank int
-	// KeepDuplicates returns places as well that read like one before them.
+	// KeepDuplicates also returns places that read like one before them.
 	KeepDuplicates bool
 }
 
@@ -39,9 +39,9 @@ const (
 	maxWords = 32
 )
 
-// Search returns the places that every word of q speaks of, best first: the
-// more people the better, with deductions for names that are not the main one
-// and for a query that had to be cut into name and area without a comma.
+// Search returns the places that every word of q names, best first. A place
+// ranks by its number of people, with deductions for names that are not the main
+// one and for a query that had to be cut into name and area without a comma.
 func (g *Gazetteer) Search(q Query) []Match {
 	s := search{gazetteer: g, query: q, names: map[string][]packed.Posting{}, scores: map[int]float64{}}
 	if q.Finer != "" {
@@ -104,8 +104,7 @@ func (s *search) text(phrases [][]string) {
 	}
 }
 
-// candidates scores what is called name and lies in the areas that rest speaks
-// of.
+// candidates scores what is called name and lies in the areas that rest names.
 func (s *search) candidates(name, rest []string, comma bool) {
 	found := s.lookup(name)
 	if len(found) == 0 {
@@ -246,8 +245,8 @@ func (s *search) add(p packed.Posting, deduction float64) {
 	}
 }
 
-// rate applies the filters but for the viewbox; its score is the logarithm of
-// the people with all that depends on the kind of name and place.
+// rate applies all filters except the viewbox. The score is the logarithm of
+// the number of people, adjusted for the kind of name and place.
 func (s *search) rate(p packed.Posting) (score float64, at geo.Point, ok bool) {
 	f := s.gazetteer.file
 	if codes := s.query.CountryCodes; len(codes) > 0 && !slices.Contains(codes, f.Area(s.gazetteer.country(p.Ref)).Code) {
@@ -279,7 +278,7 @@ func (s *search) rate(p packed.Posting) (score float64, at geo.Point, ok bool) {
 	if rank := kind.AddressRank(); rank < s.query.MinRank || rank > highest {
 		return 0, at, false
 	}
-	// Places whose people nobody counted are taken for hamlets.
+	// Places without a population count as hamlets.
 	score += math.Log10(float64(max(people, 300)))
 	switch {
 	case kind == Country && p.Kind == packed.Main:

@@ -12,7 +12,7 @@ const nominatimTime = "2006-01-02T15:04:05+00:00"
 
 // Status is the answer to /status.
 type Status struct {
-	Code        int    // 0: in order
+	Code        int    // 0: all is well
 	Message     string // "OK" with code 0
 	DataUpdated time.Time
 	Software    string // version of what answers
@@ -40,9 +40,9 @@ func RenderStatus(f Format, s Status) (contentType string, body []byte) {
 	return JSON.ContentType(), w.buf
 }
 
-// RenderDetails renders a place as /details does, as far as a Place knows the
-// things that /details tells: Nominatim's database rows have no counterpart
-// elsewhere. The address is given with Options.AddressDetails.
+// RenderDetails renders a place as /details does, as far as a Place has what
+// /details shows: some of Nominatim's database columns have no counterpart
+// elsewhere. Options.AddressDetails adds the address.
 func RenderDetails(p Place, o Options) (contentType string, body []byte) {
 	var w writer
 	w.raw("{")

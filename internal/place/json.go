@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// writer builds a body. Nominatim writes its JSON by hand, without spaces but
-// for the maps that it takes over from its database, and clients have been seen
-// to match on the text; hence no encoding/json for the structure.
+// writer builds a body. Nominatim writes its JSON by hand, without spaces except
+// in the maps that it takes from its database, and some clients match on the
+// text. So encoding/json does not write the structure.
 type writer struct{ buf []byte }
 
 func (w *writer) raw(s string) { w.buf = append(w.buf, s...) }
@@ -21,7 +21,7 @@ func (w *writer) string(s string) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // Nominatim leaves <, > and & alone
 	if err := e.Encode(s); err != nil {
-		panic("place: a string that JSON cannot hold: " + err.Error()) // there is none
+		panic("place: a string that JSON cannot hold: " + err.Error()) // every string can be encoded
 	}
 	w.buf = append(w.buf, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
 }
@@ -317,8 +317,8 @@ func degrees(v float64) string {
 	return strconv.FormatFloat(v, 'f', 7, 64)
 }
 
-// float prints a number as Python does: shortest form that reads back equal,
-// with an exponent below 1e-4 and from 1e16 on, and never without a point.
+// float prints a number as Python does: the shortest form that reads back
+// equal, with an exponent below 1e-4 and from 1e16 up, and always with a point.
 func float(v float64) string {
 	if a := math.Abs(v); a != 0 && (a < 1e-4 || a >= 1e16) {
 		return strconv.FormatFloat(v, 'e', -1, 64)

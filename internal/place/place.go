@@ -1,8 +1,8 @@
 // Package place holds what a geocoder answers, whoever the geocoder is, and
 // renders it the way Nominatim 5.3 does: xml, json, jsonv2, geojson and
 // geocodejson, as the list that /search and /lookup give and as the single
-// place that /reverse gives, with their empty answers, errors, /details and
-// /status.
+// place that /reverse gives, with their empty answers and errors, and /details
+// and /status.
 //
 // It promises that a client written for Nominatim reads the result, down to the
 // order of keys and to numbers that are strings, and that nothing is invented:
@@ -20,7 +20,7 @@ import (
 type Format string
 
 // The formats of Nominatim. Text exists for /status, and for an error that
-// comes up before the asked format is known to be a good one.
+// comes up before the format asked for is known to exist.
 const (
 	XML         Format = "xml"
 	JSON        Format = "json"
@@ -60,7 +60,7 @@ func (f Format) ContentType() string {
 }
 
 // Place is one result. The zero value of a field means that the geocoder did
-// not say, and the rendering leaves it out, save for Name and DisplayName:
+// not say, and the rendering leaves it out, except for Name and DisplayName:
 // clients rely on those two keys being there.
 type Place struct {
 	ID      int64  // the geocoder's own number of the place
@@ -90,7 +90,7 @@ type Place struct {
 
 	Box      Box
 	Geometry Geometry
-	Accuracy *int // metres between the asked and the found point; geocodejson only
+	Accuracy *int // metres between the point asked for and the one found; geocodejson only
 }
 
 // AddressLine is one part of an address.
@@ -147,7 +147,7 @@ type Options struct {
 	Viewbox         string
 }
 
-// RenderList renders the answer to a search or a lookup; no places give the
+// RenderList renders the answer to a search or a lookup. Without places it is the
 // format's empty list. A format that is not [Format.Known] is rendered as JSONV2.
 func RenderList(f Format, places []Place, o Options) (contentType string, body []byte) {
 	var w writer

@@ -8,7 +8,7 @@ import (
 
 const xmlDeclaration = `<?xml version="1.0" encoding="UTF-8" ?>` + "\n"
 
-// xmlTime is the layout of the attribute timestamp: RFC 1123, but for the zone.
+// xmlTime is the layout of the attribute timestamp: RFC 1123, except for the zone.
 const xmlTime = "Mon, 02 Jan 2006 15:04:05 +00:00"
 
 func (w *writer) xmlList(places []Place, o Options) {
@@ -150,7 +150,7 @@ func (w *writer) xmlDetails(p Place, o Options) {
 	}
 }
 
-// element appends a child element; one without content closes itself.
+// element appends a child element, self-closing when it has no content.
 func (w *writer) element(name string, content func()) {
 	start := len(w.buf)
 	w.raw("<" + name + ">")
@@ -163,8 +163,8 @@ func (w *writer) element(name string, content func()) {
 	w.raw("</" + name + ">")
 }
 
-// xmlName makes an element's name of a label, which may come from a geocoder
-// that never meant it to be one.
+// xmlName turns a label into the name of an element. A label may come from a
+// geocoder that never meant it to be one.
 func xmlName(label string) string {
 	name := strings.Map(func(r rune) rune {
 		switch {

@@ -40,7 +40,7 @@ func Recordings() []Recording {
 }
 
 // Canonical returns the canonical request of a recording; ok is false for
-// paths that are no endpoint and for requests that the gateway refuses itself.
+// paths that are not endpoints and for requests that the gateway refuses itself.
 func (r Recording) Canonical() (req upstream.Request, ok bool) {
 	path, query, _ := strings.Cut(r.URL, "?")
 	ep, ok := endpointOf(path)

@@ -58,7 +58,7 @@ func New(tb testing.TB) *Server {
 	return s
 }
 
-// Start starts a stand-in for programs that are no tests. Close it.
+// Start starts a stand-in for programs that are not tests. Close it.
 func Start() *Server {
 	s := &Server{
 		done:      make(chan struct{}),

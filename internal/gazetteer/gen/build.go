@@ -1,13 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,8 +66,8 @@ func build(dir string) ([]byte, error) {
 	return packed.Write(b.content)
 }
 
-// countries adds the countries of which it is known where they are, with their
-// names in the languages of the raw file and in those of CLDR.
+// countries adds the countries whose position is known, with their names in
+// the languages of the raw file and in those of CLDR.
 func (b *builder) countries(dir string, places [][]string) error {
 	rows, err := table(filepath.Join(dir, "countries.tsv.gz"), 2)
 	if err != nil {
@@ -184,8 +179,8 @@ func (b *builder) places(rows [][]string) error {
 // country, admin1, admin2, population.
 func (b *builder) place(row []string) (p packed.Place, keep bool, err error) {
 	id, idErr := strconv.ParseInt(row[0], 10, 64)
-	lat, latErr := strconv.ParseFloat(row[3], 64)
-	lon, lonErr := strconv.ParseFloat(row[4], 64)
+	lat, latErr := geo.ParseDegrees(row[3])
+	lon, lonErr := geo.ParseDegrees(row[4])
 	population, populationErr := strconv.ParseInt(row[9], 10, 64)
 	if err := errors.Join(idErr, latErr, lonErr, populationErr); err != nil {
 		return p, false, err
@@ -214,7 +209,8 @@ func (b *builder) place(row []string) (p packed.Place, keep bool, err error) {
 }
 
 // aliases adds the names that the other files lack: the code of an area, then
-// what it is called, separated by |. What has no lower-case letter is a code.
+// what it is called, separated by |. A name without lower-case letters is a
+// code.
 func (b *builder) aliases(dir string) error {
 	file, err := os.ReadFile(filepath.Join(dir, "aliases.tsv"))
 	if err != nil {
@@ -237,92 +233,6 @@ func (b *builder) aliases(dir string) error {
 	return nil
 }
 
-// placeAreas gives every area its centre and its box: countries those of their
-// outline, the divisions, for which there is none, those of their places.
-func (b *builder) placeAreas() {
-	for i := range b.content.Areas {
-		a := &b.content.Areas[i]
-		a.Population = b.people[i].population
-		a.Point, a.Box = b.people[i].centre(), b.people[i].box
-		if a.Level == packed.Country {
-			b.outlined(i)
-		}
-	}
-}
-
-// outlined moves a country from where its people live to the middle of its
-// largest piece of land.
-func (b *builder) outlined(country int) {
-	a := &b.content.Areas[country]
-	largest, box := -1.0, emptyBox
-	var around []geo.Point
-	for _, ring := range b.content.Rings {
-		if ring.Country != country {
-			continue
-		}
-		if at, size := centre(ring.Points); size > largest {
-			largest, around, a.Point = size, ring.Points, at
-		}
-		for _, p := range ring.Points {
-			box = extend(box, geo.Point{Lat: p.Lat, Lon: onGlobe(p.Lon)})
-		}
-	}
-	if around == nil {
-		return
-	}
-	a.Box = box
-	if seat, ok := b.capital[country]; ok && !contains(around, a.Point) {
-		a.Point = seat // the middle of a crescent lies elsewhere
-	}
-	a.Point.Lon = onGlobe(a.Point.Lon)
-}
-
-// overseas gives pieces of land to the country that all places on them belong
-// to. Natural Earth counts French Guiana as France and Svalbard as Norway, where
-// ISO 3166-1, and GeoNames with it, has codes for them.
-func (b *builder) overseas() {
-	byLat := slices.Clone(b.content.Places)
-	slices.SortFunc(byLat, func(x, y packed.Place) int { return cmp.Compare(x.Point.Lat, y.Point.Lat) })
-	for n := range b.land {
-		land := &b.land[n]
-		south, north := 90.0, -90.0
-		for _, p := range land.rings[0] {
-			south, north = min(south, p.Lat), max(north, p.Lat)
-		}
-		from, _ := slices.BinarySearchFunc(byLat, south, func(p packed.Place, lat float64) int {
-			return cmp.Compare(p.Point.Lat, lat)
-		})
-		residents := map[string]int{}
-		for _, p := range byLat[from:] {
-			if p.Point.Lat > north {
-				break
-			}
-			// Home is most likely the country that the map says: once one
-			// place is found there, the others need not be looked at.
-			if contains(land.rings[0], p.Point) {
-				residents[b.content.Areas[p.Area].Code]++
-			}
-			if residents[land.country] > 0 {
-				break
-			}
-		}
-		if residents[land.country] == 0 && len(residents) == 1 {
-			for code := range residents {
-				land.country = code
-			}
-		}
-	}
-}
-
-func (b *builder) rings() {
-	for _, p := range b.land {
-		for _, ring := range p.rings {
-			b.content.Rings = append(b.content.Rings, packed.Ring{Country: b.area[p.country], Points: ring})
-		}
-	}
-	slices.SortStableFunc(b.content.Rings, func(x, y packed.Ring) int { return cmp.Compare(x.Country, y.Country) })
-}
-
 func (b *builder) addArea(code string, a packed.Area) int {
 	i := len(b.content.Areas)
 	b.area[code] = i
@@ -335,79 +245,6 @@ func (b *builder) addName(name string, ref int, kind packed.Kind) {
 	if key := fold.Key(name); key != "" {
 		b.content.Names[key] = append(b.content.Names[key], packed.Posting{Ref: ref, Kind: kind})
 	}
-}
-
-// middle finds where the people of an area live.
-type middle struct {
-	population int64
-	sum        [3]float64 // positions on the unit sphere, weighted
-	box        packed.Box
-}
-
-var emptyBox = packed.Box{South: 90, North: -90, West: 180, East: -180}
-
-func extend(box packed.Box, p geo.Point) packed.Box {
-	return packed.Box{
-		South: min(box.South, p.Lat), North: max(box.North, p.Lat),
-		West: min(box.West, p.Lon), East: max(box.East, p.Lon),
-	}
-}
-
-func (m *middle) add(p packed.Place) {
-	m.box = extend(m.box, p.Point)
-	if p.Feature == packed.PPLX {
-		return // its people are counted in the town that it is a part of
-	}
-	m.population += p.Population
-	weight := float64(p.Population + 1)
-	sinLat, cosLat := math.Sincos(p.Point.Lat * math.Pi / 180)
-	sinLon, cosLon := math.Sincos(p.Point.Lon * math.Pi / 180)
-	for i, v := range [3]float64{cosLat * cosLon, cosLat * sinLon, sinLat} {
-		m.sum[i] += weight * v
-	}
-}
-
-func (m *middle) centre() geo.Point {
-	if m.sum == ([3]float64{}) {
-		return geo.Point{Lat: (m.box.South + m.box.North) / 2, Lon: (m.box.West + m.box.East) / 2}
-	}
-	return geo.Point{
-		Lat: math.Atan2(m.sum[2], math.Hypot(m.sum[0], m.sum[1])) * 180 / math.Pi,
-		Lon: math.Atan2(m.sum[1], m.sum[0]) * 180 / math.Pi,
-	}
-}
-
-// table reads a compressed file of tab-separated columns without a header.
-func table(path string, columns int) ([][]string, error) {
-	file, err := unzip(path)
-	if err != nil {
-		return nil, err
-	}
-	var rows [][]string
-	for line := range strings.Lines(string(file)) {
-		row := strings.Split(strings.TrimRight(line, "\r\n"), "\t")
-		if len(row) != columns {
-			return nil, fmt.Errorf("%s, line %d: %d columns, want %d", filepath.Base(path), len(rows)+1, len(row), columns)
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
-}
-
-func unzip(path string) ([]byte, error) {
-	file, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	r, err := gzip.NewReader(bytes.NewReader(file))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", filepath.Base(path), err)
-	}
-	content, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", filepath.Base(path), err)
-	}
-	return content, nil
 }
 
 func lower(code string) string { return strings.ToLower(code) }

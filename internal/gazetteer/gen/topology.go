@@ -32,8 +32,8 @@ type geometry struct {
 	Arcs       json.RawMessage
 }
 
-// withoutNumber has the outlines of Natural Earth that ISO 3166-1 knows no
-// number for, and the country whose code GeoNames gives the places in them. The
+// withoutNumber has the outlines of Natural Earth that have no number in ISO
+// 3166-1, and the country whose code GeoNames gives the places in them. The
 // Indian Ocean Territories are Christmas Island and the Cocos Islands. The
 // Siachen Glacier is claimed by two and home to nobody: it is left out.
 var withoutNumber = map[string]string{
@@ -181,7 +181,7 @@ func unroll(points []geo.Point) []geo.Point {
 	return points
 }
 
-// polar reports whether a ring is but the South Pole, which the flat map that
+// polar reports whether a ring is only the South Pole, which the flat map that
 // the outlines were made on draws as a line.
 func polar(ring []geo.Point) bool {
 	return !slices.ContainsFunc(ring, func(p geo.Point) bool { return p.Lat > -89.9 })

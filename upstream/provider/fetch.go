@@ -1,0 +1,153 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxBody is the largest answer in bytes that is taken. Fifty places with
+// full outlines stay well below it.
+const maxBody = 8 << 20
+
+// maxRetryAfter bounds how long a provider can send us away with one answer.
+const maxRetryAfter = 24 * time.Hour
+
+// NewClient returns the HTTP client that all providers of a chain share. It
+// follows no redirects and keeps no cookies, and it takes no proxy from the
+// environment: where questions go is decided in UPSTREAMS alone.
+func NewClient() *http.Client {
+	dialer := &net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:            dialer.DialContext,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConns:           256,
+			MaxIdleConnsPerHost:    32,
+			MaxConnsPerHost:        128,
+			IdleConnTimeout:        90 * time.Second,
+			TLSHandshakeTimeout:    5 * time.Second,
+			ExpectContinueTimeout:  time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// reply is a complete HTTP answer with a status that a provider has to judge.
+type reply struct {
+	status      int
+	contentType string
+	body        []byte
+}
+
+// A Server says where a provider of a [Kind] is asked, and how.
+type Server struct {
+	Provider  string // name in answers, errors and metrics
+	Base      string // scheme, user information, host and path, without a trailing slash
+	Secret    string // query parameters of the operator, encoded: keys
+	Client    *http.Client
+	UserAgent string
+	Timeout   time.Duration // of one call
+}
+
+// get asks for a path, with an Accept-Language unless that is empty. The errors
+// are *Error and never show the URL.
+func (s *Server) get(ctx context.Context, path, query, acceptLanguage string) (reply, error) {
+	target := s.Base + path + "?" + query
+	if s.Secret != "" {
+		target += "&" + s.Secret
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return reply{}, s.fail(ErrUnavailable, errors.New("malformed URL"))
+	}
+	req.Header.Set("User-Agent", s.UserAgent)
+	if acceptLanguage != "" {
+		req.Header.Set("Accept-Language", acceptLanguage)
+	}
+	resp, err := s.Client.Do(req)
+	if err != nil {
+		return reply{}, s.broken(ErrUnavailable, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := s.refused(resp); err != nil {
+		return reply{}, err
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return reply{}, s.broken(ErrInvalidAnswer, err)
+	}
+	if len(body) > maxBody {
+		return reply{}, s.fail(ErrInvalidAnswer, fmt.Errorf("more than %d bytes", maxBody))
+	}
+	return reply{resp.StatusCode, resp.Header.Get("Content-Type"), body}, nil
+}
+
+// refused picks out the statuses that mean the same from every provider.
+func (s *Server) refused(resp *http.Response) error {
+	detail := fmt.Errorf("status %d", resp.StatusCode)
+	switch code := resp.StatusCode; {
+	case code == http.StatusTooManyRequests, code == http.StatusForbidden, code == http.StatusPaymentRequired:
+		e := s.fail(ErrThrottled, detail)
+		e.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+		return e
+	case code >= 500, code == http.StatusUnauthorized, code == http.StatusRequestTimeout:
+		e := s.fail(ErrUnavailable, detail)
+		e.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+		// A proxy says so while the server behind it restarts. A 500 is the
+		// server's own, and likely to come again.
+		e.Transient = code > http.StatusInternalServerError && e.RetryAfter == 0
+		return e
+	case code >= 300 && code < 400:
+		return s.fail(ErrInvalidAnswer, fmt.Errorf("redirect (%w)", detail))
+	}
+	return nil
+}
+
+func (s *Server) fail(kind, err error) *Error {
+	return &Error{Provider: s.Provider, Kind: kind, Err: err}
+}
+
+// broken names the kind of a transport error, and takes the URL off it.
+func (s *Server) broken(kind, err error) *Error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		kind = context.Canceled
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		kind = ErrTimeout
+	}
+	e := s.fail(kind, err)
+	e.Transient = errors.Is(kind, ErrUnavailable)
+	return e
+}
+
+// parseRetryAfter reads a Retry-After header: seconds or a date. It returns 0
+// when there is none that can be read.
+func parseRetryAfter(h string, now time.Time) time.Duration {
+	h = strings.TrimSpace(h)
+	if h == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseUint(h, 10, 32); err == nil {
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	}
+	at, err := http.ParseTime(h)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}

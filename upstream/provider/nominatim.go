@@ -1,0 +1,41 @@
+package provider
+
+import (
+	"context"
+	"time"
+
+	"geogate/upstream/request"
+)
+
+// statusTTL is how long a /status answer, which tells how old the data is, may
+// be kept.
+const statusTTL = time.Minute
+
+// nominatim is a Nominatim over HTTP. Its answers are passed on byte for byte.
+type nominatim struct{ server Server }
+
+func newNominatim(s Server) Provider { return &nominatim{s} }
+
+func (n *nominatim) Name() string { return n.server.Provider }
+
+func (n *nominatim) Geocode(ctx context.Context, r request.Request) (Answer, error) {
+	rep, err := n.server.get(ctx, "/"+string(r.Endpoint()), r.Query(), "")
+	if err != nil {
+		return Answer{}, err
+	}
+	outcome, err := judge(r, rep)
+	if err != nil {
+		return Answer{}, n.server.fail(ErrInvalidAnswer, err)
+	}
+	a := Answer{
+		Status:      rep.status,
+		ContentType: rep.contentType,
+		Body:        rep.body,
+		Outcome:     outcome,
+		Provider:    n.server.Provider,
+	}
+	if r.Endpoint() == request.Status {
+		a.MaxTTL = statusTTL
+	}
+	return a, nil
+}

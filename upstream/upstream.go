@@ -1,0 +1,119 @@
+// Package upstream asks geocoders. A [Chain] sends a client's request to the
+// first provider of an ordered list that can answer, within the budgets and
+// the terms of each.
+//
+// The rooms below it:
+//
+//   - request makes the requests of clients canonical: what is sent, what an
+//     answer is cached by, and what it means;
+//   - provider holds the geocoders, and judges what they say;
+//   - budget spaces the calls to a provider, in the whole fleet.
+//
+// What the rest of geogate needs of them has its name here, so that nobody
+// else imports the rooms.
+package upstream
+
+import (
+	"context"
+	"net/url"
+
+	"geogate/internal/gazetteer"
+	"geogate/upstream/budget"
+	"geogate/upstream/provider"
+	"geogate/upstream/request"
+)
+
+type (
+	// Request is a canonical request: what is sent upstream and what an answer
+	// is cached by.
+	Request = request.Request
+	// Question is what a request asks for.
+	Question = request.Question
+	// Endpoint is one of the operations of the Nominatim API.
+	Endpoint = request.Endpoint
+	// BadRequest is a request that is refused.
+	BadRequest = request.BadRequest //nolint:errname // reads like net/http.StatusBadRequest, which it becomes
+
+	// Provider is one geocoder.
+	Provider = provider.Provider
+	// Answer is what a provider said, checked and ready to be passed on.
+	Answer = provider.Answer
+	// Outcome says what an answer amounts to.
+	Outcome = provider.Outcome
+	// After says why an answer does not come from the first choice.
+	After = provider.After
+	// Error is a failed call, or one that was not made.
+	Error = provider.Error
+
+	// Lane says for whom a call is made.
+	Lane = budget.Lane
+	// BudgetState tells how scarce the calls to a provider are.
+	BudgetState = budget.State
+	// Redis is the client that budgets are counted with.
+	Redis = budget.Redis
+)
+
+// The endpoints that Nominatim 5.3 serves.
+const (
+	Search    = request.Search
+	Reverse   = request.Reverse
+	Lookup    = request.Lookup
+	Details   = request.Details
+	Status    = request.Status
+	Deletable = request.Deletable
+	Polygons  = request.Polygons
+)
+
+// What an answer amounts to.
+const (
+	Found   = provider.Found
+	Empty   = provider.Empty
+	Refused = provider.Refused
+)
+
+// Why an answer does not come from the first choice.
+const (
+	AfterNothing = provider.AfterNothing
+	AfterEmpty   = provider.AfterEmpty
+	AfterError   = provider.AfterError
+)
+
+// For whom a call is made.
+const (
+	People  = budget.People
+	Bulk    = budget.Bulk
+	Refresh = budget.Refresh
+)
+
+// The kinds of failure, to be told apart with errors.Is.
+var (
+	ErrThrottled     = provider.ErrThrottled
+	ErrUnavailable   = provider.ErrUnavailable
+	ErrTimeout       = provider.ErrTimeout
+	ErrInvalidAnswer = provider.ErrInvalidAnswer
+	ErrBudget        = provider.ErrBudget
+	ErrForbidden     = provider.ErrForbidden
+)
+
+// DefaultRedisPatience bounds one question to Redis.
+const DefaultRedisPatience = budget.DefaultRedisPatience
+
+// Canonical returns the canonical form of a request; see [request.Canonical].
+func Canonical(ep Endpoint, query url.Values, acceptLanguage string) (Request, error) {
+	return request.Canonical(ep, query, acceptLanguage)
+}
+
+// ParseQuery reads a raw query as Nominatim's server does.
+func ParseQuery(raw string) url.Values { return request.ParseQuery(raw) }
+
+// NewGazetteer returns the provider that answers from the places built into
+// the binary; it goes into Config.Gazetteer. See [provider.NewGazetteer].
+func NewGazetteer(g *gazetteer.Gazetteer, version string) Provider {
+	return provider.NewGazetteer(g, version)
+}
+
+// WithRaised returns a context whose calls move to the lane of People when
+// raised is closed, even while they wait for budget in another lane.
+func WithRaised(ctx context.Context, raised <-chan struct{}) context.Context {
+	return budget.WithRaised(ctx, raised)
+}
