@@ -1,15 +1,7 @@
 package jobs_test
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"encoding/csv"
-	"encoding/json"
 	"fmt"
-	"io"
-	"mime/multipart"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -179,96 +171,6 @@ func TestJobByHTTP(t *testing.T) {
 	}
 }
 
-func TestUploadForms(t *testing.T) {
-	form := func(parts ...string) (contentType, body string) {
-		var b bytes.Buffer
-		w := multipart.NewWriter(&b)
-		for _, part := range parts {
-			name, value, _ := strings.Cut(part, "=")
-			var err error
-			if fileName, isFile := strings.CutPrefix(name, "file:"); isFile {
-				var f io.Writer
-				f, err = w.CreateFormFile("file", fileName)
-				if err == nil {
-					_, err = io.WriteString(f, value)
-				}
-			} else {
-				err = w.WriteField(name, value)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return w.FormDataContentType(), b.String()
-	}
-	j := newJobsFixture(t, bulk.Config{MaxBytes: 1000, MaxRows: 100})
-	tests := []struct {
-		name, target, contentType, body string
-		status                          int
-		want                            string // asked columns or the code of the problem
-	}{
-		{"csv", "", "text/csv", threeTowns, 200, "address"},
-		{"csv with charset", "", "text/csv; charset=windows-1252", "ort;adresse\nZ\xFCrich;x\n", 200, "ort"},
-		{"one column", "&q=id", "text/csv", threeTowns, 200, "id"},
-		{"several columns", "&columns=address,id", "text/csv", threeTowns, 200, "address,id"},
-		{"reverse", "&mode=reverse", "text/csv", "name,lng,lat\nx,9.5,47.1\n", 200, "lat,lng"},
-		{"header denied", "&header=0&columns=2", "text/csv", threeTowns, 200, "column_2"},
-		{"ndjson", "", "application/x-ndjson", `{"query":"Vaduz"}`, 200, "query"},
-		{"form", "", "form", "file:a.csv=" + threeTowns, 200, "address"},
-		{"form with fields", "", "form", "q=id\nlanguage=\nfile:a.csv=" + threeTowns, 200, "id"},
-		{"form with ndjson", "", "form", "file:a.jsonl={\"q\":\"x\"}", 200, "q"},
-		{"form of unknown type", "", "form", "file:a=" + `{"q":"x"}`, 200, "q"},
-
-		{"curl without a header", "", "application/x-www-form-urlencoded", threeTowns, 415, "unsupported_media_type"},
-		{"json", "", "application/json", "{}", 415, "unsupported_media_type"},
-		{"nothing said", "", "", threeTowns, 415, "unsupported_media_type"},
-		{"compressed", "", "text/csv\nContent-Encoding: gzip", threeTowns, 415, "unsupported_encoding"},
-		{"form without file", "", "form", "q=id", 400, "missing_file"},
-		{"form with a strange field", "", "form", "x=y\nfile:a.csv=" + threeTowns, 400, "unknown_field"},
-		{"form that ends early", "", "multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; na", 400, "missing_file"},
-		{"unknown parameter", "&colums=id", "text/csv", threeTowns, 400, "unknown_parameter"},
-		{"unknown mode", "&mode=forward", "text/csv", threeTowns, 400, "invalid_mode"},
-		{"limit", "&limit=51", "text/csv", threeTowns, 400, "invalid_limit"},
-		{"switch", "&header=maybe", "text/csv", threeTowns, 400, "invalid_switch"},
-		{"columns twice", "&q=id&columns=id", "text/csv", threeTowns, 400, "columns_twice"},
-		{"unknown column", "&q=ort", "text/csv", threeTowns, 400, "unknown_column"},
-		{"no rows", "", "text/csv", "", 400, "no_rows"},
-		{"a spreadsheet", "", "form", "file:a.xlsx=PK\x03\x04", 400, "not_text"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if tt.contentType == "form" {
-				tt.contentType, tt.body = form(strings.SplitN(tt.body, "\n", strings.Count(tt.body[:strings.Index(tt.body+"file:", "file:")], "\n")+1)...)
-			}
-			headers := strings.Split("Content-Type: "+tt.contentType, "\n")
-			res := j.Do(t, "POST /v2/jobs?preview=1"+tt.target, tt.body, headers...)
-			var got struct {
-				Asked []string
-				Code  string
-				Hint  string
-			}
-			res.JSON(t, &got)
-			if res.StatusCode != tt.status || strings.Join(got.Asked, ",")+got.Code != tt.want {
-				t.Errorf("%d %s, want %d %s", res.StatusCode, res.Text, tt.status, tt.want)
-			}
-		})
-	}
-	for name, body := range map[string]string{"bytes": strings.Repeat("x", 1001), "rows": strings.Repeat("x\n", 102)} {
-		res := j.Do(t, "POST /v2/jobs", body, "Content-Type: text/csv")
-		var p exchange.Problem
-		res.JSON(t, &p)
-		if res.StatusCode != 413 || p.Code != "upload_too_large" || !strings.Contains(p.Detail, name) {
-			t.Errorf("too many %s: %d %s", name, res.StatusCode, res.Text)
-		}
-	}
-	if keys := j.Keys(t); slices.ContainsFunc(keys, func(k string) bool { return strings.Contains(k, ":job") }) {
-		t.Errorf("refused uploads and previews left %v", keys)
-	}
-}
-
 func TestJobsNobodyHas(t *testing.T) {
 	j := newJobsFixture(t, bulk.Config{})
 	id := j.upload(t, "/v2/jobs", "text/csv", threeTowns)
@@ -289,63 +191,6 @@ func TestJobsNobodyHas(t *testing.T) {
 	}
 	if res := j.Do(t, "PUT /v2/jobs/"+id, ""); res.StatusCode != 405 || res.Header.Get("Allow") != "GET, HEAD, DELETE" {
 		t.Errorf("PUT = %d, Allow %q", res.StatusCode, res.Header.Get("Allow"))
-	}
-}
-
-func TestJobEvents(t *testing.T) {
-	j := newJobsFixture(t, bulk.Config{})
-	read := func(id, last string) (events []jobs.Wire, names []string, status int) {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.URL+"/v2/jobs/"+id+"/events", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if last != "" {
-			req.Header.Set("Last-Event-ID", last)
-		}
-		res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = res.Body.Close() }()
-		for lines := bufio.NewScanner(res.Body); lines.Scan(); {
-			if name, found := strings.CutPrefix(lines.Text(), "event: "); found {
-				names = append(names, name)
-			}
-			if data, found := strings.CutPrefix(lines.Text(), "data: "); found {
-				var job jobs.Wire
-				if err := json.Unmarshal([]byte(data), &job); err != nil {
-					t.Fatal(err)
-				}
-				events = append(events, job)
-			}
-		}
-		return events, names, res.StatusCode
-	}
-
-	deleted := j.upload(t, "/v2/jobs", "text/csv", threeTowns)
-	req := j.Do(t, "GET /v2/jobs/"+deleted+"/events", "", "Last-Event-ID: x")
-	if req.StatusCode != 400 {
-		t.Errorf("Last-Event-ID x = %d, want 400", req.StatusCode)
-	}
-	go func() { _ = j.master.Delete(context.WithoutCancel(t.Context()), deleted) }()
-	if _, names, status := read(deleted, ""); status == 200 && !slices.Equal(names, []string{"queued", "cancelled"}) {
-		t.Errorf("events of a deleted job: %v", names)
-	}
-
-	id := j.upload(t, "/v2/jobs", "text/csv", threeTowns)
-	asynctest.Background(t, j.worker.Run)
-	events, names, _ := read(id, "")
-	if last := events[len(events)-1]; names[len(names)-1] != "finished" || last.Done != 4 || last.State != bulk.Finished {
-		t.Errorf("events %v, the last one %+v", names, last)
-	}
-	job, err := j.master.Job(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, status := read(id, fmt.Sprint(job.Version)); status != 204 {
-		t.Errorf("a client that saw the end gets %d, want 204", status)
 	}
 }
 
@@ -370,63 +215,5 @@ func TestJobsNeedRedis(t *testing.T) {
 		if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
 			t.Errorf("%s = %d %s, want 503 with Retry-After", line, res.StatusCode, res.Text)
 		}
-	}
-}
-
-// A client that sends and then stands still is told so, and nothing stays.
-func TestUploadThatIsCutOff(t *testing.T) {
-	j := newJobsFixture(t, bulk.Config{})
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", j.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	fmt.Fprintf(conn, "POST /v2/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 1000\r\n\r\n%s", threeTowns)
-	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != 400 || !strings.Contains(string(text), "incomplete_body") {
-		t.Errorf("%d %s, %v", res.StatusCode, text, err)
-	}
-	if keys := j.Keys(t); slices.ContainsFunc(keys, func(k string) bool { return strings.Contains(k, ":job") }) {
-		t.Errorf("left: %v", keys)
-	}
-}
-
-func TestJobsPageIsServed(t *testing.T) {
-	j := newJobsFixture(t, bulk.Config{})
-	for path, contentType := range map[string]string{
-		"/jobs": "text/html; charset=utf-8", "/jobs/jobs.js": "text/javascript; charset=utf-8", "/jobs/jobs.css": "text/css; charset=utf-8",
-	} {
-		res := j.Do(t, "GET "+path, "")
-		if res.StatusCode != 200 || res.Header.Get("Content-Type") != contentType || !strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") {
-			t.Errorf("%s = %d %v", path, res.StatusCode, res.Header)
-		}
-		if again := j.Do(t, "GET "+path, "", "If-None-Match: "+res.Header.Get("ETag")); again.StatusCode != 304 {
-			t.Errorf("%s again = %d, want 304", path, again.StatusCode)
-		}
-	}
-	for _, forbidden := range []string{"<script>", "style=", "onclick", "http://", "https://"} {
-		if page := j.Do(t, "GET /jobs", ""); strings.Contains(page.Text, forbidden) {
-			t.Errorf("the page holds %q, which its policy forbids", forbidden)
-		}
-	}
-}
-
-// The header of a result is what encoding/csv reads, whatever the cells hold.
-func TestResultIsCSV(t *testing.T) {
-	j := newJobsFixture(t, bulk.Config{})
-	asynctest.Background(t, j.worker.Run)
-	id := j.upload(t, "/v2/jobs", "text/csv", "id;\"ad\ndress\"\n1;\"a\r\n\"\"b\"\", c\"\n2;;;\n")
-	j.finished(t, id)
-	all, err := csv.NewReader(strings.NewReader(j.Do(t, "GET /v2/jobs/"+id+"/result", "").Text)).ReadAll()
-	if err != nil || len(all) != 3 || all[1][1] != "a\n\"b\", c" {
-		t.Errorf("%q, %v", all, err)
 	}
 }
