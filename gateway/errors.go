@@ -17,11 +17,10 @@ import (
 	"geogate/upstream"
 )
 
-// This file is the only place that turns errors into status codes. A test
-// walks the exported errors of the packages below and fails on one that has no
-// line here.
+// This file is the only place that turns the errors of the engines into status
+// codes. A test walks their exported errors and fails on one without a line here.
 
-// A meaning is how the outside world is told of an error.
+// A meaning is what clients are told of an error.
 type meaning struct {
 	err    error
 	status int
@@ -32,44 +31,44 @@ type meaning struct {
 
 // meanings are looked through in order.
 var meanings = []meaning{
-	{upstream.ErrForbidden, http.StatusForbidden, "forbidden_by_provider", "the terms of the geocoder forbid this request", ""},
-	{upstream.ErrBudget, http.StatusServiceUnavailable, "out_of_budget", "the budget of the geocoder is used up for the moment", ""},
+	{upstream.ErrForbidden, http.StatusForbidden, "forbidden_by_provider", "the geocoder's terms of use forbid this request", ""},
+	{upstream.ErrBudget, http.StatusServiceUnavailable, "out_of_budget", "the geocoder's budget is used up for the moment", ""},
 	{upstream.ErrThrottled, http.StatusServiceUnavailable, "upstream_throttled", "the geocoder asks for a pause", ""},
 	{upstream.ErrTimeout, http.StatusGatewayTimeout, "upstream_timeout", "the geocoder did not answer in time", ""},
-	{upstream.ErrInvalidAnswer, http.StatusBadGateway, "upstream_invalid", "the geocoder answered something that is no answer", ""},
+	{upstream.ErrInvalidAnswer, http.StatusBadGateway, "upstream_invalid", "the geocoder's answer makes no sense", ""},
 	{upstream.ErrUnavailable, http.StatusServiceUnavailable, "upstream_unavailable", "the geocoder cannot be reached", ""},
 	{cache.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "this needs Redis, which does not answer", ""},
-	{cache.ErrNotStorable, http.StatusBadRequest, "not_storable", "the answer must not be kept, or its life is over", ""},
+	{cache.ErrNotStorable, http.StatusBadRequest, "not_storable", "the answer must not be stored, or has expired", ""},
 	{cache.ErrFillPanicked, http.StatusInternalServerError, "internal", "geogate failed on this request", ""},
-	{cache.ErrNotCached, http.StatusGatewayTimeout, "not_cached", "the answer is not in the cache, and only-if-cached forbids asking", ""},
+	{cache.ErrNotCached, http.StatusGatewayTimeout, "not_cached", "the answer is not in the cache, and only-if-cached forbids asking the geocoder", ""},
 
 	{dispatch.ErrNotFound, http.StatusNotFound, "not_found", "unknown, or no longer kept", ""},
-	{dispatch.ErrTooLate, http.StatusConflict, "too_late", "the state of the ride does not allow this any more", ""},
+	{dispatch.ErrTooLate, http.StatusConflict, "too_late", "the ride is too far along for this", ""},
 	{dispatch.ErrDriverEngaged, http.StatusConflict, "driver_engaged", "the driver is reserved for a ride or busy with one", "complete or cancel the ride first"},
 	{dispatch.ErrInvalid, http.StatusBadRequest, "invalid_input", "the request cannot be understood", ""},
-	{dispatch.ErrRiderCap, http.StatusTooManyRequests, "too_many_rides", "this rider has as many live rides as one may have", "cancel or complete one first"},
-	{dispatch.ErrRideCap, http.StatusServiceUnavailable, "too_many_rides", "as many rides are live as this geogate takes", ""},
+	{dispatch.ErrRiderCap, http.StatusTooManyRequests, "too_many_rides", "this rider already has as many live rides as allowed", "cancel or complete one first"},
+	{dispatch.ErrRideCap, http.StatusServiceUnavailable, "too_many_rides", "as many rides are live as this geogate allows", ""},
 	{dispatch.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency_key_reused", "this Idempotency-Key was used for another request", "use a new key for every ride"},
 	{dispatch.ErrKeyInFlight, http.StatusConflict, "idempotency_key_in_flight", "the first request with this Idempotency-Key is still under way", "repeat in a second"},
 	{dispatch.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "dispatch needs Redis, which does not answer", ""},
 
 	{webhook.ErrInvalid, http.StatusBadRequest, "invalid_subscription", "the url, types or ttl cannot be used", ""},
-	{webhook.ErrForbiddenTarget, http.StatusUnprocessableEntity, "forbidden_target", "webhooks are not sent there", "use https on port 443 of a public address; WEBHOOK_ALLOW_CIDRS opens others"},
-	{webhook.ErrUnresolved, http.StatusUnprocessableEntity, "unresolved_name", "the name in the url has no address", "check the spelling, and whether its DNS is in place"},
-	{webhook.ErrNotFound, http.StatusNotFound, "not_found", "unknown, or no longer kept", "a subscriber that did not keep itself alive has to register again"},
-	{webhook.ErrFull, http.StatusServiceUnavailable, "too_many_subscribers", "as many are subscribed as this geogate takes", ""},
+	{webhook.ErrForbiddenTarget, http.StatusUnprocessableEntity, "forbidden_target", "webhooks must not be sent there", "use https on port 443 of a public address; WEBHOOK_ALLOW_CIDRS opens others"},
+	{webhook.ErrUnresolved, http.StatusUnprocessableEntity, "unresolved_name", "the host name in the url has no address", "check its spelling and its DNS records"},
+	{webhook.ErrNotFound, http.StatusNotFound, "not_found", "unknown, or no longer kept", "a subscriber whose ttl has run out has to register again"},
+	{webhook.ErrFull, http.StatusServiceUnavailable, "too_many_subscribers", "there are as many subscribers as this geogate allows", ""},
 	{webhook.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "events need Redis, which does not answer", ""},
 	{event.ErrInvalid, http.StatusBadRequest, "invalid_event", "the event, type or id is not well-formed", ""},
-	{event.ErrReserved, http.StatusUnprocessableEntity, "reserved_type", "this type is told by geogate alone", "choose a type of your own, such as news.flash"},
+	{event.ErrReserved, http.StatusUnprocessableEntity, "reserved_type", "only geogate itself publishes events of this type", "choose a type of your own, such as news.flash"},
 	{event.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency_key_reused", "this Idempotency-Key was used for another event", "use a new key for every event"},
 	{event.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "events need Redis, which does not answer", ""},
 	{bulk.ErrNotFound, http.StatusNotFound, "not_found", "unknown, deleted, or no longer kept", ""},
-	{bulk.ErrUnfinished, http.StatusConflict, "job_unfinished", "the job has no complete result yet", "wait for it, or take what there is with ?partial=1"},
+	{bulk.ErrUnfinished, http.StatusConflict, "job_unfinished", "the job has no complete result yet", "wait for it, or get what there is with ?partial=1"},
 	{bulk.ErrTooLarge, http.StatusRequestEntityTooLarge, "upload_too_large", "the upload is larger than a job may be", "split it"},
 	{bulk.ErrInvalid, http.StatusBadRequest, "invalid_upload", "the upload cannot be understood", ""},
 	{bulk.ErrUnavailable, http.StatusServiceUnavailable, "job_store_unavailable", "jobs need their store, which does not answer or is full", ""},
 
-	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout", "this took longer than it may", ""},
+	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout", "this took too long", ""},
 	{context.Canceled, statusClientClosed, "client_closed", "the client went away", ""},
 }
 
@@ -80,8 +79,8 @@ const statusClientClosed = 499
 // unavailableFor is the pause suggested when nobody below knows better.
 const unavailableFor = 2 * time.Second
 
-// problemOf finds the problem to answer err with. An error that nobody has a
-// word for is a fault of geogate.
+// problemOf is the problem to answer err with. An error without a meaning is a
+// fault of geogate.
 func problemOf(err error) *exchange.Problem {
 	var known *exchange.Problem
 	var bad *upstream.BadRequest
@@ -106,7 +105,7 @@ func problemOf(err error) *exchange.Problem {
 	case bulk.IsBodyError(err):
 		return exchange.BadRequest("incomplete_body", "the body ended early or arrived too slowly")
 	case errors.As(err, &late):
-		p := exchange.NewProblem(http.StatusConflict, "too_late", "the ride is "+string(late.Ride.State)+" already")
+		p := exchange.NewProblem(http.StatusConflict, "too_late", "the ride is already "+string(late.Ride.State))
 		p.State = string(late.Ride.State)
 		return p
 	}
@@ -135,7 +134,7 @@ func pauseAfter(err error) time.Duration {
 // jobUnfinished says in which state a job is that has no result.
 func jobUnfinished(err *bulk.StateError) *exchange.Problem {
 	p := exchange.NewProblem(http.StatusConflict, "job_unfinished", err.Error()).
-		WithHint("wait for state finished, or take what there is with ?partial=1")
+		WithHint("wait for state finished, or get what there is with ?partial=1")
 	p.State = string(err.State)
 	return p
 }

@@ -26,17 +26,22 @@ import (
 	"geogate/internal/bulk"
 )
 
-// What the rooms call their own, for those who put a gateway together.
 type (
-	Geocoder  = geocoding.Geocoder  // cache and upstreams as one
-	Lifetimes = geocoding.Lifetimes // of its answers
-	Cell      = geocoding.Cell      // for reverse geocodes
-	Events    = events.Engine       // log and subscribers
-	Metrics   = metrics.Metrics     // behind /metrics
-	RateLimit = exchange.RateLimit  // of one client
+	// Geocoder is the cache and the upstreams as one.
+	Geocoder = geocoding.Geocoder
+	// Lifetimes are those of its answers.
+	Lifetimes = geocoding.Lifetimes
+	// Cell lets reverse geocodes of near positions share one answer.
+	Cell = geocoding.Cell
+	// Events are the log of events and its subscribers.
+	Events = events.Engine
+	// Metrics are what /metrics tells.
+	Metrics = metrics.Metrics
+	// RateLimit is that of one client.
+	RateLimit = exchange.RateLimit
 )
 
-// Constructors of these.
+// NewGeocoder and NewMetrics are the constructors of the types above.
 var (
 	NewGeocoder = geocoding.NewGeocoder
 	NewMetrics  = metrics.New

@@ -45,7 +45,7 @@ func (c Coordinates) Point(indexable bool) (geo.Point, error) {
 }
 
 func invalidPosition(p geo.Point, maxLat float64) error {
-	err := BadRequest("invalid_position", "the position is not on the globe")
+	err := BadRequest("invalid_position", "the position is out of range")
 	hint := fmt.Sprintf("lat is −%[1]g…%[1]g, lng is −180…180", maxLat)
 	if math.Abs(p.Lat) <= 180 && math.Abs(p.Lon) <= maxLat {
 		hint += "; did you swap lat and lng?"

@@ -10,7 +10,7 @@ import (
 
 // Problem is an error as clients see it (RFC 9457). It is an error itself, so
 // that a handler can return one for what it finds wrong by itself.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it that
 	Type     string `json:"type"`
 	Title    string `json:"title"`
 	Status   int    `json:"status"`

@@ -120,8 +120,8 @@ func (s *Streams) follow(ctx context.Context, out *stream, opening string, next 
 			}
 		}
 		switch {
-		case last, ctx.Err() != nil: // a client that goes away is how streams end
-			return nil
+		case last, ctx.Err() != nil:
+			return nil //nolint:nilerr // a client that goes away is how streams end
 		case s.draining.Err() != nil:
 			return out.send(retryHint() + ": stopping\n\n")
 		case time.Since(out.last) >= s.heartbeat:

@@ -18,7 +18,7 @@ import (
 // take.
 const maxQuery = 1000
 
-// maxPlaces is how many places one may ask for at most, as of Nominatim.
+// maxPlaces is how many places one may ask for at most, as with Nominatim.
 const maxPlaces = 50
 
 // apiParameters are passed on to the geocoder as they are. Anything else is a

@@ -10,7 +10,7 @@ import (
 	"geogate/gateway/exchange"
 )
 
-// wireOffer asks a driver whether they take a ride.
+// wireOffer asks a driver to take a ride.
 type wireOffer struct {
 	OfferID   string        `json:"offer_id"`
 	RequestID string        `json:"request_id"`
