@@ -1,22 +1,18 @@
-package gateway
+package gateway_test
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-)
 
-// problemBody is problem+json as a client reads it.
-type problemBody struct {
-	Type, Title, Detail, Instance, Code, Hint string
-	Status                                    int
-}
+	"geogate/gateway/gatewaytest"
+)
 
 // TestBadInput sends what must not be taken to every endpoint. Each is told
 // what is wrong, in the documented shape, and nothing is stored.
 func TestBadInput(t *testing.T) {
-	long := strings.Repeat("x", maxQuery+1)
+	long := strings.Repeat("x", 1000+1)
 	const form = "Content-Type: application/x-www-form-urlencoded"
 	tests := []struct {
 		name    string
@@ -31,6 +27,8 @@ func TestBadInput(t *testing.T) {
 		{"api: address and position", "GET /api?q=a&lat=1&lon=1", "", 400, "address_and_position", nil},
 		{"api: lat alone", "GET /api?lat=1", "", 400, "missing_position", nil},
 		{"api: lat no number", "GET /api?lat=abc&lon=1", "", 400, "invalid_position", nil},
+		{"api: digits grouped", "GET /api?lat=4_7&lon=1", "", 400, "invalid_position", nil},
+		{"api: hexadecimal", "GET /api?lat=47&lon=0x1p5", "", 400, "invalid_position", nil},
 		{"api: lat NaN", "GET /api?lat=NaN&lon=1", "", 400, "invalid_position", nil},
 		{"api: decimal comma", "GET /api?lat=47,14&lon=9,52", "", 400, "invalid_position", nil},
 		{"api: lat out of range", "GET /api?lat=91&lon=1", "", 400, "invalid_position", nil},
@@ -75,9 +73,9 @@ func TestBadInput(t *testing.T) {
 		{"tracking: empty array", "POST /tracking", `[]`, 400, "empty_array", nil},
 		{"tracking: array of nothing good", "POST /tracking", `[{"id":"1"},7,null]`, 400, "nothing_stored", nil},
 		{"tracking: array cut off", "POST /tracking", `[{"id":"1","lat":1,"lng":1}`, 400, "invalid_json", nil},
-		{"tracking: too many", "POST /tracking", "[" + strings.Repeat("1,", maxPositions) + "1]", 413, "too_many_positions", nil},
-		{"tracking: one too large", "POST /tracking", `{"id":"1","lat":1,"lng":1,"x":"` + strings.Repeat("x", maxBody) + `"}`, 413, "body_too_large", nil},
-		{"tracking: array too large", "POST /tracking", `["` + strings.Repeat("x", maxArrayBody) + `"]`, 413, "body_too_large", nil},
+		{"tracking: too many", "POST /tracking", "[" + strings.Repeat("1,", 10_000) + "1]", 413, "too_many_positions", nil},
+		{"tracking: one too large", "POST /tracking", `{"id":"1","lat":1,"lng":1,"x":"` + strings.Repeat("x", 64<<10) + `"}`, 413, "body_too_large", nil},
+		{"tracking: array too large", "POST /tracking", `["` + strings.Repeat("x", 2<<20) + `"]`, 413, "body_too_large", nil},
 		{"tracking: method", "GET /tracking", "", 405, "method_not_allowed", nil},
 
 		{"search: no position", "POST /search", `{}`, 400, "missing_position", nil},
@@ -162,6 +160,8 @@ func TestBadInput(t *testing.T) {
 		{"nearby: address and position", "GET /v2/nearby?q=a&lat=1&lng=1", "", 400, "address_and_position", nil},
 		{"nearby: lat alone", "GET /v2/nearby?lat=1", "", 400, "missing_position", nil},
 		{"nearby: lat no number", "GET /v2/nearby?lat=x&lng=1", "", 400, "invalid_position", nil},
+		{"nearby: digits grouped", "GET /v2/nearby?lat=4_7&lng=1", "", 400, "invalid_position", nil},
+		{"nearby: hexadecimal", "GET /v2/nearby?lat=47&lng=0x1p5", "", 400, "invalid_position", nil},
 		{"nearby: pole", "GET /v2/nearby?lat=89&lng=1", "", 400, "invalid_position", nil},
 		{"nearby: lng and lon differ", "GET /v2/nearby?lat=1&lng=1&lon=2", "", 400, "ambiguous_position", nil},
 		{"nearby: limit 0", "GET /v2/nearby?lat=1&lng=1&limit=0", "", 400, "invalid_limit", nil},
@@ -182,16 +182,16 @@ func TestBadInput(t *testing.T) {
 		{"metrics closed", "GET /metrics", "", 403, "admin_closed", nil},
 	}
 
-	f := newFixture(t)
-	before := f.keys(t)
+	f := gatewaytest.New(t)
+	before := f.Keys(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := f.do(t, tt.request, tt.body, tt.headers...)
-			var p problemBody
+			got := f.Do(t, tt.request, tt.body, tt.headers...)
+			var p gatewaytest.Problem
 			if ct := got.Header.Get("Content-Type"); ct != "application/problem+json" {
-				t.Fatalf("%d %s %q, want problem+json with %d %s", got.StatusCode, ct, got.body, tt.status, tt.code)
+				t.Fatalf("%d %s %q, want problem+json with %d %s", got.StatusCode, ct, got.Text, tt.status, tt.code)
 			}
-			got.json(t, &p)
+			got.JSON(t, &p)
 			if got.StatusCode != tt.status || p.Status != tt.status || p.Code != tt.code {
 				t.Errorf("status %d, body %d %q (%s), want %d %q", got.StatusCode, p.Status, p.Code, p.Detail, tt.status, tt.code)
 			}
@@ -201,7 +201,7 @@ func TestBadInput(t *testing.T) {
 			if tt.status == 405 && got.Header.Get("Allow") == "" {
 				t.Error("405 without Allow")
 			}
-			after := f.keys(t)
+			after := f.Keys(t)
 			stored := slices.DeleteFunc(after, func(key string) bool {
 				// A geocode of an address that is not found is an answer, and cached.
 				// Those who deliver events make their keys when they start.
@@ -210,7 +210,7 @@ func TestBadInput(t *testing.T) {
 			if len(stored) > 0 {
 				t.Errorf("stored %q", stored)
 			}
-			before = f.keys(t)
+			before = f.Keys(t)
 		})
 	}
 }
@@ -218,7 +218,7 @@ func TestBadInput(t *testing.T) {
 // TestBadDropInInput checks geogate's own refusals on the drop-in endpoints:
 // they have Nominatim's shape, in the format that was asked for.
 func TestBadDropInInput(t *testing.T) {
-	f := newFixture(t)
+	f := gatewaytest.New(t)
 	huge := strings.Repeat("x", 9<<10)
 	tests := []struct {
 		request, contentType, body string
@@ -230,13 +230,13 @@ func TestBadDropInInput(t *testing.T) {
 	}
 	for i, tt := range tests {
 		t.Run(fmt.Sprint(i, " ", shorten(tt.request)), func(t *testing.T) {
-			got := f.do(t, tt.request, "")
-			if got.StatusCode != tt.status || got.Header.Get("Content-Type") != tt.contentType || !strings.Contains(got.body, tt.body) {
-				t.Errorf("%d %s %q, want %d %s with %q", got.StatusCode, got.Header.Get("Content-Type"), got.body, tt.status, tt.contentType, tt.body)
+			got := f.Do(t, tt.request, "")
+			if got.StatusCode != tt.status || got.Header.Get("Content-Type") != tt.contentType || !strings.Contains(got.Text, tt.body) {
+				t.Errorf("%d %s %q, want %d %s with %q", got.StatusCode, got.Header.Get("Content-Type"), got.Text, tt.status, tt.contentType, tt.body)
 			}
 		})
 	}
-	if n := f.upstream.Calls(); n != 0 {
+	if n := f.Upstream.Calls(); n != 0 {
 		t.Errorf("%d upstream calls, want none", n)
 	}
 }

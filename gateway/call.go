@@ -5,26 +5,24 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+
+	"geogate/gateway/exchange"
 )
 
-// internalCall marks a request that no client sent over HTTP.
-type internalCall struct{}
-
-// Call answers a request that came another way than HTTP, such as over a bus,
-// as if its body had been posted to path: same checks, same answer, same access
-// log. It is not counted against any client's rate limit.
+// Call answers a request that did not come over HTTP, but over a bus for one, as
+// if its body had been posted to path: same checks, same answer, same access log.
+// It does not count against any client's rate limit.
 func (g *Gateway) Call(ctx context.Context, path string, body []byte) (status int, answer []byte) {
-	ctx = context.WithValue(ctx, internalCall{}, true)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, path, bytes.NewReader(body))
 	if err != nil {
 		panic(fmt.Sprintf("gateway: call of %q: %v", path, err)) // a path in the source
 	}
 	w := &bufferedAnswer{header: http.Header{}}
-	g.ServeHTTP(w, r)
+	ex := exchange.New(w, r, g.router)
+	ex.Internal = true
+	g.serve(ex, r)
 	return w.status, w.body.Bytes()
 }
-
-func isInternal(r *http.Request) bool { return r.Context().Value(internalCall{}) != nil }
 
 // bufferedAnswer keeps an answer in memory.
 type bufferedAnswer struct {

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"net/http"
@@ -8,24 +8,27 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"geogate/gateway"
+	"geogate/gateway/gatewaytest"
 )
 
 // BenchmarkHit is a cached answer through the whole of the middleware, without
 // the network: request id, client address, rate limit, access log, metrics.
 func BenchmarkHit(b *testing.B) {
-	f := newFixture(b, func(c *Config) {
-		c.RateLimit = RateLimit{Requests: 1 << 40, Per: time.Minute}
+	f := gatewaytest.New(b, func(c *gateway.Config) {
+		c.RateLimit = gateway.RateLimit{Requests: 1 << 40, Per: time.Minute}
 		c.Log = zerolog.New(discard{})
 	})
-	f.do(b, "GET "+vaduz, "")
-	req := httptest.NewRequestWithContext(b.Context(), http.MethodGet, vaduz, nil)
+	f.Do(b, "GET "+gatewaytest.Vaduz, "")
+	req := httptest.NewRequestWithContext(b.Context(), http.MethodGet, gatewaytest.Vaduz, nil)
 	req.Header.Set("User-Agent", "bench")
 	w := &nowhere{header: http.Header{}}
 	b.ReportAllocs()
 	before := processorTime(b)
 	for b.Loop() {
 		clear(w.header)
-		f.gateway.ServeHTTP(w, req)
+		f.Gateway.ServeHTTP(w, req)
 	}
 	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
 	if w.status != http.StatusOK || w.header.Get("X-Cache") != "HIT" {

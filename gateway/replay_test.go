@@ -1,10 +1,11 @@
-package gateway
+package gateway_test
 
 import (
 	"net/http"
 	"strings"
 	"testing"
 
+	"geogate/gateway/gatewaytest"
 	"geogate/upstream/upstreamtest"
 )
 
@@ -27,21 +28,21 @@ func TestReplay(t *testing.T) {
 	if len(all) != 183 {
 		t.Fatalf("%d recordings, want 183", len(all))
 	}
-	f := newFixture(t)
+	f := gatewaytest.New(t)
 	for _, r := range all {
 		t.Run(r.Group+" "+r.Method+" "+shorten(r.URL), func(t *testing.T) {
-			if err := f.gateway.geocoder.cache.PurgeAll(t.Context()); err != nil {
+			if err := f.Geocoder.Cache().PurgeAll(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			f.upstream.Reset()
+			f.Upstream.Reset()
 			var headers []string
 			for name, value := range r.ReqHeader {
 				headers = append(headers, name+": "+value)
 			}
 			if fault, known := faults[r.URL]; known {
-				got := f.do(t, r.Method+" "+r.URL, "", headers...)
-				if got.StatusCode != fault.status || !strings.Contains(got.body, fault.body) {
-					t.Errorf("status %d, body %q, want %d with %q", got.StatusCode, got.body, fault.status, fault.body)
+				got := f.Do(t, r.Method+" "+r.URL, "", headers...)
+				if got.StatusCode != fault.status || !strings.Contains(got.Text, fault.body) {
+					t.Errorf("status %d, body %q, want %d with %q", got.StatusCode, got.Text, fault.status, fault.body)
 				}
 				return
 			}
@@ -50,21 +51,21 @@ func TestReplay(t *testing.T) {
 				wantCalls, wantClass = 0, []string{"", ""}
 			}
 			for _, class := range wantClass {
-				got := f.do(t, r.Method+" "+r.URL, "", headers...)
+				got := f.Do(t, r.Method+" "+r.URL, "", headers...)
 				if got.StatusCode != r.Status {
 					t.Errorf("status %d, want %d as recorded", got.StatusCode, r.Status)
 				}
 				if ct := got.Header.Get("Content-Type"); ct != r.Header["content-type"] {
 					t.Errorf("Content-Type %q, want %q as recorded", ct, r.Header["content-type"])
 				}
-				if got.body != r.Body {
-					t.Errorf("body\n%q, want as recorded\n%q", got.body, r.Body)
+				if got.Text != r.Body {
+					t.Errorf("body\n%q, want as recorded\n%q", got.Text, r.Body)
 				}
 				if got.Header.Get("X-Cache") != class {
 					t.Errorf("X-Cache %q, want %q", got.Header.Get("X-Cache"), class)
 				}
 			}
-			if calls := f.upstream.Calls(); calls != wantCalls {
+			if calls := f.Upstream.Calls(); calls != wantCalls {
 				t.Errorf("%d upstream calls, want %d", calls, wantCalls)
 			}
 		})

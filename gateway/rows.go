@@ -13,14 +13,15 @@ import (
 	"github.com/tidwall/gjson"
 
 	"geogate/cache"
+	"geogate/gateway/geocoding"
 	"geogate/internal/bulk"
 	"geogate/upstream"
 )
 
-// RowPlan asks for the rows of jobs what everyone's requests ask, through the
-// same cache, in the lane of bulk: a row that is cached costs nothing, and
-// people never queue behind a job. The requests are those that /search makes
-// of an address, so that the answers serve both.
+// RowPlan geocodes the rows of jobs as it does everyone's requests, through the
+// same cache, in the lane of bulk: a cached row costs nothing, and people never
+// queue behind a job. The requests are those that /search makes of an address, so
+// that the answers serve both.
 func RowPlan(geocoder *Geocoder, cells []Cell) bulk.Plan {
 	return func(q bulk.Query) (bulk.Request, error) {
 		query := url.Values{"format": {"json"}}
@@ -36,7 +37,7 @@ func RowPlan(geocoder *Geocoder, cells []Cell) bulk.Plan {
 			query.Set("q", q.Q)
 			query.Set("limit", strconv.Itoa(q.Limit))
 		}
-		req, _, err := canonical(cells, endpoint, query, q.Language)
+		req, _, err := geocoding.Cells(cells).Canonical(endpoint, query, q.Language)
 		if err != nil {
 			return bulk.Request{}, fmt.Errorf("plan row: %w", err)
 		}
@@ -108,8 +109,8 @@ func readBestPlace(body []byte) any {
 	return p
 }
 
-// RowTrouble tells what an error of the geocoders means for a job: what they
-// ask for is done, and what may pass is waited for.
+// RowTrouble tells what an error of a geocoder means for a job: whether to slow
+// down, to wait, or to give the row up.
 func RowTrouble(err error) (bulk.Trouble, time.Duration) {
 	var failed *upstream.Error
 	errors.As(err, &failed)

@@ -7,6 +7,10 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"geogate/gateway/exchange"
+	"geogate/gateway/fastlane"
+	"geogate/gateway/geocoding"
 )
 
 const (
@@ -38,18 +42,18 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		ErrorLog:          serverLog(g.log),
 	}
 	if g.fastLane {
-		l, server.ConnState = laneListener{l, g}, noteState
+		l, server.ConnState = g.lane(l), fastlane.NoteState
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
-	g.setReady()
+	g.Open()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve http: %w", err)
 	case <-ctx.Done():
 	}
 
-	g.startDraining()
+	g.Drain()
 	server.SetKeepAlivesEnabled(false)
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
@@ -65,12 +69,34 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
+// Open lets /readyz say that requests may come. Serve calls it.
+func (g *Gateway) Open() { g.ready.Store(true) }
+
+// Drain ends readiness, streams and waits, once and for all. Serve calls it.
+func (g *Gateway) Drain() {
+	g.ready.Store(false)
+	g.drain()
+}
+
+// lane answers plain hits ahead of net/http.
+func (g *Gateway) lane(l net.Listener) net.Listener {
+	return fastlane.Listen(l, fastlane.Config{
+		Log: g.log, Paths: geocoding.Paths(), Hit: g.geocoding.Hit, Limiter: g.limiter, Proxies: g.proxies,
+		Answered: func(ex *exchange.Exchange, route string, took time.Duration) {
+			g.metrics.ObserveLane()
+			g.logAccess(ex, route, http.MethodGet, took)
+		},
+		UnderWay: &g.underWay, Draining: func() bool { return g.draining.Err() != nil },
+		IdleTimeout: idleTimeout, WriteTimeout: writeTimeout,
+	})
+}
+
 // lameDuck is how long new requests are still answered while old ones finish.
 const lameDuck = 5 * time.Second
 
-// finish waits until no request is under way, probes aside, but not for ever:
-// as long as the port is open, a load balancer hears from /readyz that this
-// process is going, and what it sent before it heard is served.
+// finish waits until no request is under way, probes aside, but not for ever. As
+// long as the port is open, a load balancer hears from /readyz that this process
+// is going, and what it sent before is still served.
 func (g *Gateway) finish(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lameDuck)
 	defer cancel()

@@ -41,10 +41,14 @@ func TestDescriptionIsValid(t *testing.T) {
 	}
 }
 
+// problemCode matches a problem with a code of its own.
+const problemCode = `(?:NewProblem\([^"\n]*|BadRequest\()"([a-z0-9_]+)"`
+
 // Where the program makes the codes of its problems.
 var codeSources = []struct{ glob, pattern string }{
-	{"gateway/*.go", `(?:newProblem\([^"\n]*|badRequest\()"([a-z0-9_]+)"`},
-	{"gateway/error.go", `\{\w+\.\w+, http\.Status\w+, "([a-z0-9_]+)"`},
+	{"gateway/*.go", problemCode},
+	{"gateway/*/*.go", problemCode},
+	{"gateway/errors.go", `\{\w+\.\w+, http\.Status\w+, "([a-z0-9_]+)"`},
 	{"dispatch/errors.go", `Code\w+\s*= "([a-z0-9_]+)"`},
 	{"internal/bulk/*.go", `InputError\{\s*"([a-z0-9_]+)"`},
 }

@@ -83,6 +83,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		ReverseCells:   geo.cells,
 		Jobs:           work.master,
 		FastLane:       bool(s.FastLane),
+		Disagreements:  a.watch.Disagreements,
 	})
 	if s.NATSURL != "" {
 		a.bus = natsbus.New(string(s.NATSURL), a.events, natsbus.Services{

@@ -1,0 +1,32 @@
+// Package admin is the room of whoever runs geogate: it explains, counts and
+// purges what the cache holds, and takes it along to another one.
+package admin
+
+import (
+	"net/url"
+	"time"
+
+	"geogate/cache"
+	"geogate/upstream"
+)
+
+// Geocoder is what the API needs to know of the geocoder. All of it is required.
+type Geocoder struct {
+	Cache *cache.Cache
+	Chain *upstream.Chain
+	// Canonical and Key lead from what a client asks to the key of its answer; cell
+	// is the position asked in place of the client's.
+	Canonical func(endpoint upstream.Endpoint, query url.Values, acceptLanguage string) (req upstream.Request, cell string, err error)
+	Key       func(upstream.Request) string
+	// EndpointOf tells which endpoint a path is.
+	EndpointOf func(path string) (upstream.Endpoint, bool)
+	// Fresh, Empty and Stale are how long answers live.
+	Fresh, Empty, Stale time.Duration
+}
+
+// API answers requests of administrators over HTTP. It is safe for concurrent
+// use.
+type API struct{ geocoder Geocoder }
+
+// New returns the API of geocoder.
+func New(geocoder Geocoder) *API { return &API{geocoder} }

@@ -1,0 +1,7 @@
+package admin
+
+// What tests over HTTP read.
+type (
+	Explanation = explanation
+	CacheStats  = cacheStats
+)

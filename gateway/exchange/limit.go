@@ -1,0 +1,64 @@
+package exchange
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/go-chi/httprate"
+)
+
+// RateLimit is how many requests one client may send in a time. The zero value
+// means no limit.
+type RateLimit struct {
+	Requests int
+	Per      time.Duration
+}
+
+// RateHeaders are the limiter's usual ones in canonical form, so that setting
+// them does not have to make it for each answer.
+var RateHeaders = httprate.ResponseHeaders{
+	Limit:      "X-Ratelimit-Limit",
+	Remaining:  "X-Ratelimit-Remaining",
+	Increment:  "X-Ratelimit-Increment",
+	Reset:      "X-Ratelimit-Reset",
+	RetryAfter: "Retry-After",
+}
+
+// Limiter counts the requests of each client, cache hits included. It is safe
+// for concurrent use; nil never refuses.
+type Limiter struct{ clients *httprate.RateLimiter }
+
+// NewLimiter returns nil for no limit.
+func NewLimiter(limit RateLimit) *Limiter {
+	if limit.Requests == 0 {
+		return nil
+	}
+	return &Limiter{httprate.NewRateLimiter(limit.Requests, limit.Per, httprate.WithResponseHeaders(RateHeaders))}
+}
+
+// Refuses counts one request and reports whether it is above the client's limit,
+// in which case it does not count. The limit's headers are set on w either way.
+func (l *Limiter) Refuses(w http.ResponseWriter, client netip.Addr) bool {
+	return l != nil && l.clients.OnLimit(w, withoutContext, clientKey(client))
+}
+
+// withoutContext stands for a request whose limit is the same as everyone's.
+var withoutContext = (&http.Request{}).WithContext(context.Background())
+
+// clientKey is what a limit counts by: an IPv4 address, or the /64 of an IPv6
+// one, because a single subscriber commonly holds all of it (RFC 6177).
+// Keys are raw bytes, 4 or 8 of them, because making text costs more than
+// counting.
+func clientKey(addr netip.Addr) string {
+	switch {
+	case addr.Is6():
+		b := addr.As16()
+		return string(b[:8])
+	case addr.Is4():
+		b := addr.As4()
+		return string(b[:])
+	}
+	return "" // clients without an address share one limit
+}

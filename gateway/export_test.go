@@ -1,0 +1,26 @@
+package gateway
+
+import "geogate/gateway/exchange"
+
+// A RouteView is what tests may know of a route.
+type RouteView struct {
+	Method, Pattern string
+	Scoped          bool
+}
+
+// Table lists the routes.
+func (g *Gateway) Table() []RouteView {
+	var views []RouteView
+	for _, rt := range g.routes() {
+		views = append(views, RouteView{rt.method, rt.pattern, rt.scope != 0})
+	}
+	return views
+}
+
+// Add routes GET pattern to h.
+func (g *Gateway) Add(pattern string, h exchange.Handler) {
+	g.router.Get(pattern, g.enforce(route{get, pattern, scopePublic, private, h}))
+}
+
+// Ready reports what /readyz says.
+func (g *Gateway) Ready() bool { return g.ready.Load() }

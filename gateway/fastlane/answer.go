@@ -1,0 +1,102 @@
+package fastlane
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"geogate/cache"
+	"geogate/gateway/exchange"
+)
+
+// answer is what it takes to make an answer. Nothing in it outlives that, so all
+// of it is reused for the next one.
+type answer struct {
+	out      []byte
+	start    time.Time
+	request  request
+	exchange exchange.Exchange
+	limits   header
+	dated    int64 // the second that date stands for
+	date     []byte
+}
+
+var answers = sync.Pool{New: func() any { return &answer{limits: header{http.Header{}}} }}
+
+// make appends to out the answer to the request that unread begins with, and
+// returns the length of the request. 0: nothing has happened, and net/http shall
+// answer.
+func (a *answer) make(c *conn, unread []byte) (size int) {
+	a.start = time.Now()
+	r, ex := &a.request, &a.exchange
+	if size = r.parse(unread, c.lane.Paths); size == 0 {
+		return 0
+	}
+	*ex = exchange.Exchange{}
+	res, cell, held := c.lane.Hit(ex, r.endpoint, r.query, r.language, func(res cache.Result) bool {
+		if res.Status != http.StatusOK {
+			return false
+		}
+		ex.Client = c.client(r.forwardedFor)
+		clear(a.limits.fields)
+		// A client that is refused has not been counted: the handlers refuse it.
+		return !c.lane.Limiter.Refuses(a.limits, ex.Client)
+	})
+	if !held {
+		return 0
+	}
+	ex.RequestID = exchange.RequestID(r.id)
+	ex.Recorder.Status = res.Status
+	a.write(&res, cell)
+	c.lane.Answered(ex, r.path, time.Since(a.start))
+	return size
+}
+
+// write appends the answer to out, with the header in net/http's order.
+func (a *answer) write(res *cache.Result, cell string) {
+	ex := &a.exchange
+	ex.Freshness.Set(res)
+	etag, length, body := res.ETagHeader(), res.ContentLengthHeader(), res.Body
+	a.out = append(a.out, "HTTP/1.1 200 OK\r\n"...)
+	field := func(name, value string) {
+		a.out = append(append(append(append(a.out, name...), ": "...), value...), "\r\n"...)
+	}
+	field("Age", ex.Freshness.Age[0])
+	field("Cache-Control", ex.Freshness.CacheControl[0])
+	field("Cache-Status", ex.Freshness.CacheStatus[0])
+	if exchange.AcceptsGzip(a.request.encodings[:]) {
+		if z := res.Gzip(); z != nil {
+			etag, length, body = z.ETagHeader(), z.ContentLengthHeader(), z.Body
+			field("Content-Encoding", exchange.GzipEncoding[0])
+		}
+	}
+	field("Content-Length", length[0])
+	field("Content-Type", res.ContentType)
+	field("Etag", etag[0])
+	field("Referrer-Policy", exchange.NoReferrer[0])
+	field("Vary", exchange.VariesBy[0])
+	field("X-Cache", ex.Cache)
+	if cell != "" {
+		field("X-Cache-Cell", cell)
+	}
+	field("X-Content-Type-Options", exchange.Nosniff[0])
+	for _, name := range [...]string{exchange.RateHeaders.Limit, exchange.RateHeaders.Remaining, exchange.RateHeaders.Reset} {
+		if values := a.limits.fields[name]; len(values) > 0 {
+			field(name, values[0])
+		}
+	}
+	field("X-Request-Id", ex.RequestID)
+	if second := a.start.Unix(); second != a.dated {
+		a.dated = second
+		a.date = append(a.start.UTC().AppendFormat(append(a.date[:0], "Date: "...), http.TimeFormat), crlfcrlf...)
+	}
+	a.out = append(append(a.out, a.date...), body...)
+	ex.Recorder.Bytes = int64(len(body))
+}
+
+// header takes the header fields of the limiter.
+type header struct{ fields http.Header }
+
+func (h header) Header() http.Header       { return h.fields }
+func (header) WriteHeader(int)             {}
+func (header) Write(p []byte) (int, error) { return len(p), nil }

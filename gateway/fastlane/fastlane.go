@@ -1,0 +1,200 @@
+// Package fastlane answers what is plainest and most frequent ahead of net/http:
+// GETs of Nominatim's endpoints that are hits in memory (ADR 0070). Its answers,
+// limits, log lines and metrics are those of the handlers: it calls the same
+// functions.
+package fastlane
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"geogate/cache"
+	"geogate/gateway/exchange"
+	"geogate/upstream"
+)
+
+// Config is what a lane shares with the handlers. All of it is required, but
+// that Limiter may be nil.
+type Config struct {
+	Log zerolog.Logger
+	// Paths are the routes that the lane may answer, as the table has them.
+	Paths map[string]upstream.Endpoint
+	// Hit answers from memory, or not at all. It calls take, which may set ex.Client,
+	// before it counts the answer.
+	Hit func(ex *exchange.Exchange, endpoint upstream.Endpoint, query, acceptLanguage string, take func(cache.Result) bool) (res cache.Result, cell string, held bool)
+	// Answered takes note of an answer, in the log and the metrics.
+	Answered func(ex *exchange.Exchange, route string, took time.Duration)
+	Limiter  *exchange.Limiter
+	Proxies  exchange.Proxies
+	// UnderWay counts the requests that a drain waits for; Draining reports that one
+	// has begun.
+	UnderWay *atomic.Int64
+	Draining func() bool
+	// IdleTimeout and WriteTimeout are those of the http.Server.
+	IdleTimeout, WriteTimeout time.Duration
+}
+
+// Listen gives the connections of l a fast lane. The http.Server on them needs
+// NoteState as its ConnState.
+func Listen(l net.Listener, cfg Config) net.Listener { return &listener{l, cfg} }
+
+type listener struct {
+	net.Listener
+	Config
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return c, nil
+	}
+	return &conn{TCPConn: tcp, lane: &l.Config, peer: exchange.Peer(c.RemoteAddr().String())}, nil
+}
+
+// conn is a connection of net/http's with a fast lane. It answers inside of Read,
+// at the one moment when net/http has nothing to say: between two requests, with
+// all answers sent and no byte left over. Whatever it does not know to the letter
+// it returns from Read, as if it had not looked. Connections, time limits,
+// keep-alive and the drain remain net/http's.
+type conn struct {
+	*net.TCPConn
+	lane *Config
+	peer netip.Addr
+
+	// Of the goroutine that serves the connection.
+	room    int       // what net/http reads at a time when it has no byte left over
+	idle    bool      // net/http waits for the next request
+	limited time.Time // when the time limits were set last; zero: by net/http
+
+	state atomic.Int32 // of open, answering, closed
+}
+
+const (
+	open int32 = iota
+	answering
+	closed
+)
+
+// precision is how much too soon a time limit may end: it is set again when it
+// would be off by more, not for each request.
+const precision = time.Second
+
+// NoteState is the http.Server.ConnState of connections with a fast lane.
+func NoteState(c net.Conn, state http.ConnState) {
+	if c, ok := c.(*conn); ok && state == http.StateIdle {
+		c.idle, c.limited = true, time.Time{}
+	}
+}
+
+// Read implements net.Conn for net/http.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.room == 0 {
+		c.room = len(p) // the first read of all goes into an empty buffer
+	}
+	for {
+		n, err := c.TCPConn.Read(p)
+		if !c.idle || len(p) != c.room || err != nil {
+			c.idle = false
+			return n, err
+		}
+		if !c.state.CompareAndSwap(open, answering) {
+			return 0, net.ErrClosed
+		}
+		answered, err := c.answer(p[:n])
+		if !c.state.CompareAndSwap(answering, open) {
+			_ = c.TCPConn.Close() // Close left it to the lane
+			return 0, net.ErrClosed
+		}
+		if err != nil {
+			return 0, err
+		}
+		if answered < n {
+			c.idle = false
+			return copy(p, p[answered:n]), nil
+		}
+	}
+}
+
+// Close lets an answer of the lane be finished; net/http finishes its own.
+func (c *conn) Close() error {
+	for {
+		switch state := c.state.Load(); {
+		case !c.state.CompareAndSwap(state, closed): // an answer has just begun or ended
+		case state == answering:
+			return nil
+		default:
+			return c.TCPConn.Close()
+		}
+	}
+}
+
+// answer answers as many of the requests in unread as are for the lane, and
+// returns how long they are.
+func (c *conn) answer(unread []byte) (size int, err error) {
+	if c.lane.Draining() {
+		return 0, nil
+	}
+	c.lane.UnderWay.Add(1)
+	defer c.lane.UnderWay.Add(-1)
+	a := answers.Get().(*answer)
+	defer func() {
+		if v := recover(); v != nil { // as for a handler, but nothing tells half an answer from none
+			c.lane.Log.Error().Interface("panic", v).Bytes("stack", debug.Stack()).Msg("fast lane panicked")
+			err = net.ErrClosed
+		}
+		if cap(a.out) <= kept {
+			answers.Put(a)
+		}
+	}()
+	a.out = a.out[:0]
+	for size < len(unread) {
+		n := a.make(c, unread[size:])
+		if n == 0 {
+			break
+		}
+		size += n
+		if len(a.out) > kept {
+			if err := c.send(a); err != nil {
+				return size, err
+			}
+		}
+	}
+	return size, c.send(a)
+}
+
+// kept is how much room for answers is kept for the next request, and from
+// how much on they are sent before the next one is made.
+const kept = 64 << 10
+
+// send writes the answers. Time limits are net/http's own, and as long.
+func (c *conn) send(a *answer) error {
+	if len(a.out) == 0 {
+		return nil
+	}
+	if a.start.Sub(c.limited) > precision {
+		c.limited = a.start
+		_ = c.SetReadDeadline(a.start.Add(c.lane.IdleTimeout)) // net/http sets its own when it gets something to read
+		_ = c.SetWriteDeadline(a.start.Add(c.lane.WriteTimeout))
+	}
+	_, err := c.Write(a.out)
+	a.out = a.out[:0]
+	return err
+}
+
+// client tells whose request it is, as the handlers do.
+func (c *conn) client(forwardedFor string) netip.Addr {
+	if c.lane.Proxies == 0 || forwardedFor == "" {
+		return c.peer
+	}
+	return c.lane.Proxies.Forwarded(c.RemoteAddr().String(), forwardedFor)
+}

@@ -1,0 +1,177 @@
+package fastlane_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"geogate/gateway"
+	"geogate/gateway/gatewaytest"
+)
+
+// lanes are two gateways of the same state, one with the fast lane.
+type lanes struct{ with, without *lane }
+
+type lane struct {
+	*gatewaytest.Fixture
+	addr string
+}
+
+func newLanes(t testing.TB, options ...func(*gateway.Config)) lanes {
+	t.Helper()
+	l := lanes{with: newLane(t, options...), without: newLane(t, append(options, func(c *gateway.Config) { c.FastLane = false })...)}
+	for _, side := range []*lane{l.with, l.without} {
+		for _, target := range []string{gatewaytest.Vaduz, gatewaytest.Vaduz + "&accept-language=de"} {
+			side.exchange(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n", 0)
+		}
+	}
+	return l
+}
+
+// newLane serves a gateway as main does.
+func newLane(t testing.TB, options ...func(*gateway.Config)) *lane {
+	t.Helper()
+	f := gatewaytest.New(t, options...)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- f.Gateway.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return &lane{f, l.Addr().String()}
+}
+
+// last makes the server close the connection behind what was sent before.
+const last = "GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+// first is answered by net/http on every connection.
+const first = "GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
+
+// exchange sends first with the beginnings of what follows, which is mostly
+// nothing, awaits its answer, sends the rest and last, and returns everything
+// that comes back until the server closes the connection or says nothing more for
+// a while.
+func (l *lane) exchange(t testing.TB, sent string, early int) string {
+	t.Helper()
+	c, err := net.Dial("tcp", l.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, first+sent[:early]); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(c)
+	if err := skipAnswer(answers); err != nil {
+		t.Fatalf("answer to the first request: %v", err)
+	}
+	go func() { _, _ = io.WriteString(c, sent[early:]+last) }()
+	got, err := io.ReadAll(answers)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return string(got) + "[waits for more]"
+	}
+	return string(got) // a reset after the answer is what net/http does to those who go on sending
+}
+
+func skipAnswer(r *bufio.Reader) error {
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return errors.Join(err, res.Body.Close())
+}
+
+const patience = 3 * time.Second
+
+// answered is how many answers came from the lane.
+func (l *lane) answered(t testing.TB) int {
+	t.Helper()
+	if m := laneAnswers.FindStringSubmatch(l.Figures(t)); m != nil {
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			return n
+		}
+	}
+	t.Fatal("the lane is not counted")
+	return 0
+}
+
+var laneAnswers = regexp.MustCompile(`(?m)^geogate_fast_lane_answers_total (\d+)$`)
+
+// changing is what differs between two answers to the same request: each side
+// stored its own, at another moment.
+var changing = regexp.MustCompile(`(?m)^(Date|X-Request-Id|X-Ratelimit-Reset|Age): .*$|^X-Cache: (?:HIT|STALE)\r$|max-age=\d+|ttl=-?\d+; detail=\w+|"instance":"[^"]*"`)
+
+func masked(s string) string { return changing.ReplaceAllString(s, "$1") }
+
+func (l lanes) compare(t testing.TB, sent string, early int) {
+	t.Helper()
+	want, got := masked(l.without.exchange(t, sent, early)), masked(l.with.exchange(t, sent, early))
+	if strings.Contains(want+got, `"code":50`) {
+		return // the geocoder's breaker opens and closes on each side at its own time
+	}
+	if got != want {
+		t.Errorf("answers to %q\n--- with the fast lane:\n%s\n--- net/http alone:\n%s", sent, got, want)
+	}
+}
+
+// compareUntil compares until the lane answers as many of the requests as it
+// should, and never more. A client may be so quick that net/http, which listens
+// until it has sent an answer whether the client is still there, has the first byte
+// of its next request; then all of them are net/http's.
+func (l lanes) compareUntil(t testing.TB, sent string, answered int) {
+	t.Helper()
+	n := -1
+	for range tries {
+		before := l.with.answered(t)
+		l.compare(t, sent, 0)
+		if n = l.with.answered(t) - before; n >= answered || t.Failed() {
+			break
+		}
+	}
+	if n != answered {
+		t.Errorf("the lane answered %d requests, want %d", n, answered)
+	}
+}
+
+const tries = 20
+
+// dial opens a connection of which net/http has answered the first request.
+func (l *lane) dial(t testing.TB) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := net.Dial("tcp", l.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(c)
+	if _, err := io.WriteString(c, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := skipAnswer(answers); err != nil {
+		t.Fatal(err)
+	}
+	return c, answers
+}

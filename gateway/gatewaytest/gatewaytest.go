@@ -1,0 +1,187 @@
+// Package gatewaytest runs a whole gateway for tests of its rooms: over real HTTP,
+// on a real Redis, in front of a stand-in Nominatim.
+package gatewaytest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"geogate/cache"
+	"geogate/dispatch"
+	"geogate/gateway"
+	"geogate/internal/asynctest"
+	"geogate/internal/event"
+	"geogate/internal/redistest"
+	"geogate/internal/webhook"
+	"geogate/upstream"
+	"geogate/upstream/upstreamtest"
+)
+
+// Fixture is a gateway and what it stands on.
+type Fixture struct {
+	*httptest.Server
+	Redis    *redistest.Server
+	Upstream *upstreamtest.Server
+	Log      *bytes.Buffer // read it after the request that wrote to it was answered
+	Gateway  *gateway.Gateway
+	Geocoder *gateway.Geocoder
+	Metrics  *gateway.Metrics
+
+	UpstreamOptions string          // for the siblings, such as "&timeout=1s"
+	Dispatch        dispatch.Config // for the siblings
+}
+
+// New starts a gateway that ends with the test.
+func New(t testing.TB, options ...func(*gateway.Config)) *Fixture {
+	t.Helper()
+	f := &Fixture{Redis: redistest.Start(t), Upstream: upstreamtest.New(t)}
+	return f.Sibling(t, options...)
+}
+
+// NewWithOffers is New where drivers are offered rides.
+func NewWithOffers(t testing.TB, ttl time.Duration) *Fixture {
+	t.Helper()
+	f := &Fixture{Redis: redistest.Start(t), Upstream: upstreamtest.New(t), Dispatch: dispatch.Config{OfferTTL: ttl}}
+	return f.Sibling(t)
+}
+
+// Sibling is another gateway on the same Redis and upstream, as another process
+// would be.
+func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixture {
+	t.Helper()
+	s := &Fixture{
+		Redis: f.Redis, Upstream: f.Upstream, Log: &bytes.Buffer{}, Metrics: gateway.NewMetrics(),
+		Dispatch: f.Dispatch, UpstreamOptions: f.UpstreamOptions,
+	}
+	rdb := s.Redis.Client(t)
+	specs, err := upstream.ParseSpecs("nominatim+" + s.Upstream.URL + "#name=recorded" + s.UpstreamOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := upstream.New(specs, upstream.Config{
+		Contact: "test@example.org", Version: "test", Observe: s.Metrics.ObserveUpstream,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(chain.Close)
+	// A machine busy with other tests must not pass for a slow Redis.
+	store := cache.New(rdb, cache.Config{Memory: 8 << 20, RedisBudget: 2 * time.Second, ObserveRedis: s.Metrics.ObserveRedis})
+	engine := dispatch.New(rdb, s.Dispatch)
+	events, guard := event.New(rdb, event.Config{}), webhook.NewGuard(webhook.GuardConfig{Open: loopback})
+	t.Cleanup(guard.Close)
+	asynctest.Background(t, events.Run)
+	asynctest.Background(t, webhook.NewSender(rdb, events, guard, hooks).Run)
+	asynctest.Background(t, store.Run)
+	asynctest.Background(t, engine.Run)
+
+	cfg := gateway.Config{Log: zerolog.New(zerolog.SyncWriter(s.Log)), Version: "test", Metrics: s.Metrics, FastLane: true}
+	for _, option := range options {
+		option(&cfg)
+	}
+	s.Geocoder = gateway.NewGeocoder(chain, store, gateway.Lifetimes{Fresh: TTL, Empty: time.Minute, Stale: time.Hour})
+	s.Gateway = gateway.New(s.Geocoder, engine, gateway.Events{Log: events, Subscribers: webhook.NewRegistry(rdb, guard, hooks)},
+		func(ctx context.Context) error { return rdb.Ping(ctx).Err() }, cfg)
+	s.Gateway.Open()
+	s.Server = httptest.NewServer(s.Gateway)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// TTL is what CACHE_TTL is unless set: jobs keep what the cache forgets sooner.
+const TTL = 24 * time.Hour
+
+// loopback opens what tests listen on; hooks retry as fast as a test can wait.
+var (
+	loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	hooks    = webhook.Config{Retries: webhook.Schedule{20 * time.Millisecond}, Timeout: time.Second}
+)
+
+// WithAdmin sets the token that AsAdmin sends.
+func WithAdmin(c *gateway.Config) { c.AdminToken = "s3cret" }
+
+// AsAdmin is the header of an administrator.
+const AsAdmin = "Authorization: Bearer s3cret"
+
+// Flush empties Redis.
+func (f *Fixture) Flush(t testing.TB) {
+	t.Helper()
+	if err := f.Redis.Client(t).FlushAll(context.Background()).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Answer is a whole answer.
+type Answer struct {
+	*http.Response
+	Text string // the body
+}
+
+// Do sends a request whose target and headers are given as lines, as they would
+// be written by hand: "POST /search", "Accept-Language: de".
+func (f *Fixture) Do(t testing.TB, line, body string, headers ...string) Answer {
+	t.Helper()
+	method, target, _ := strings.Cut(line, " ")
+	req, err := http.NewRequestWithContext(context.Background(), method, f.URL+target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		if name, value, found := strings.Cut(h, ": "); found {
+			req.Header.Add(name, value)
+			if name == "Host" { // net/http keeps it elsewhere
+				req.Host = value
+			}
+		}
+	}
+	transport := &http.Transport{DisableCompression: true, DisableKeepAlives: true}
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	got, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return Answer{res, string(got)}
+}
+
+// JSON decodes the body into v.
+func (a Answer) JSON(t testing.TB, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.Text), v); err != nil {
+		t.Fatalf("body %q: %v", a.Text, err)
+	}
+}
+
+// Keys lists every key in Redis, but for the cache's record of purges, which it
+// makes when it likes.
+func (f *Fixture) Keys(t testing.TB) []string {
+	t.Helper()
+	client := f.Redis.Client(t)
+	keys, err := client.Keys(context.Background(), "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(keys, func(key string) bool { return key == "geogate:cache:generation" })
+}
+
+// Figures is what /metrics tells.
+func (f *Fixture) Figures(t testing.TB) string {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	f.Metrics.Handler().ServeHTTP(rec, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/metrics", nil))
+	return rec.Body.String()
+}

@@ -1,0 +1,81 @@
+// Package geocoding is the room of the geocoder: geogate's own /api, the drop-in
+// endpoints for clients of Nominatim, and the places that other rooms need on
+// the way to something else.
+package geocoding
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"net/http"
+	"net/url"
+	"time"
+
+	"geogate/cache"
+	"geogate/gateway/exchange"
+	"geogate/upstream"
+)
+
+// geocodeTimeout bounds one geocode, the wait for a budget included. Heroku's
+// router gives up after 30 s.
+const geocodeTimeout = 25 * time.Second
+
+// API answers geocodes over HTTP. It is safe for concurrent use.
+type API struct {
+	geocoder *Geocoder
+	cells    Cells
+	typing   typing
+	seed     maphash.Seed // keys the hash by which logs tell queries apart without revealing them
+}
+
+// New returns the API of geocoder, with reverse geocodes moved to cells.
+func New(geocoder *Geocoder, cells Cells) *API {
+	return &API{geocoder: geocoder, cells: cells, seed: maphash.MakeSeed()}
+}
+
+// Canonical makes the canonical request for what a client asked; see
+// Cells.Canonical.
+func (a *API) Canonical(endpoint upstream.Endpoint, query url.Values, acceptLanguage string) (req upstream.Request, cell string, err error) {
+	return a.cells.Canonical(endpoint, query, acceptLanguage)
+}
+
+// lookup geocodes for the person who waits for r.
+func (a *API) lookup(r *http.Request, req upstream.Request) (cache.Result, error) {
+	ex := exchange.Of(r)
+	ex.Query = maphash.String(a.seed, req.Key())
+	d := exchange.Directives(r.Header)
+	typed := a.isTyping(req, ex.Client)
+	d.OnlyIfCached = d.OnlyIfCached || typed
+	if res, held := a.geocoder.Held(req, d, nil); held {
+		ex.Cache, ex.Upstream = string(res.Class), res.Provider
+		return res, nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), geocodeTimeout)
+	defer cancel()
+	res, err := a.geocoder.Lookup(ctx, req, upstream.People, d)
+	if typed && errors.Is(err, cache.ErrNotCached) {
+		return cache.Result{}, errTyping
+	}
+	if err != nil {
+		return cache.Result{}, err
+	}
+	ex.Cache, ex.Upstream = string(res.Class), res.Provider
+	return res, nil
+}
+
+// Hit is the drop-in endpoints for an answer that is in memory: it notes on ex
+// what lookup would and calls take as cache.Peek does. false: nothing has
+// happened, and the handler shall answer.
+func (a *API) Hit(ex *exchange.Exchange, endpoint upstream.Endpoint, query, acceptLanguage string, take func(cache.Result) bool) (res cache.Result, cell string, held bool) {
+	req, cell, err := a.Canonical(endpoint, upstream.ParseQuery(query), acceptLanguage)
+	if err != nil || req.Callback() != "" {
+		return cache.Result{}, "", false
+	}
+	if res, held = a.geocoder.Held(req, cache.Directives{}, take); !held {
+		return cache.Result{}, "", false
+	}
+	a.isTyping(req, ex.Client) // a series goes on with what is cached
+	ex.Cache, ex.Upstream = string(res.Class), res.Provider
+	ex.Query = maphash.String(a.seed, req.Key())
+	return res, cell, true
+}

@@ -1,0 +1,7 @@
+package jobs
+
+// What tests over HTTP read.
+type (
+	Wire    = wireJob
+	Created = createdJob
+)

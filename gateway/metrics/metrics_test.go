@@ -1,0 +1,58 @@
+package metrics_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"geogate/gateway/gatewaytest"
+)
+
+func TestMetricsTellWhatTheCacheDid(t *testing.T) {
+	f := gatewaytest.New(t, gatewaytest.WithAdmin)
+	for range 3 {
+		f.Do(t, "GET "+gatewaytest.Vaduz, "")
+	}
+	f.Do(t, "GET /no/such/path/1", "")
+	f.Do(t, "BREW /no/such/path/2", "")
+	got := f.Do(t, "GET /metrics", "", gatewaytest.AsAdmin).Text
+	for _, want := range []string{
+		`geogate_cache_answers_total{class="hit",layer="memory"} 2`,
+		`geogate_cache_answers_total{class="miss",layer=""} 1`,
+		`geogate_upstream_calls_avoided_total{provider="recorded"} 2`,
+		`geogate_upstream_up{provider="recorded"} 1`,
+		`geogate_cache_memory_entries 1`,
+		`geogate_http_request_duration_seconds_count{method="GET",route="/search",status="200"} 3`,
+		`geogate_http_request_duration_seconds_count{method="GET",route="none",status="404"} 1`,
+		`geogate_http_request_duration_seconds_count{method="other",route="none",status="405"} 1`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("/metrics lacks %s", want)
+		}
+	}
+	if strings.Contains(got, "aduz") || strings.Contains(got, "such") {
+		t.Error("/metrics tells what clients asked for")
+	}
+}
+
+// Every metric that the dashboard asks for is one that geogate has.
+func TestDashboardAsksForMetricsThatExist(t *testing.T) {
+	f := gatewaytest.New(t, gatewaytest.WithAdmin)
+	f.Do(t, "GET "+gatewaytest.Vaduz, "")
+	f.Do(t, "POST /v2/search", gatewaytest.RiderInSantiago)
+	metrics := f.Do(t, "GET /metrics", "", gatewaytest.AsAdmin).Text
+	dashboard, err := os.ReadFile("../../docs/grafana/geogate.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`geogate_[a-z_]+`).FindAllString(string(dashboard), -1)
+	if len(names) < 10 {
+		t.Fatalf("the dashboard asks for %d metrics only", len(names))
+	}
+	for _, name := range names {
+		if !strings.Contains(metrics, "\n"+name) {
+			t.Errorf("the dashboard asks for %s, which /metrics does not tell", name)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package rides
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+
+	"geogate/dispatch"
+	"geogate/gateway/exchange"
+)
+
+const (
+	defaultDrivers  = 10
+	maxDrivers      = 100
+	defaultRadiusKM = 15
+	maxRadiusKM     = 100
+)
+
+// foundDriver is an available driver and how far away.
+type foundDriver struct {
+	ID        string        `json:"id"`
+	Lat       float64       `json:"lat"`
+	Lng       float64       `json:"lng"`
+	DistanceM float64       `json:"distance_m"`
+	SeenAt    exchange.Time `json:"seen_at"`
+}
+
+// driverFilter says which drivers to look for around a point.
+type driverFilter struct {
+	Limit    *int     `json:"limit"`
+	RadiusKM *float64 `json:"radius_km"`
+	Vehicle  string   `json:"vehicle"`
+	Tags     []string `json:"tags"`
+	Region   string   `json:"region"`
+}
+
+func (f driverFilter) query() (dispatch.NearestQuery, error) {
+	query := dispatch.NearestQuery{
+		Limit: defaultDrivers, RadiusM: defaultRadiusKM * 1000,
+		Vehicle: f.Vehicle, Tags: f.Tags, Region: f.Region,
+	}
+	if f.Limit != nil {
+		if query.Limit = *f.Limit; query.Limit < 1 || query.Limit > maxDrivers {
+			return query, exchange.BadRequest("invalid_limit", fmt.Sprintf("limit must be from 1 to %d", maxDrivers))
+		}
+	}
+	if f.RadiusKM != nil {
+		if !(*f.RadiusKM > 0 && *f.RadiusKM <= maxRadiusKM) { // the negation also refuses NaN
+			return query, exchange.BadRequest("invalid_radius", fmt.Sprintf("radius_km must be above 0 and at most %d", maxRadiusKM))
+		}
+		query.RadiusM = *f.RadiusKM * 1000
+	}
+	return query, nil
+}
+
+// Nearest finds the nearest available drivers to a position or address.
+func (a *API) Nearest(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Q string `json:"q"`
+		exchange.Coordinates
+		driverFilter
+	}
+	if err := exchange.Decode(w, r, &body); err != nil {
+		return err
+	}
+	query, err := body.query()
+	if err != nil {
+		return err
+	}
+	from, err := a.pickup(w, r, body.Q, body.Coordinates)
+	if err != nil {
+		return err
+	}
+	query.Point = from.point
+	drivers, err := a.nearest(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	return exchange.Respond(w, http.StatusOK, struct {
+		Cache   bool            `json:"cache"`
+		Place   *exchange.Place `json:"place,omitempty"`
+		Drivers []foundDriver   `json:"drivers"`
+	}{from.cached, from.place, drivers})
+}
+
+func (a *API) nearest(ctx context.Context, query dispatch.NearestQuery) ([]foundDriver, error) {
+	candidates, err := a.engine.Nearest(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("search drivers: %w", err)
+	}
+	drivers := make([]foundDriver, len(candidates))
+	for i, c := range candidates {
+		drivers[i] = foundDriver{c.ID, c.Point.Lat, c.Point.Lon, centimetres(c.DistanceM), exchange.Time(c.SeenAt)}
+	}
+	return drivers, nil
+}
+
+// centimetres rounds for the wire: GPS is no more exact.
+func centimetres(metres float64) float64 { return math.Round(metres*100) / 100 }

@@ -1,0 +1,65 @@
+// Package rides is the room of dispatch: positions of drivers, searches for
+// drivers, rides and the offers that lead to them.
+package rides
+
+import (
+	"net/http"
+
+	"geogate/dispatch"
+	"geogate/gateway/exchange"
+	"geogate/internal/geo"
+)
+
+// Config is what the API needs besides dispatch. All of it is required.
+type Config struct {
+	Streams *exchange.Streams
+	// FindAddress and FindPlaceAt geocode on the way to drivers. They tell in the
+	// headers of the answer what the cache did.
+	FindAddress func(w http.ResponseWriter, r *http.Request, q string) (place exchange.Place, cached bool, err error)
+	FindPlaceAt func(w http.ResponseWriter, r *http.Request, p geo.Point) (place exchange.Place, cached bool, err error)
+	// Problem is what a client is told of an error.
+	Problem func(error) *exchange.Problem
+}
+
+// API answers requests about rides and drivers over HTTP. It is safe for
+// concurrent use.
+type API struct {
+	engine *dispatch.Engine
+	Config
+}
+
+// New returns the API of engine.
+func New(engine *dispatch.Engine, cfg Config) *API { return &API{engine, cfg} }
+
+// point is a position on the wire.
+type point struct {
+	Lat float64 `json:"lat"`
+	Lng float64 `json:"lng"`
+}
+
+// origin is where a search starts.
+type origin struct {
+	point  geo.Point
+	place  *exchange.Place // set when an address was given
+	cached bool            // whether its place came from the cache
+}
+
+// pickup resolves what a client gave, coordinates or an address, to a point.
+func (a *API) pickup(w http.ResponseWriter, r *http.Request, q string, c exchange.Coordinates) (origin, error) {
+	if q == "" {
+		point, err := c.Point(true)
+		return origin{point: point}, err
+	}
+	if c.Given() {
+		return origin{}, exchange.ErrAddressAndPoint
+	}
+	return a.address(w, r, q)
+}
+
+func (a *API) address(w http.ResponseWriter, r *http.Request, q string) (origin, error) {
+	place, cached, err := a.FindAddress(w, r, q)
+	if err != nil {
+		return origin{}, err
+	}
+	return origin{geo.Point{Lat: place.Lat, Lon: place.Lng}, &place, cached}, nil
+}

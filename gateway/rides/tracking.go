@@ -1,0 +1,190 @@
+package rides
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"geogate/dispatch"
+	"geogate/gateway/exchange"
+)
+
+const (
+	// maxPositions is how many positions one request may carry.
+	maxPositions = 10_000
+	// maxArrayBody is the size in bytes of an array of them.
+	maxArrayBody = 2 << 20
+)
+
+// position is what a driver's app reports.
+type position struct {
+	ID exchange.ID `json:"id"`
+	exchange.Coordinates
+	TS      timestamp `json:"ts"`
+	Vehicle *string   `json:"vehicle"` // absent: as before
+	Tags    *[]string `json:"tags"`    // absent: as before
+	Region  string    `json:"region"`
+}
+
+// rejection tells why one position of an array was not stored.
+type rejection struct {
+	Index  int    `json:"index"`
+	ID     string `json:"id"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+type trackAnswer struct {
+	Accepted int         `json:"accepted"`
+	Rejected []rejection `json:"rejected,omitempty"`
+}
+
+// Track stores one position or an array of them in one round trip.
+func (a *API) Track(w http.ResponseWriter, r *http.Request) error {
+	body, err := exchange.ReadBody(w, r, maxArrayBody)
+	if err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+		return a.trackOne(w, r, body)
+	}
+	var raw []json.RawMessage
+	if err := exchange.Unmarshal(body, &raw); err != nil {
+		return err
+	}
+	switch {
+	case len(raw) == 0:
+		return exchange.BadRequest("empty_array", "the array has no positions")
+	case len(raw) > maxPositions:
+		return exchange.NewProblem(http.StatusRequestEntityTooLarge, "too_many_positions",
+			fmt.Sprintf("an array may have at most %d positions", maxPositions))
+	}
+	answer, err := a.trackAll(r, raw)
+	if err != nil {
+		return err
+	}
+	if answer.Accepted == 0 {
+		p := exchange.BadRequest("nothing_stored", "none of the positions was stored")
+		p.Rejected = answer.Rejected
+		return p
+	}
+	return exchange.Respond(w, http.StatusOK, answer)
+}
+
+func (a *API) trackOne(w http.ResponseWriter, r *http.Request, body []byte) error {
+	if len(body) > exchange.MaxBody {
+		return exchange.BodyTooLarge(exchange.MaxBody)
+	}
+	var p position
+	if err := exchange.Unmarshal(body, &p); err != nil {
+		return err
+	}
+	report, err := p.report()
+	if err != nil {
+		return err
+	}
+	res, err := a.engine.Track(r.Context(), []dispatch.Position{report})
+	if err != nil {
+		return fmt.Errorf("track: %w", err)
+	}
+	if len(res.Rejected) > 0 {
+		return refusedPosition(res.Rejected[0])
+	}
+	return exchange.Respond(w, http.StatusOK, trackAnswer{Accepted: 1})
+}
+
+// trackAll stores what can be stored and says why the rest cannot.
+func (a *API) trackAll(r *http.Request, raw []json.RawMessage) (trackAnswer, error) {
+	var answer trackAnswer
+	reports := make([]dispatch.Position, 0, len(raw))
+	indexes := make([]int, 0, len(raw))
+	for i, item := range raw {
+		var p position
+		err := exchange.Unmarshal(item, &p)
+		var report dispatch.Position
+		if err == nil {
+			report, err = p.report()
+		}
+		if err != nil {
+			answer.Rejected = append(answer.Rejected, a.rejectionOf(i, string(p.ID), err))
+			continue
+		}
+		reports, indexes = append(reports, report), append(indexes, i)
+	}
+	if len(reports) == 0 {
+		return answer, nil
+	}
+	res, err := a.engine.Track(r.Context(), reports)
+	if err != nil {
+		return trackAnswer{}, fmt.Errorf("track: %w", err)
+	}
+	answer.Accepted = res.Accepted
+	for _, no := range res.Rejected {
+		answer.Rejected = append(answer.Rejected, rejection{indexes[no.Index], no.ID, no.Code, no.Detail})
+	}
+	return answer, nil
+}
+
+func (p *position) report() (dispatch.Position, error) {
+	if p.ID == "" {
+		return dispatch.Position{}, exchange.BadRequest("missing_id", "id is required: the driver's id, a string or a whole number")
+	}
+	point, err := p.Point(true)
+	if err != nil {
+		return dispatch.Position{}, err
+	}
+	return dispatch.Position{
+		ID: string(p.ID), Point: point, Time: time.Time(p.TS),
+		Vehicle: p.Vehicle, Tags: p.Tags, Region: p.Region,
+	}, nil
+}
+
+func (a *API) rejectionOf(index int, id string, err error) rejection {
+	p := a.Problem(err)
+	return rejection{Index: index, ID: id, Code: p.Code, Detail: p.Detail}
+}
+
+// refusedPosition answers a single position that dispatch did not take.
+func refusedPosition(no dispatch.Rejection) error {
+	status := http.StatusBadRequest
+	if no.Code == dispatch.CodeOlder {
+		status = http.StatusConflict
+	}
+	return exchange.NewProblem(status, no.Code, no.Detail)
+}
+
+// timestamp is a point in time as RFC 3339 or as Unix milliseconds; zero when not
+// given.
+type timestamp time.Time
+
+func (t *timestamp) UnmarshalJSON(data []byte) error {
+	if bytes.Equal(data, []byte("null")) {
+		return nil
+	}
+	wrong := exchange.BadRequest("invalid_ts", "ts must be RFC 3339 or Unix milliseconds")
+	if ms, err := strconv.ParseInt(string(data), 10, 64); err == nil {
+		if ms <= 0 || ms > maxUnixMilli {
+			return wrong.WithHint("milliseconds, not seconds or microseconds")
+		}
+		*t = timestamp(time.UnixMilli(ms))
+		return nil
+	}
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return wrong
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil || at.UnixMilli() <= 0 || at.UnixMilli() > maxUnixMilli {
+		return errors.Join(wrong, err)
+	}
+	*t = timestamp(at)
+	return nil
+}
+
+// maxUnixMilli is the last millisecond of the year 9999, the last that RFC 3339
+// can write.
+const maxUnixMilli = 253402300799999

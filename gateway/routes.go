@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"net/http"
+
+	"geogate/gateway/exchange"
+	"geogate/gateway/geocoding"
+	"geogate/gateway/jobs"
+)
+
+// A route is one line of the table: who may call what, and how it is answered.
+type route struct {
+	method  string
+	pattern string
+	scope   scope
+	policy  policy
+	handler exchange.Handler
+}
+
+// A scope is what a caller must be allowed; a route that names several takes any
+// of them. Scopes are not enforced yet, but for the guards in guard.go.
+type scope uint16
+
+const (
+	scopePublic  scope = 1 << iota // nobody needs anything
+	scopeGeocode                   // geocode and complete addresses
+	scopeNearby                    // look for drivers
+	scopeRide                      // ask for rides, and follow and cancel them
+	scopeDrive                     // report positions, answer offers, take a ride through its steps
+	scopeBulk                      // run bulk jobs
+	scopeEvents                    // publish events, follow them and subscribe to them
+	scopeAdmin                     // see and change everything
+)
+
+const (
+	get     = http.MethodGet // and HEAD, wherever GET is
+	post    = http.MethodPost
+	remove  = http.MethodDelete
+	options = http.MethodOptions
+)
+
+// routes is the whole of the HTTP interface on one screen.
+func (g *Gateway) routes() []route {
+	var table []route
+	for path, endpoint := range geocoding.Paths() { // /search, /reverse … and each with .php
+		table = append(table,
+			route{get, path, scopeGeocode, dropIn, g.geocoding.DropIn(endpoint)},
+			route{options, path, scopeGeocode, dropIn, g.options})
+	}
+	table = append(table, []route{
+		{get, "/healthz", scopePublic, probe, g.healthz},
+		{get, "/readyz", scopePublic, probe, g.readyz},
+		{get, "/version", scopePublic, probe, g.getVersion},
+		{get, "/metrics", scopeAdmin, probe, g.getMetrics},
+
+		{get, "/api", scopeGeocode, open, g.geocoding.Get},
+		{post, "/api", scopeGeocode, open, g.geocoding.Post},
+
+		{post, "/search", scopeNearby, private, g.rides.Nearest},
+		{get, "/v2/nearby", scopeNearby, private, g.rides.Nearby},
+		{post, "/v2/search", scopeRide, private, g.rides.Request},
+		{get, "/v2/requests/{id}", scopeRide | scopeDrive, private, g.rides.Get},
+		{get, "/v2/requests/{id}/events", scopeRide | scopeDrive, private, g.rides.Follow},
+		{post, "/v2/cancel", scopeRide, private, g.rides.Cancel},
+		{post, "/v2/complete", scopeDrive, private, g.rides.Complete},
+		{post, "/tracking", scopeDrive, private, g.rides.Track},
+		{get, "/v2/drivers/{id}", scopeRide | scopeDrive, private, g.rides.Driver},
+		{remove, "/v2/drivers/{id}", scopeDrive, private, g.rides.ForgetDriver},
+		{get, "/v2/drivers/{id}/offers", scopeDrive, private, g.rides.Offers},
+		{post, "/v2/offers/{offer_id}/accept", scopeDrive, private, g.rides.Accept},
+		{post, "/v2/offers/{offer_id}/decline", scopeDrive, private, g.rides.Decline},
+
+		{post, "/events", scopeEvents, private, g.events.Publish},
+		{get, "/events/stream", scopeEvents, private, g.events.Stream},
+		{get, "/events/subscribers", scopeEvents, private, g.events.Subscribers},
+		{post, "/events/subscribers", scopeEvents, private, g.events.Subscribe},
+		{get, "/events/subscribers/{id}", scopeEvents, private, g.events.Subscriber},
+		{remove, "/events/subscribers/{id}", scopeEvents, private, g.events.Unsubscribe},
+		{post, "/events/subscribers/{id}/keepalive", scopeEvents, private, g.events.KeepAlive},
+		{post, "/events/subscribers/{id}/rotate", scopeEvents, private, g.events.RotateSecret},
+		{post, "/events/subscribers/{id}/test", scopeEvents, private, g.events.Test},
+		{get, "/events/subscribers/{id}/deliveries", scopeEvents, private, g.events.Deliveries},
+		{post, "/events/subscribers/{id}/deliveries/{delivery}/redeliver", scopeEvents, private, g.events.Redeliver},
+
+		{get, "/admin/explain", scopeAdmin, private, g.admin.Explain},
+		{get, "/admin/stats", scopeAdmin, private, g.admin.Stats},
+		{post, "/admin/purge", scopeAdmin, private, g.admin.Purge},
+		{get, "/admin/export", scopeAdmin, private, g.admin.Export},
+		{post, "/admin/import", scopeAdmin, private, g.admin.Import},
+	}...)
+	if g.jobs == nil {
+		return table
+	}
+	return append(table, []route{
+		{get, "/jobs", scopePublic, page, jobs.Page("jobs.html")},
+		{get, "/jobs/jobs.js", scopePublic, page, jobs.Page("jobs.js")},
+		{get, "/jobs/jobs.css", scopePublic, page, jobs.Page("jobs.css")},
+		{post, "/v2/jobs", scopeBulk, private, g.jobs.Create},
+		{get, "/v2/jobs/{id}", scopeBulk, private, g.jobs.Get},
+		{get, "/v2/jobs/{id}/events", scopeBulk, private, g.jobs.Follow},
+		{get, "/v2/jobs/{id}/result", scopeBulk, private, g.jobs.Result},
+		{remove, "/v2/jobs/{id}", scopeBulk, private, g.jobs.Delete},
+	}...)
+}
