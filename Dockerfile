@@ -4,7 +4,7 @@ ARG GO_VERSION=1.26
 
 FROM golang:${GO_VERSION}-bookworm AS build
 WORKDIR /src
-# Set GOPROXY by --build-arg where the public module proxy is out of reach.
+# Where the public module proxy is out of reach, set GOPROXY with --build-arg.
 ARG GOPROXY
 COPY go.mod go.sum ./
 RUN go mod download
@@ -13,7 +13,7 @@ ARG VERSION
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X geogate/internal/command.version=${VERSION}" -o /out/geogate .
 
 # The image for Compose, Kubernetes and the like: the binary, the certificates
-# that it checks servers against, and nothing else.
+# that it verifies servers with, and nothing else.
 #     docker build --target geogate .
 FROM scratch AS geogate
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
@@ -22,9 +22,9 @@ USER 65532:65532
 ENTRYPOINT ["/bin/geogate"]
 CMD ["serve"]
 
-# The last stage is the one that Heroku builds. Heroku starts run.web of
-# heroku.yml, and every `heroku run`, by /bin/sh -c, and hands those words to an
-# entrypoint if there is one: so here is a shell, and no entrypoint.
+# Heroku builds the last stage. It starts run.web of heroku.yml, and every
+# `heroku run`, with /bin/sh -c, and passes those words to an entrypoint if there
+# is one. So this image has a shell and no entrypoint.
 FROM geogate AS heroku
 COPY --from=busybox:stable-musl /bin/busybox /bin/sh
 ENTRYPOINT []

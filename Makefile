@@ -1,4 +1,4 @@
-# geogate: `make` lists what can be made.
+# Run `make` to list the targets.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -8,19 +8,19 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X geogate/internal/command.version=$(VERSION)
 IMAGE   ?= geogate
 
-# What builds images here.
+# The program that builds images on this machine.
 CONTAINERS ?= $(firstword $(shell command -v docker podman buildah))
 
-# The linter is built from source at this version into .tools, once for each
-# version of Go, so that neither go.mod nor the machine has to know of it.
+# `make lint` builds the linter from source at this version into .tools, once for
+# each version of Go. So it needs no entry in go.mod and nothing on the machine.
 GOLANGCI_VERSION := 2.15.0
 GOLANGCI = .tools/bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell go env GOVERSION)
 
-# Of this checkout alone: reports in a shared cache are told by content, not by
-# place, and the rules go by place.
+# Each checkout has its own cache: a shared one finds reports by content, but the
+# import rules depend on the path.
 export GOLANGCI_LINT_CACHE := $(CURDIR)/.tools/cache
 
-# checks is a module of its own: the parsers that it needs stay out of go.mod.
+# checks is a separate module, which keeps the parsers that it needs out of go.mod.
 MODULES := . checks
 
 GO_FILES = $(shell find . -name '*.go' -not -path './.tools/*' -not -path '*/node_modules/*')
@@ -37,10 +37,10 @@ build: ## Build bin/geogate.
 run: ## Run geogate on port 8080, or $PORT.
 	go run .
 
-# One package at a time: each starts servers of its own, and two would starve
-# each other on two cores.
+# One package at a time: each starts its own servers, and two packages at once
+# would starve each other on two cores.
 .PHONY: test
-test: ## Vet and run every test with the race detector; installs what they need on Debian as root.
+test: ## Vet, then run every test with the race detector; as root on Debian, install what they need.
 	scripts/ensure cc redis-server node curl jq
 	-scripts/ensure chromium
 	go vet ./...
@@ -48,7 +48,7 @@ test: ## Vet and run every test with the race detector; installs what they need 
 	cd checks && go vet ./... && go test -shuffle=on -timeout 5m ./deploy/... ./docs/...
 
 .PHONY: bench
-bench: build ## Measure beside nginx, Varnish, Redis alone and PostGIS; prints Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
+bench: build ## Measure geogate beside nginx, Varnish, Redis alone and PostGIS; print Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
 	go build -o bin/ ./bench/hits ./bench/calls ./bench/dispatch
 	bin/hits -geogate bin/geogate $(HITSFLAGS)
 	bin/calls -geogate bin/geogate $(CALLSFLAGS)
@@ -57,7 +57,7 @@ bench: build ## Measure beside nginx, Varnish, Redis alone and PostGIS; prints M
 	go test -run '^$$' -bench . ./internal/webhook
 
 .PHONY: bench-go
-bench-go: ## Run the Go benchmarks, without the tests.
+bench-go: ## Run the Go benchmarks without the tests.
 	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
 
 .PHONY: soak
@@ -66,16 +66,16 @@ soak: ## Check dispatch over a million operations while processes and Redis are 
 	go test -count=1 -timeout 90m -v -run 'TestSoak|TestCancelAgainstMatch' ./dispatch -soak
 
 .PHONY: soak-events
-soak-events: ## Prove at full size that webhooks lose nothing and delay nobody (about 12 minutes).
+soak-events: ## Check at full size that webhooks lose no event and delay nobody (about 12 minutes).
 	go test -count=1 -timeout 60m -v -run 'TestKilled|TestFive|TestDead' ./internal/webhook -long
 
 .PHONY: cover
-cover: ## Run the tests for coverage and print the total by function.
+cover: ## Run the tests and print their coverage by function.
 	go test -coverpkg=./... -coverprofile=coverage.out ./...
 	go tool cover -func=coverage.out
 
 .PHONY: lint
-lint: lint-format lint-modules $(GOLANGCI) ## Check format, go.mod, the import rules and golangci-lint.
+lint: lint-format lint-modules $(GOLANGCI) ## Check the format, go.mod and the import rules, and run golangci-lint.
 	$(GOLANGCI) run ./...
 	cd checks && ../$(GOLANGCI) run ./...
 	cd checks && go test -count=1 ./lint -golangci-lint '$(CURDIR)/$(GOLANGCI)'
@@ -99,7 +99,7 @@ fmt: ## Format the Go files.
 	gofmt -s -w $(GO_FILES)
 
 .PHONY: adr
-adr: ## List the decision records in docs/adr/README.md.
+adr: ## Update the list of decision records in docs/adr/README.md.
 	scripts/adr-index
 
 .PHONY: image
@@ -112,9 +112,9 @@ image-check: ## Build both images offline and run them read-only, as nobody (Deb
 	scripts/image-check
 
 .PHONY: ci
-ci: ## Do what CI does.
+ci: ## Run what CI runs.
 	.ci/run
 
 .PHONY: clean
-clean: ## Remove what was built, the linter included.
+clean: ## Remove everything that was built, including the linter.
 	rm -rf bin .tools coverage.out

@@ -1,9 +1,9 @@
-// The page of bulk geocoding: it shows how a file is understood, uploads it,
+// The page for bulk geocoding: it shows how geogate reads a file, uploads it,
 // follows the job and plots the points. The server decides what a file means;
-// nothing of that is guessed here a second time.
+// this page never guesses.
 
-const previewBytes = 64 * 1024; // what the server looks at
-const mostPoints = 5000; // in the plot
+const previewBytes = 64 * 1024; // as much as the server looks at
+const mostPoints = 5000; // most points in the plot
 const find = (id) => document.getElementById(id);
 
 let file = null;
@@ -15,7 +15,7 @@ function show(problem) {
   find("problem").textContent = problem || "";
 }
 
-// explain turns an answer that is no success into words for people.
+// explain turns an error response into words for people.
 async function explain(response) {
   try {
     const p = await response.json();
@@ -29,8 +29,8 @@ function typeOf(file) {
   return /\.(ndjson|jsonl)$/i.test(file.name) ? "application/x-ndjson" : "text/csv";
 }
 
-// options are the parameters that the form stands for. Columns go by number:
-// a name may hold a comma.
+// options returns the parameters of the form. It sends columns by number, because
+// a name may contain a comma.
 function options({ withColumns }) {
   const o = new URLSearchParams({ mode: find("mode").value });
   if (typeOf(file) === "text/csv" && columns.length) o.set("header", find("header").checked ? "1" : "0");
@@ -59,7 +59,7 @@ async function preview() {
   columns = p.columns;
   find("header").checked = p.header;
   find("header").disabled = p.format !== "csv";
-  const separators = { ",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "": "nothing: one cell a line" };
+  const separators = { ",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "": "nothing: one cell per line" };
   find("understood").textContent = p.format === "csv" ? `CSV separated by ${separators[p.separator || ""]}.` : "NDJSON.";
   const head = document.createElement("tr");
   columns.forEach((name, i) => {
@@ -91,7 +91,7 @@ async function preview() {
   find("mapping").hidden = false;
 }
 
-// mark shows which columns are asked for.
+// mark highlights the columns that form the question.
 function mark() {
   const boxes = [...document.querySelectorAll("#preview input")];
   for (const row of find("preview").rows) {
@@ -102,7 +102,7 @@ function mark() {
 function upload() {
   show();
   find("start").disabled = true;
-  const request = new XMLHttpRequest(); // fetch does not tell how far an upload is
+  const request = new XMLHttpRequest(); // fetch does not report upload progress
   request.open("POST", `/v2/jobs?${options({ withColumns: true })}`);
   request.setRequestHeader("Content-Type", typeOf(file));
   request.upload.addEventListener("progress", (e) => {
@@ -110,7 +110,7 @@ function upload() {
     find("state").textContent = "uploading";
     find("bar").value = e.total ? e.loaded / e.total : 0;
   });
-  request.addEventListener("error", () => failed("The upload was cut off."));
+  request.addEventListener("error", () => failed("The upload was interrupted."));
   request.addEventListener("load", () => {
     if (request.status !== 202) {
       explain(new Response(request.responseText, { status: request.status })).then(failed);
@@ -137,8 +137,8 @@ function follow(id) {
     watching.addEventListener(state, (e) => showJob(id, JSON.parse(e.data)));
   }
   watching.addEventListener("error", () => {
-    if (watching.readyState !== EventSource.CLOSED) return; // it comes again by itself
-    show("There is no such job; it may have been deleted.");
+    if (watching.readyState !== EventSource.CLOSED) return; // the browser reconnects by itself
+    show("There is no such job. It may have been deleted.");
     reset();
   });
 }
@@ -152,7 +152,7 @@ function showJob(id, job) {
   const counts = ["found", "empty", "invalid", "failed"].filter((name) => job[name] > 0);
   find("counts").textContent = `${number.format(job.done)} of ${number.format(job.rows)} rows` +
     counts.map((name) => `, ${number.format(job[name])} ${name}`).join("") +
-    (job.cache_hits ? ` (${number.format(job.cache_hits)} without asking)` : "");
+    (job.cache_hits ? ` (${number.format(job.cache_hits)} without an upstream call)` : "");
   find("eta").textContent = job.eta ? `Done at about ${new Date(job.eta).toLocaleTimeString()}.` : job.error || "";
   if (job.state === "finished" || job.state === "failed" || job.state === "cancelled") watching.close();
   if (job.state === "finished") showResult(id);
@@ -175,10 +175,10 @@ function showResult(id) {
   }));
   find("result").hidden = false;
   find("delete").textContent = "Delete";
-  points(id).then(plot, () => show("The points could not be read."));
+  points(id).then(plot, () => show("The page could not read the points."));
 }
 
-// points reads the result only as far as the plot needs it.
+// points reads only as much of the result as the plot needs.
 async function points(id) {
   const response = await fetch(`/v2/jobs/${id}/result?format=ndjson`);
   if (!response.ok) throw new Error(response.status);
@@ -206,8 +206,8 @@ const svg = (name, attributes, text) => {
   return element;
 };
 
-// plot draws the points in degrees, longitudes narrowed by the latitude in the
-// middle, with lines to read positions by.
+// plot draws the points in degrees, with grid lines. It narrows the longitudes by
+// the cosine of the middle latitude.
 function plot(rows) {
   const lats = rows.map((r) => r.lat), lons = rows.map((r) => r.lon);
   const span = (values) => [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), -Infinity)];
@@ -222,7 +222,7 @@ function plot(rows) {
   const step = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30].find((s) => s * scale > 40) || 30;
   const digits = Math.max(0, Math.ceil(-Math.log10(step)));
   const drawing = [find("plotted")];
-  drawing[0].textContent = `Where ${number.format(rows.length)} rows are`;
+  drawing[0].textContent = `Map of ${number.format(rows.length)} rows`;
   const [halfLat, halfLon] = [height / 2 / scale, width / 2 / scale / narrow];
   const [midLat, midLon] = [(south + north) / 2, (west + east) / 2];
   for (let lat = Math.ceil((midLat - halfLat) / step) * step; lat <= Math.min(90, midLat + halfLat); lat += step) {
@@ -257,7 +257,7 @@ find("file").addEventListener("change", () => {
   [file] = find("file").files;
   columns = [];
   find("mapping").hidden = true;
-  if (file) preview().catch(() => show("The file could not be read."));
+  if (file) preview().catch(() => show("The page could not read the file."));
 });
 find("mode").addEventListener("change", () => file && preview());
 find("header").addEventListener("change", () => file && preview());
