@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,7 @@ import (
 // listed is a package as `go list` shows it.
 type listed struct {
 	ImportPath string
+	Imports    []string
 	Deps       []string
 }
 
@@ -24,7 +27,7 @@ type listed struct {
 // that they are made of.
 func packages(t *testing.T) map[string]listed {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Deps", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Imports,Deps", "./...")
 	out, err := cmd.Output()
 	if err != nil {
 		if exit, failed := errors.AsType[*exec.ExitError](err); failed {
@@ -127,5 +130,55 @@ func TestNamesSayWhatThingsAre(t *testing.T) {
 				t.Errorf("%s: %q does not say what the package holds", path, word)
 			}
 		}
+	}
+}
+
+// graphPage draws the import graph, in a block that begins with graphFence.
+const (
+	graphPage  = "docs/adr/0007-the-import-graph.md"
+	graphFence = "```graph\n"
+)
+
+var update = flag.Bool("update", false, "write the import graph of "+graphPage+" anew")
+
+// TestImportGraphIsTheOneDrawn makes each new import between packages of the
+// program a change of the page that draws them.
+func TestImportGraphIsTheOneDrawn(t *testing.T) {
+	var lines []string
+	for path, p := range packages(t) {
+		if !within(path, "geogate") || within(path, "geogate/bench") || within(path, "geogate/testdata") {
+			continue
+		}
+		var imports []string
+		for _, imported := range p.Imports {
+			if within(imported, "geogate") {
+				imports = append(imports, strings.TrimPrefix(imported, "geogate/"))
+			}
+		}
+		if len(imports) > 0 {
+			lines = append(lines, strings.TrimPrefix(path, "geogate/")+" -> "+strings.Join(imports, " ")+"\n")
+		}
+	}
+	slices.Sort(lines)
+	graph := strings.Join(lines, "")
+
+	page, err := os.ReadFile(graphPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(page), graphFence)
+	drawn, after, found := strings.Cut(rest, "```\n")
+	if !found {
+		t.Fatalf("%s has no block that begins with %q", graphPage, graphFence)
+	}
+	if *update {
+		if err := os.WriteFile(graphPage, []byte(before+graphFence+graph+"```\n"+after), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if drawn != graph {
+		t.Errorf("%s draws another graph than go list sees. Is the new import wanted? Then run: go test -run ImportGraph . -update\n%s",
+			graphPage, graph)
 	}
 }
