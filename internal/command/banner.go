@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"geogate/internal/command/redisclient"
-	"geogate/internal/config"
+	"geogate/internal/rate"
 )
 
 // bannerTimeout bounds how long the banner waits for the version of Redis: the
@@ -85,7 +85,7 @@ func joined[T fmt.Stringer](list []T, separator string) string {
 	return strings.Join(names, separator)
 }
 
-func describeRate(r config.Rate) string {
+func describeRate(r rate.Rate) string {
 	if r.Requests == 0 {
 		return "none"
 	}

@@ -18,6 +18,8 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/rs/zerolog"
+
+	"geogate/internal/rate"
 )
 
 // Config is everything that the environment decides. The tags are the one
@@ -34,7 +36,7 @@ type Config struct {
 	CacheStaleTTL      time.Duration `env:"CACHE_STALE_TTL" envDefault:"168h" form:"a duration such as 168h, 0s for never" help:"how long past its freshness an answer may still be served"`
 	CacheMemory        ByteSize      `env:"CACHE_MEMORY" envDefault:"64MiB" form:"a size such as 64MiB, 0 for none" help:"in-process layer of the cache"`
 	ReverseCells       Cells         `env:"REVERSE_CELLS" form:"zoom=metres pairs with growing zooms, such as 10=500,18=30" help:"/reverse asks for the centre of squares of this size, by zoom; empty: for the exact position"`
-	RateLimit          Rate          `env:"RATE_LIMIT" envDefault:"600/1m" form:"requests/duration such as 600/1m, 0 for none" help:"requests that one client may send"`
+	RateLimit          rate.Rate     `env:"RATE_LIMIT" envDefault:"600/1m" form:"requests/duration such as 600/1m, 0 for none" help:"requests that one client may send"`
 	TrustedProxies     Proxies       `env:"TRUSTED_PROXIES" form:"a whole number from 0 to 16" help:"proxy hops that may set X-Forwarded-For; default 0, on Heroku 1"`
 	FastLane           Switch        `env:"FAST_LANE" envDefault:"on" form:"on or off" help:"answer plain cache hits ahead of net/http"`
 	AdminToken         Secret        `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics, /admin and /events; empty: closed, /events open to this machine"`

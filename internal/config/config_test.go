@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"geogate/internal/rate"
 )
 
 func environment(vars ...string) func(string) string {
@@ -26,7 +28,7 @@ func TestConfigDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Port != 8080 || c.CacheMemory != 64<<20 || c.CacheTTL != 24*time.Hour ||
-		c.RateLimit != (Rate{600, time.Minute}) || c.TrustedProxies.Hops != 0 ||
+		c.RateLimit != (rate.Rate{Requests: 600, Per: time.Minute}) || c.TrustedProxies.Hops != 0 ||
 		fmt.Sprint(c.DispatchRadii.Metres()) != "[1000 2000 5000]" || c.Upstreams != "gazetteer" {
 		t.Errorf("defaults are %+v", c)
 	}
@@ -89,7 +91,7 @@ func TestConfigValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.RateLimit != (Rate{5, time.Second}) || c.CacheMemory != 0 || c.CacheStaleTTL != 0 || c.TrustedProxies.Hops != 2 ||
+	if c.RateLimit != (rate.Rate{Requests: 5, Per: time.Second}) || c.CacheMemory != 0 || c.CacheStaleTTL != 0 || c.TrustedProxies.Hops != 2 ||
 		c.Port != 8080 || fmt.Sprint(c.DispatchRadii) != "[0.5 3]" || len(c.CORSOrigins) != 2 {
 		t.Errorf("values are %+v", c)
 	}

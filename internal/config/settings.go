@@ -121,40 +121,6 @@ func (b *ByteSize) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Rate is a number of requests in a time; the zero value means no limit.
-type Rate struct {
-	Requests int
-	Per      time.Duration
-}
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (r *Rate) UnmarshalText(text []byte) error {
-	if string(text) == "0" {
-		*r = Rate{}
-		return nil
-	}
-	requests, per, found := strings.Cut(string(text), "/")
-	if !found {
-		return errors.New("no slash")
-	}
-	n, err := strconv.Atoi(requests)
-	if err != nil {
-		return err
-	}
-	if strings.Trim(per, "smh") == "" { // 5/s, as upstream options are written
-		per = "1" + per
-	}
-	d, err := time.ParseDuration(per)
-	if err != nil {
-		return err
-	}
-	if n < 1 || d < time.Second {
-		return errors.New("out of range")
-	}
-	*r = Rate{Requests: n, Per: d}
-	return nil
-}
-
 // Proxies tells an explicit 0 from an unset variable, which Heroku overrides.
 type Proxies struct {
 	Hops int

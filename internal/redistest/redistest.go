@@ -65,6 +65,7 @@ func (s *Server) Client(tb testing.TB, adjust ...func(*redis.Options)) *redis.Cl
 // of a server, or nothing.
 func ClientAt(tb testing.TB, addr string, adjust ...func(*redis.Options)) *redis.Client {
 	tb.Helper()
+	quiet()
 	options := redis.Options{Addr: addr, ContextTimeoutEnabled: true, DisableIdentity: true}
 	for _, change := range adjust {
 		change(&options)

@@ -1,0 +1,302 @@
+package identity
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/rs/zerolog"
+)
+
+// issuer is an identity provider that a test can take down, slow down and rotate.
+type issuer struct {
+	*httptest.Server
+	fetches atomic.Int64
+	down    atomic.Bool
+	keys    atomic.Pointer[jose.JSONWebKeySet]
+}
+
+func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
+	t.Helper()
+	p := &issuer{}
+	p.publish(keys...)
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.down.Load() {
+			http.Error(w, "down", http.StatusBadGateway)
+			return
+		}
+		var answer any
+		switch r.URL.Path {
+		case "/.well-known/openid-configuration":
+			answer = map[string]string{"issuer": p.URL, "jwks_uri": p.URL + "/keys"}
+		case "/keys":
+			p.fetches.Add(1)
+			answer = p.keys.Load()
+		}
+		if err := json.NewEncoder(w).Encode(answer); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *issuer) publish(keys ...jose.JSONWebKey) {
+	set := &jose.JSONWebKeySet{}
+	for _, k := range keys {
+		set.Keys = append(set.Keys, k.Public())
+	}
+	p.keys.Store(set)
+}
+
+func (p *issuer) claims() map[string]any {
+	return map[string]any{
+		"iss": p.URL, "aud": "rides", "sub": "7", "roles": "driver", "exp": time.Now().Add(time.Hour).Unix(),
+	}
+}
+
+// with returns the usual claims with changes; nil removes one.
+func (p *issuer) with(changes map[string]any) map[string]any {
+	claims := p.claims()
+	maps.Copy(claims, changes)
+	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
+	return claims
+}
+
+func rsaKey(t *testing.T, kid string) jose.JSONWebKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jose.JSONWebKey{Key: key, KeyID: kid, Use: "sig"}
+}
+
+func sign(t *testing.T, algorithm jose.SignatureAlgorithm, key any, claims any, extra ...func(*jose.SignerOptions)) string {
+	t.Helper()
+	options := &jose.SignerOptions{}
+	for _, change := range extra {
+		change(options)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := jwt.Signed(signer).Claims(claims).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func accepting(t *testing.T, p *issuer, adjust ...func(*ProviderConfig)) *Authority {
+	t.Helper()
+	cfg := ProviderConfig{Issuer: p.URL, Audience: "rides"}
+	for _, change := range adjust {
+		change(&cfg)
+	}
+	a := New(unreachable(t), Config{Provider: cfg, Log: zerolog.Nop()})
+	running(t, a.Run)
+	t.Cleanup(a.provider.keys.client.CloseIdleConnections)
+	return a
+}
+
+func TestTokensOfTheProviderAreAccepted(t *testing.T) {
+	ec256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ec384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	_, ed, _ := ed25519.GenerateKey(rand.Reader)
+	r := rsaKey(t, "r")
+	p := newIssuer(t, r, jose.JSONWebKey{Key: ec256, KeyID: "e256"}, jose.JSONWebKey{Key: ec384, KeyID: "e384"}, jose.JSONWebKey{Key: ed, KeyID: "ed"})
+	a := accepting(t, p)
+	for algorithm, key := range map[jose.SignatureAlgorithm]any{
+		jose.RS256: r, jose.RS384: r, jose.RS512: r, jose.PS256: r, jose.PS384: r, jose.PS512: r,
+		jose.ES256: jose.JSONWebKey{Key: ec256, KeyID: "e256"}, jose.ES384: jose.JSONWebKey{Key: ec384, KeyID: "e384"},
+		jose.EdDSA: jose.JSONWebKey{Key: ed, KeyID: "ed"},
+	} {
+		token := sign(t, algorithm, key, p.claims())
+		for range 2 { // the second is remembered
+			c, err := a.Identify(t.Context(), token)
+			if err != nil || c.Kind != JWT || c.Subject != "7" || c.Role != Driver || c.Scopes != Driver.Scopes() {
+				t.Errorf("%s: Identify = %+v, %v", algorithm, c, err)
+			}
+		}
+	}
+	if c, err := a.Identify(t.Context(), sign(t, jose.RS256, r.Key, p.claims())); err != nil {
+		t.Errorf("without a key id: %+v, %v", c, err)
+	}
+	if n := p.fetches.Load(); n != 1 {
+		t.Errorf("the key set was fetched %d times, want once", n)
+	}
+}
+
+func TestClaimsSayWhatSomebodyMayDo(t *testing.T) {
+	key := rsaKey(t, "k")
+	p := newIssuer(t, key)
+	for name, c := range map[string]struct {
+		cfg     ProviderConfig
+		claims  map[string]any
+		subject string
+		scopes  string
+	}{
+		"a text":             {claims: map[string]any{"roles": "rider"}, subject: "7", scopes: "geocode nearby ride"},
+		"a list":             {claims: map[string]any{"roles": []string{"rider", "driver", "king"}}, subject: "7", scopes: "geocode nearby ride drive"},
+		"a path":             {ProviderConfig{RolesClaim: "app_metadata.role"}, map[string]any{"roles": nil, "app_metadata": map[string]any{"role": "rider"}}, "7", "geocode nearby ride"},
+		"a URL":              {ProviderConfig{RolesClaim: "https://rides.example/roles"}, map[string]any{"https://rides.example/roles": []string{"operator"}}, "7", "geocode nearby ride drive bulk dispatch events"},
+		"another claim":      {ProviderConfig{RolesClaim: "groups"}, map[string]any{"roles": "admin", "groups": "rider"}, "7", "geocode nearby ride"},
+		"scopes":             {claims: map[string]any{"roles": nil, "scope": "openid geocode nearby profile"}, subject: "7", scopes: "geocode nearby"},
+		"none of ours":       {claims: map[string]any{"roles": "king", "scope": "openid"}, subject: "7", scopes: ""},
+		"another subject":    {ProviderConfig{SubjectClaim: "driver_id"}, map[string]any{"driver_id": "d-9"}, "d-9", "geocode drive"},
+		"audiences":          {claims: map[string]any{"aud": []string{"other", "rides"}}, subject: "7", scopes: "geocode drive"},
+		"a minute ago":       {claims: map[string]any{"exp": time.Now().Add(-50 * time.Second).Unix()}, subject: "7", scopes: "geocode drive"},
+		"in less than one":   {claims: map[string]any{"nbf": time.Now().Add(50 * time.Second).Unix()}, subject: "7", scopes: "geocode drive"},
+		"roles that are odd": {claims: map[string]any{"roles": map[string]any{"a": 1}}, subject: "7", scopes: ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := accepting(t, p, func(cfg *ProviderConfig) {
+				cfg.RolesClaim, cfg.SubjectClaim = c.cfg.RolesClaim, c.cfg.SubjectClaim
+			})
+			got, err := a.Identify(t.Context(), sign(t, jose.RS256, key, p.with(c.claims)))
+			if err != nil || got.Subject != c.subject || got.Scopes.String() != c.scopes {
+				t.Errorf("Identify = %+v, %v, want subject %s with %q", got, err, c.subject, c.scopes)
+			}
+		})
+	}
+}
+
+func TestForgedTokensAreRefused(t *testing.T) {
+	key, other := rsaKey(t, "k"), rsaKey(t, "k")
+	p := newIssuer(t, key)
+	public, err := x509.MarshalPKIXPublicKey(key.Public().Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := sign(t, jose.RS256, key, p.claims())
+	parts := strings.Split(good, ".")
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","kid":"k"}`)) + "." + parts[1] + "."
+	header := func(name jose.HeaderKey, value any) func(*jose.SignerOptions) {
+		return func(o *jose.SignerOptions) { o.WithHeader(name, value) }
+	}
+	rs := func(changes map[string]any) string { return sign(t, jose.RS256, key, p.with(changes)) }
+	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("an address in a token was asked")
+	}))
+	t.Cleanup(evil.Close)
+
+	a := accepting(t, p)
+	a.minter = minter(t, secret)
+	for name, token := range map[string]string{
+		"alg none":                       none,
+		"no signature":                   parts[0] + "." + parts[1] + ".",
+		"changed claims":                 parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"8"}`)) + "." + parts[2],
+		"HMAC with the public key":       sign(t, jose.HS256, jose.JSONWebKey{Key: public, KeyID: "k"}, p.claims()),
+		"signed by another key":          sign(t, jose.RS256, other, p.claims()),
+		"another key, without its id":    sign(t, jose.RS256, other.Key, p.claims()),
+		"another audience":               rs(map[string]any{"aud": "shop"}),
+		"no audience":                    rs(map[string]any{"aud": nil}),
+		"another issuer":                 rs(map[string]any{"iss": "https://evil.example"}),
+		"no issuer":                      rs(map[string]any{"iss": nil}),
+		"expired":                        rs(map[string]any{"exp": time.Now().Add(-2 * time.Minute).Unix()}),
+		"no end":                         rs(map[string]any{"exp": nil}),
+		"not yet valid":                  rs(map[string]any{"nbf": time.Now().Add(2 * time.Minute).Unix()}),
+		"no subject":                     rs(map[string]any{"sub": nil}),
+		"an empty subject":               rs(map[string]any{"sub": ""}),
+		"a subject that is a number":     rs(map[string]any{"sub": 7}),
+		"kid that is a path":             sign(t, jose.RS256, jose.JSONWebKey{Key: other.Key, KeyID: "../../../dev/null"}, p.claims()),
+		"kid that is a URL":              sign(t, jose.RS256, jose.JSONWebKey{Key: other.Key, KeyID: evil.URL}, p.claims()),
+		"jku":                            sign(t, jose.RS256, other, p.claims(), header("jku", evil.URL)),
+		"x5u":                            sign(t, jose.RS256, other, p.claims(), header("x5u", evil.URL)),
+		"its own key":                    sign(t, jose.RS256, other, p.claims(), func(o *jose.SignerOptions) { o.EmbedJWK = true }),
+		"a header that must be obeyed":   sign(t, jose.RS256, key, p.claims(), header("crit", []string{"geo"}), header("geo", true)),
+		"three dots":                     good + ".x",
+		"two parts":                      parts[0] + "." + parts[1],
+		"a list of signatures":           `{"payload":"` + parts[1] + `","signatures":[]}`,
+		"longer than any":                strings.Repeat("a", maxToken) + ".b.c",
+		"words":                          "a.b.c",
+		"nothing":                        "",
+		"a word that is neither of both": "s3cret",
+	} {
+		if c, err := a.Identify(t.Context(), token); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: Identify = %+v, %v, want ErrInvalid", name, c, err)
+		}
+	}
+	if _, err := a.Identify(t.Context(), good); err != nil {
+		t.Errorf("the good one: %v", err)
+	}
+	without := New(unreachable(t), Config{})
+	if _, err := without.Identify(t.Context(), good); !errors.Is(err, ErrInvalid) {
+		t.Errorf("without AUTH_ISSUER: %v, want ErrInvalid", err)
+	}
+}
+
+func TestKeysOfTheProviderMayRotate(t *testing.T) {
+	old, fresh := rsaKey(t, "old"), rsaKey(t, "new")
+	p := newIssuer(t, old)
+	a := accepting(t, p)
+	before := sign(t, jose.RS256, old, p.claims())
+	if _, err := a.Identify(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	p.publish(fresh)
+	if _, err := a.Identify(t.Context(), sign(t, jose.RS256, fresh, p.claims())); err != nil {
+		t.Errorf("the new key, at once: %v", err)
+	}
+	if _, err := a.Identify(t.Context(), before); !errors.Is(err, ErrInvalid) {
+		t.Errorf("the old key, withdrawn: %v, want ErrInvalid though the token was known", err)
+	}
+}
+
+func TestUnknownKeyIDsCauseOneFetchInHalfAMinute(t *testing.T) {
+	p := newIssuer(t, rsaKey(t, "k"))
+	a := accepting(t, p)
+	if _, err := a.Identify(t.Context(), sign(t, jose.RS256, rsaKey(t, "x"), p.claims())); !errors.Is(err, ErrInvalid) {
+		t.Fatal(err)
+	}
+	stranger := rsaKey(t, "y")
+	for range 200 {
+		if _, err := a.Identify(t.Context(), sign(t, jose.RS256, stranger, p.claims())); !errors.Is(err, ErrInvalid) {
+			t.Fatal(err)
+		}
+	}
+	if n := p.fetches.Load(); n > 2 {
+		t.Errorf("%d fetches, want 2: at start, and one for the first unknown key id", n)
+	}
+}
+
+func TestProviderThatIsDown(t *testing.T) {
+	key := rsaKey(t, "k")
+	p := newIssuer(t, key)
+	known := accepting(t, p)
+	token := sign(t, jose.RS256, key, p.claims())
+	if _, err := known.Identify(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	p.down.Store(true)
+	<-known.provider.keys.fetch()
+	if _, err := known.Identify(t.Context(), sign(t, jose.RS256, key, p.with(map[string]any{"sub": "8"}))); err != nil {
+		t.Errorf("keys that are known: %v", err)
+	}
+	begun := accepting(t, p)
+	if _, err := begun.Identify(t.Context(), token); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("started while the provider is down: %v, want ErrUnavailable", err)
+	}
+	p.down.Store(false)
+	eventually(t, 10*time.Second, "the token is accepted once the provider is back", func() bool {
+		_, err := begun.Identify(t.Context(), token)
+		return err == nil
+	})
+}
