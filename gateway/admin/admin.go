@@ -1,5 +1,5 @@
 // Package admin is the room of whoever runs geogate: it explains, counts and
-// purges what the cache holds, and takes it along to another one.
+// purges what the cache holds, takes it along to another one, and issues keys.
 package admin
 
 import (
@@ -26,7 +26,10 @@ type Geocoder struct {
 
 // API answers requests of administrators over HTTP. It is safe for concurrent
 // use.
-type API struct{ geocoder Geocoder }
+type API struct {
+	geocoder    Geocoder
+	credentials Credentials
+}
 
-// New returns the API of geocoder.
-func New(geocoder Geocoder) *API { return &API{geocoder} }
+// New returns the API of a geocoder and of the credentials that open it.
+func New(geocoder Geocoder, credentials Credentials) *API { return &API{geocoder, credentials} }

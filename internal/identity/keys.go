@@ -61,6 +61,34 @@ type InputError struct{ Field, Detail string }
 
 func (e *InputError) Error() string { return e.Field + ": " + e.Detail }
 
+// NewRequest reads a request as the API and the command line spell it: expires as
+// a duration such as 90d, limit and budget as rates such as 6000/1m. Empty texts
+// stand for what is not set. The error is an *InputError.
+func NewRequest(role, subject, expires, limit, label, budget string) (Request, error) {
+	r := Request{Role: Role(role), Subject: subject, Label: label}
+	if expires != "" {
+		d, err := rate.ParseDuration(expires)
+		if err != nil || d <= 0 {
+			return Request{}, &InputError{"expires", "want a duration above 0, such as 90d or 12h"}
+		}
+		r.Expires = d
+	}
+	for _, field := range []struct {
+		name, text string
+		target     **rate.Rate
+	}{{"rate", limit, &r.Rate}, {"upstream_budget", budget, &r.UpstreamBudget}} {
+		if field.text == "" {
+			continue
+		}
+		parsed, err := rate.Parse(field.text)
+		if err != nil {
+			return Request{}, &InputError{field.name, err.Error()}
+		}
+		*field.target = &parsed
+	}
+	return r, r.check()
+}
+
 // check returns an *InputError for a request that cannot become a key.
 func (r *Request) check() error {
 	switch {

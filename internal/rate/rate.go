@@ -1,5 +1,5 @@
 // Package rate reads and writes numbers of requests in a time, such as 600/1m,
-// as settings, keys and upstreams spell them.
+// and durations in days, as settings, keys and upstreams spell them.
 package rate
 
 import (
@@ -32,23 +32,27 @@ func Parse(text string) (Rate, error) {
 	if !found || err != nil || n < 1 {
 		return Rate{}, ErrInvalid
 	}
-	d, err := parsePer(per)
+	if len(per) == 1 {
+		per = "1" + per
+	}
+	d, err := ParseDuration(per)
 	if err != nil || d < time.Second {
 		return Rate{}, ErrInvalid
 	}
 	return Rate{Requests: n, Per: d}, nil
 }
 
-// parsePer reads a duration that may also be a bare unit or a number of days.
-func parsePer(per string) (time.Duration, error) {
-	if len(per) == 1 {
-		per = "1" + per
+// ParseDuration is time.ParseDuration, and takes whole days too: "90d".
+func ParseDuration(text string) (time.Duration, error) {
+	days, found := strings.CutSuffix(text, "d")
+	if !found {
+		return time.ParseDuration(text)
 	}
-	if days, found := strings.CutSuffix(per, "d"); found {
-		n, err := strconv.ParseUint(days, 10, 15)
-		return time.Duration(n) * day, err
+	n, err := strconv.ParseUint(days, 10, 15)
+	if err != nil {
+		return 0, fmt.Errorf("read days: %w", err)
 	}
-	return time.ParseDuration(per)
+	return time.Duration(n) * day, nil
 }
 
 // String writes the rate so that Parse reads it.
