@@ -261,7 +261,7 @@ func freePort(tb testing.TB) int {
 // Without a token the banner says who may use events; with one it says so too.
 func TestBannerTellsWhoMayUseEvents(t *testing.T) {
 	t.Parallel()
-	for token, want := range map[string]string{"": "/events open to this machine only", "s3cret": "/events open to ADMIN_TOKEN"} {
+	for token, want := range map[string]string{"": "/events open to programs on this machine only", "s3cret": "/events open to ADMIN_TOKEN"} {
 		p := start(t, settings("ADMIN_TOKEN", token))
 		if !strings.Contains(p.Stderr.String(), want) {
 			t.Errorf("with ADMIN_TOKEN=%q the banner is\n%s", token, p.Stderr.String())
