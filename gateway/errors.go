@@ -13,6 +13,7 @@ import (
 	"geogate/gateway/exchange"
 	"geogate/internal/bulk"
 	"geogate/internal/event"
+	"geogate/internal/identity"
 	"geogate/internal/webhook"
 	"geogate/upstream"
 )
@@ -68,6 +69,11 @@ var meanings = []meaning{
 	{bulk.ErrInvalid, http.StatusBadRequest, "invalid_upload", "the upload cannot be understood", ""},
 	{bulk.ErrUnavailable, http.StatusServiceUnavailable, "job_store_unavailable", "jobs need their store, which does not answer or is full", ""},
 
+	{identity.ErrUnavailable, http.StatusServiceUnavailable, "credential_unchecked", "the credential cannot be checked now", ""},
+	{identity.ErrKeyNotFound, http.StatusNotFound, "not_found", "there is no such key", ""},
+	{identity.ErrTooManyKeys, http.StatusServiceUnavailable, "too_many_keys", "there are as many keys as this geogate allows", "revoke those that nobody uses"},
+	{identity.ErrNoSecret, http.StatusNotImplemented, "no_token_secret", "geogate has no secret to sign tokens with", "set TOKEN_SECRET to at least 32 random bytes, the same on every process"},
+
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout", "this took too long", ""},
 	{context.Canceled, statusClientClosed, "client_closed", "the client went away", ""},
 }
@@ -89,9 +95,21 @@ func problemOf(err error) *exchange.Problem {
 	var unfinished *bulk.StateError
 	var limit *bulk.LimitError
 	var upload *bulk.InputError
+	var spent *identity.BudgetError
+	var credential *identity.InputError
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.Is(err, identity.ErrMalformedKey):
+		return errMalformedKey
+	case errors.Is(err, identity.ErrInvalid):
+		return errInvalidToken
+	case errors.As(err, &spent):
+		p := exchange.NewProblem(http.StatusTooManyRequests, "upstream_budget_spent", "the upstream calls of this key are used up; cached answers go on")
+		p.RetryAfter = spent.RetryAfter
+		return p
+	case errors.As(err, &credential):
+		return exchange.BadRequest("invalid_"+credential.Field, credential.Error())
 	case errors.As(err, &bad):
 		return exchange.NewProblem(bad.Status, "bad_request", bad.Message)
 	case errors.As(err, &invalid):

@@ -24,6 +24,7 @@ import (
 	"geogate/gateway/metrics"
 	"geogate/gateway/rides"
 	"geogate/internal/bulk"
+	"geogate/internal/identity"
 )
 
 type (
@@ -60,8 +61,8 @@ type Config struct {
 	Version        string
 	RateLimit      RateLimit
 	TrustedProxies int           // hops whose X-Forwarded-For entries are believed
-	AdminToken     string        // bearer token of /admin, /metrics and /events; empty: closed
-	TryingOut      bool          // the built-in Redis is in use: without AdminToken, programs on this machine are trusted
+	Identity       Identity      // who may do what
+	TryingOut      bool          // the built-in Redis is in use: without an ADMIN_TOKEN, programs on this machine are trusted
 	CORSOrigins    []string      // web pages that may use the dispatch endpoints
 	Metrics        *Metrics      // shared with the packages below; nil: of its own
 	ReverseCells   []Cell        // by growing MinZoom; none: positions stay exact
@@ -79,6 +80,17 @@ type Config struct {
 	Disagreements func() []string
 }
 
+// Identity says who calls, and what callers without a credential may do. The zero
+// value knows nobody and lets nobody do anything.
+type Identity struct {
+	Authority   *identity.Authority // nil: every credential is wrong
+	Anonymous   identity.Scope      // what callers without a credential may do
+	Bus         *identity.Caller    // whoever asks over the bus; nil: as without a credential
+	Ledger      *identity.Ledger    // counts what keys are used for; nil: nobody counts
+	Credentials admin.Credentials   // for /admin/keys and /admin/tokens
+	HasAdmin    bool                // there is an ADMIN_TOKEN
+}
+
 // Gateway is the HTTP handler of geogate. It is safe for concurrent use.
 type Gateway struct {
 	geocoder *Geocoder
@@ -92,18 +104,22 @@ type Gateway struct {
 	jobs      *jobs.API // nil: there are none
 	admin     *admin.API
 
-	log        zerolog.Logger
-	version    string
-	proxies    exchange.Proxies
-	adminToken string
-	trust      localTrust
-	failures   *exchange.Limiter // of credentials, by address
-	pages      exchange.Pages    // that may use what is not open to all
-	sites      *http.CrossOriginProtection
-	conns      connectionLimits
-	metrics    *Metrics
-	limiter    *exchange.Limiter
-	fastLane   bool
+	log         zerolog.Logger
+	version     string
+	proxies     exchange.Proxies
+	authority   *identity.Authority
+	ledger      *identity.Ledger // nil: nobody counts
+	anonymous   *identity.Caller // whoever has no credential
+	busCaller   *identity.Caller // whoever asks over the bus
+	adminClosed bool             // nobody can have scope admin by ADMIN_TOKEN
+	trust       localTrust
+	failures    *exchange.Limiter // of credentials, by address
+	pages       exchange.Pages    // that may use what is not open to all
+	sites       *http.CrossOriginProtection
+	conns       connectionLimits
+	metrics     *Metrics
+	limits      *exchange.Limits
+	fastLane    bool
 
 	ready    atomic.Bool
 	underWay atomic.Int64    // requests that a drain waits for
@@ -123,13 +139,21 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	}
 	g := &Gateway{
 		geocoder: geocoder, ping: ping, disagreements: cfg.Disagreements, log: cfg.Log, version: cfg.Version,
-		proxies: exchange.Proxies(cfg.TrustedProxies), adminToken: cfg.AdminToken, pages: pages,
-		trust: localTrust(cfg.TryingOut && cfg.AdminToken == ""), failures: exchange.NewLimiter(failureLimit),
+		proxies: exchange.Proxies(cfg.TrustedProxies), pages: pages,
+		authority: cfg.Identity.Authority, ledger: cfg.Identity.Ledger, adminClosed: !cfg.Identity.HasAdmin,
+		anonymous: &identity.Caller{Scopes: cfg.Identity.Anonymous}, busCaller: cfg.Identity.Bus,
+		trust: localTrust(cfg.TryingOut && !cfg.Identity.HasAdmin), failures: exchange.NewLimiter(failureLimit),
 		sites: http.NewCrossOriginProtection(), conns: limitsOf(cfg),
-		metrics: cfg.Metrics, limiter: exchange.NewLimiter(cfg.RateLimit), fastLane: cfg.FastLane,
+		metrics: cfg.Metrics, limits: exchange.NewLimits(cfg.RateLimit), fastLane: cfg.FastLane,
 	}
 	if g.metrics == nil {
 		g.metrics = NewMetrics()
+	}
+	if g.authority == nil {
+		g.authority = identity.New(nil, identity.Config{})
+	}
+	if g.busCaller == nil {
+		g.busCaller = g.anonymous
 	}
 	for _, origin := range pages {
 		if err := g.sites.AddTrustedOrigin(origin); err != nil {
@@ -137,7 +161,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		}
 	}
 	g.draining, g.drain = context.WithCancel(context.Background())
-	streams := exchange.NewStreams(g.draining, cfg.MaxStreams, cfg.StreamsEach, cfg.Heartbeat)
+	streams := exchange.NewStreams(g.draining, cfg.MaxStreams, cfg.StreamsEach, cfg.Heartbeat, g.authority.Valid)
 	g.geocoding = geocoding.New(geocoder, cfg.ReverseCells)
 	g.rides = rides.New(engine, rides.Config{
 		Streams:     streams,
@@ -154,7 +178,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		Cache: geocoder.Cache(), Chain: geocoder.Chain(),
 		Canonical: g.geocoding.Canonical, Key: geocoder.Key, EndpointOf: geocoding.EndpointOf,
 		Fresh: lives.Fresh, Empty: lives.Empty, Stale: lives.Stale,
-	})
+	}, cfg.Identity.Credentials)
 	g.metrics.Collect(metrics.Sources{
 		Cache: geocoder.Cache(), Chain: geocoder.Chain(), Engine: engine, Streams: streams.Open,
 		Log: happenings.Log, Subscribers: happenings.Subscribers,

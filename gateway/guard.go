@@ -1,61 +1,165 @@
 package gateway
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"geogate/gateway/exchange"
+	"geogate/internal/identity"
 )
 
-// failureLimit is how many wrong credentials one address may send. Above it, even
-// the right one is refused: an answer that told them apart would be worth a try.
+// failureLimit is how many wrong credentials an address may send before it is
+// slowed down: from then on the tries themselves count as requests, and what could
+// be guessed is refused unread, because an answer that told right from wrong
+// would be worth a try.
 var failureLimit = exchange.RateLimit{Requests: 10, Per: time.Minute}
 
-var errTooManyFailures = exchange.NewProblem(http.StatusTooManyRequests, "too_many_failures",
-	"this address has sent too many wrong tokens").WithHint("wait as long as Retry-After says, then send the right one")
+var (
+	errUnauthenticated = exchange.NewProblem(http.StatusUnauthorized, "unauthenticated", "this needs a credential").
+				WithHint("geogate keys create --role operator --subject me; curl -H 'Authorization: Bearer gg_…' with the key that it prints")
+	errInvalidToken = challenge(exchange.NewProblem(http.StatusUnauthorized, "invalid_token",
+		"the credential is wrong, expired or revoked"), `error="invalid_token"`)
+	errMalformedKey = challenge(exchange.NewProblem(http.StatusUnauthorized, "malformed_key",
+		"the key has a typing mistake: its checksum is wrong"), `error="invalid_token"`)
+	errNotBearer = challenge(exchange.NewProblem(http.StatusUnauthorized, "invalid_token",
+		"the Authorization header must be one bearer token").WithHint("send Authorization: Bearer and the key or token"), `error="invalid_token"`)
+	errTokenInQuery = exchange.BadRequest("token_in_query", "access_token is taken on event streams only: queries end up in logs").
+			WithHint("send the token as Authorization: Bearer …")
+	errAdminClosed = exchange.NewProblem(http.StatusForbidden, "admin_closed", "this endpoint is closed").
+			WithHint("set ADMIN_TOKEN and send it as Authorization: Bearer …")
+	errTooManyFailures = exchange.NewProblem(http.StatusTooManyRequests, "too_many_failures",
+		"this address has sent too many wrong tokens").WithHint("wait as long as Retry-After says, then send the right one")
+)
 
-// guard puts a check of who calls in front of the handlers that need one today:
-// those of administrators, and those that show or spread everybody's rides.
-func (g *Gateway) guard(rt route) exchange.Handler {
-	if rt.scope != scopeAdmin && rt.scope != scopeEvents {
-		return rt.handler
-	}
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := g.checkAdmin(r); err != nil {
-			return err
-		}
-		return rt.handler(w, r)
-	}
+func challenge(p *exchange.Problem, detail string) *exchange.Problem {
+	p.Challenge = detail
+	return p
 }
 
-// checkAdmin lets requests pass that carry ADMIN_TOKEN as a bearer token, which is
-// never read from the query, because proxies log that, and those that the local
-// trust covers.
-func (g *Gateway) checkAdmin(r *http.Request) error {
-	if g.adminToken == "" {
+// admit finds out who sent r, counts the request against their limit and checks
+// that they may have the route. It sets ex.Caller. The error says why not.
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange, rt route) error {
+	credential, err := credentialOf(r, rt.policy.streams)
+	switch {
+	case err != nil && g.slowDown(w, ex, rt):
+		return errRateLimited
+	case err != nil:
+		return err
+	case credential != "":
+		err = g.identify(w, r, ex, rt, credential)
+	case ex.Internal:
+		ex.Caller = g.busCaller
+	default:
+		ex.Caller = g.anonymous
 		if g.trust.covers(r) {
+			ex.Caller = localCaller
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if rt.policy.limit == counted && !ex.Internal && g.limits.Refuses(w, ex.Client, ex.Caller) {
+		return errRateLimited
+	}
+	return g.permit(ex.Caller, rt.scope)
+}
+
+// identify judges a credential.
+func (g *Gateway) identify(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange, rt route, credential string) error {
+	if g.failures.Exhausted(ex.Client) {
+		if identity.Guessable(credential) {
+			p := *errTooManyFailures
+			p.RetryAfter = failureLimit.Per
+			return &p
+		}
+		if g.slowDown(w, ex, rt) {
+			return errRateLimited
+		}
+	}
+	caller, err := g.authority.Identify(r.Context(), credential)
+	if err == nil {
+		ex.Caller = caller
+		return nil
+	}
+	if errors.Is(err, identity.ErrUnavailable) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	g.failures.Count(ex.Client)
+	if g.slowDown(w, ex, rt) {
+		return errRateLimited
+	}
+	return err
+}
+
+// slowDown counts a request without a valid credential against its address.
+func (g *Gateway) slowDown(w http.ResponseWriter, ex *exchange.Exchange, rt route) (refused bool) {
+	return rt.policy.limit == counted && g.limits.Refuses(w, ex.Client, nil)
+}
+
+// credentialOf returns the credential of r, "" for none. It stands in the
+// Authorization header, and nowhere else but for the streams of browsers, whose
+// EventSource can send no headers.
+func credentialOf(r *http.Request, streams bool) (string, error) {
+	lines := r.Header["Authorization"]
+	inQuery := strings.Contains(r.URL.RawQuery, "access_token") && r.URL.Query().Has("access_token")
+	switch {
+	case inQuery && !streams:
+		return "", errTokenInQuery
+	case inQuery && len(lines) > 0:
+		return "", errNotBearer
+	case inQuery:
+		tokens := r.URL.Query()["access_token"]
+		if len(tokens) != 1 || tokens[0] == "" {
+			return "", errInvalidToken
+		}
+		return tokens[0], nil
+	case len(lines) == 0:
+		return "", nil
+	case len(lines) > 1:
+		return "", errNotBearer
+	}
+	credential, ok := exchange.Bearer(lines[0])
+	if !ok {
+		return "", errNotBearer
+	}
+	return credential, nil
+}
+
+// permit reports why a caller may not have what a scope opens.
+func (g *Gateway) permit(c *identity.Caller, needed scope) error {
+	switch {
+	case needed == scopePublic || c.Has(needed):
+		return nil
+	case c.Kind != identity.Anonymous:
+		p := exchange.NewProblem(http.StatusForbidden, "insufficient_scope", "the credential does not allow this").
+			WithHint("this needs the scope " + strings.ReplaceAll(needed.String(), " ", " or "))
+		return challenge(p, fmt.Sprintf(`error="insufficient_scope", scope="%s"`, needed))
+	case needed == scopeAdmin && g.adminClosed:
+		return errAdminClosed
+	}
+	return errUnauthenticated
+}
+
+// laneCaller is who sent a request to the fast lane; nil: not known without asking
+// anybody, or not allowed to geocode.
+func (g *Gateway) laneCaller(authorization string) *identity.Caller {
+	c := g.anonymous
+	if authorization != "" {
+		credential, ok := exchange.Bearer(authorization)
+		if !ok {
 			return nil
 		}
-		return exchange.NewProblem(http.StatusForbidden, "admin_closed", "this endpoint is closed").
-			WithHint("set ADMIN_TOKEN and send it as Authorization: Bearer …")
+		c = g.authority.Known(credential)
 	}
-	client := exchange.Of(r).Client
-	if g.failures.Exhausted(client) {
-		p := *errTooManyFailures
-		p.RetryAfter = failureLimit.Per
-		return &p
+	if c == nil || !c.Has(scopeGeocode) {
+		return nil
 	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(g.adminToken)) // equal lengths, so that the comparison takes constant time
-	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-		if token != "" {
-			g.failures.Count(client)
-		}
-		return exchange.NewProblem(http.StatusUnauthorized, "unauthorized", "this endpoint needs the admin token").
-			WithHint("send Authorization: Bearer and the value of ADMIN_TOKEN")
-	}
-	return nil
+	return c
 }
+
+// localCaller is a program on the machine where somebody tries geogate out.
+var localCaller = &identity.Caller{Kind: identity.Local, Scopes: identity.Administrator.Scopes()}

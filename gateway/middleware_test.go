@@ -177,7 +177,7 @@ func TestPanicIsAnswered(t *testing.T) {
 }
 
 func TestAdminNeedsToken(t *testing.T) {
-	f := gatewaytest.New(t, func(c *gateway.Config) { c.AdminToken = "s3cret" })
+	f := gatewaytest.New(t, gatewaytest.WithAdmin)
 	tests := []struct {
 		name, request, header string
 		status                int

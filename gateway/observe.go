@@ -6,7 +6,9 @@ import (
 	"strconv"
 	"time"
 
+	"geogate/cache"
 	"geogate/gateway/exchange"
+	"geogate/internal/identity"
 )
 
 // observe gives every request an id, writes its one access-log line and its
@@ -44,6 +46,10 @@ func (g *Gateway) recovered(rec *exchange.Recorder, r *http.Request, v any) {
 func (g *Gateway) logAccess(ex *exchange.Exchange, route, method string, took time.Duration) {
 	status := ex.Recorder.Status
 	g.metrics.Observe(route, method, status, took)
+	hit := ex.Cache == string(cache.Hit) || ex.Cache == string(cache.Stale)
+	if g.ledger != nil && !ex.Internal {
+		g.ledger.Request(ex.Caller, hit)
+	}
 	line := g.log.Info() //nolint:zerologlint // dispatched by Msg below
 	line.Str("request_id", ex.RequestID).Str("route", route).Str("method", method).
 		Int("status", status).Int64("bytes", ex.Recorder.Bytes).
@@ -52,6 +58,10 @@ func (g *Gateway) logAccess(ex *exchange.Exchange, route, method string, took ti
 		if value != "" {
 			line.Str(key, value)
 		}
+	}
+	if ex.Caller != nil && ex.Caller.Kind != identity.Anonymous {
+		line.Stringer("caller", ex.Caller.Kind)
+		optional("key", ex.Caller.Key)
 	}
 	optional("cache", ex.Cache)
 	optional("upstream", ex.Upstream)

@@ -17,6 +17,8 @@ type policy struct {
 	pages  pageRule
 	limit  limitClass
 	store  storeRule
+
+	streams bool // takes access_token: browsers' EventSource can send no headers
 }
 
 type (
@@ -42,11 +44,12 @@ const (
 
 // The policies of the table.
 var (
-	probe   = policy{asProblem, listedPages, exempt, byHandler}
-	dropIn  = policy{asNominatim, everyPage, counted, byHandler}
-	open    = policy{asProblem, everyPage, counted, byHandler}
-	page    = policy{asProblem, listedPages, counted, byHandler}
-	private = policy{asProblem, listedPages, counted, noStore} // about people, or for operators
+	probe   = policy{asProblem, listedPages, exempt, byHandler, false}
+	dropIn  = policy{asNominatim, everyPage, counted, byHandler, false}
+	open    = policy{asProblem, everyPage, counted, byHandler, false}
+	page    = policy{asProblem, listedPages, counted, byHandler, false}
+	private = policy{asProblem, listedPages, counted, noStore, false} // about people, or for operators
+	stream  = policy{asProblem, listedPages, counted, noStore, true}  // private, and an event stream
 )
 
 // unmatched is the policy of what has no route: see notFound and notAllowed for
@@ -54,7 +57,7 @@ var (
 var unmatched = private
 
 var errRateLimited = exchange.NewProblem(http.StatusTooManyRequests, "rate_limited",
-	"too many requests from this address").WithHint("wait as long as Retry-After says")
+	"too many requests").WithHint("wait as long as Retry-After says")
 
 // route turns the table into a router. A request passes, in this order: the
 // choice of its route, the client's address, the access log, preflights, and then
@@ -84,16 +87,17 @@ func (g *Gateway) route() chi.Router {
 
 // enforce puts the policy of rt around its handler.
 func (g *Gateway) enforce(rt route) http.HandlerFunc {
-	fail, pages, handler := exchange.WriteProblem, g.pagesOf(rt.policy), g.guard(rt)
+	fail, pages := exchange.WriteProblem, g.pagesOf(rt.policy)
+	public := rt.scope == scopePublic && rt.policy.limit == exempt
 	if rt.policy.errors == asNominatim {
 		endpoint, _ := geocoding.EndpointOf(rt.pattern)
 		fail = func(w http.ResponseWriter, r *http.Request, p *exchange.Problem) {
 			geocoding.WriteError(endpoint, w, r, p)
 		}
 	}
-	refuse := func(w http.ResponseWriter, r *http.Request, why *exchange.Problem) {
+	refuse := func(w http.ResponseWriter, r *http.Request, why error) {
 		exchange.Of(r).Failure = why
-		fail(w, r, why)
+		fail(w, r, problemOf(why))
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		ex := exchange.Of(r)
@@ -101,10 +105,6 @@ func (g *Gateway) enforce(rt route) http.HandlerFunc {
 		if rt.policy.limit == counted {
 			g.underWay.Add(1)
 			defer g.underWay.Add(-1)
-			if !ex.Internal && g.limiter.Refuses(w, ex.Client) {
-				refuse(w, r, errRateLimited)
-				return
-			}
 			if ex.Spare {
 				w.Header().Set("Connection", "close")
 				refuse(w, r, errTooManyConnections)
@@ -117,12 +117,17 @@ func (g *Gateway) enforce(rt route) http.HandlerFunc {
 				return
 			}
 		}
+		if !public {
+			if err := g.admit(w, r, ex, rt); err != nil {
+				refuse(w, r, err)
+				return
+			}
+		}
 		if rt.policy.store == noStore {
 			w.Header()["Cache-Control"] = exchange.Unstored
 		}
-		if err := handler(w, r); err != nil {
-			ex.Failure = err
-			fail(w, r, problemOf(err))
+		if err := rt.handler(w, r); err != nil {
+			refuse(w, r, err)
 		}
 	}
 }
@@ -164,7 +169,7 @@ func (g *Gateway) preflight(next http.Handler) http.Handler {
 			policy = rt.policy
 		}
 		ex := exchange.Of(r)
-		if g.limiter.Refuses(w, ex.Client) {
+		if g.limits.Refuses(w, ex.Client, nil) {
 			ex.Failure = errRateLimited
 			exchange.WriteProblem(w, r, errRateLimited)
 			return

@@ -6,6 +6,7 @@ import (
 	"geogate/gateway/exchange"
 	"geogate/gateway/geocoding"
 	"geogate/gateway/jobs"
+	"geogate/internal/identity"
 )
 
 // A route is one line of the table: who may call what, and how it is answered.
@@ -17,19 +18,20 @@ type route struct {
 	handler exchange.Handler
 }
 
-// A scope is what a caller must be allowed; a route that names several takes any
-// of them. Scopes are not enforced yet, but for the guards in guard.go.
-type scope uint16
+// A scope is what a caller must have; a route that names several takes any of
+// them. Whose rides and jobs a caller may touch is checked where those are.
+type scope = identity.Scope
 
 const (
-	scopePublic  scope = 1 << iota // nobody needs anything
-	scopeGeocode                   // geocode and complete addresses
-	scopeNearby                    // look for drivers
-	scopeRide                      // ask for rides, and follow and cancel them
-	scopeDrive                     // report positions, answer offers, take a ride through its steps
-	scopeBulk                      // run bulk jobs
-	scopeEvents                    // publish events, follow them and subscribe to them
-	scopeAdmin                     // see and change everything
+	scopeGeocode  = identity.Geocode
+	scopeNearby   = identity.Nearby
+	scopeRide     = identity.Ride
+	scopeDrive    = identity.Drive
+	scopeBulk     = identity.Bulk
+	scopeDispatch = identity.Dispatch
+	scopeEvents   = identity.Events
+	scopeAdmin    = identity.Administer
+	scopePublic   = identity.Scope(1 << 15) // nobody needs anything
 )
 
 const (
@@ -60,7 +62,7 @@ func (g *Gateway) routes() []route {
 		{get, "/v2/nearby", scopeNearby, private, g.rides.Nearby},
 		{post, "/v2/search", scopeRide, private, g.rides.Request},
 		{get, "/v2/requests/{id}", scopeRide | scopeDrive, private, g.rides.Get},
-		{get, "/v2/requests/{id}/events", scopeRide | scopeDrive, private, g.rides.Follow},
+		{get, "/v2/requests/{id}/events", scopeRide | scopeDrive, stream, g.rides.Follow},
 		{post, "/v2/cancel", scopeRide, private, g.rides.Cancel},
 		{post, "/v2/complete", scopeDrive, private, g.rides.Complete},
 		{post, "/tracking", scopeDrive, private, g.rides.Track},
@@ -71,7 +73,7 @@ func (g *Gateway) routes() []route {
 		{post, "/v2/offers/{offer_id}/decline", scopeDrive, private, g.rides.Decline},
 
 		{post, "/events", scopeEvents, private, g.events.Publish},
-		{get, "/events/stream", scopeEvents, private, g.events.Stream},
+		{get, "/events/stream", scopeEvents, stream, g.events.Stream},
 		{get, "/events/subscribers", scopeEvents, private, g.events.Subscribers},
 		{post, "/events/subscribers", scopeEvents, private, g.events.Subscribe},
 		{get, "/events/subscribers/{id}", scopeEvents, private, g.events.Subscriber},
@@ -82,6 +84,10 @@ func (g *Gateway) routes() []route {
 		{get, "/events/subscribers/{id}/deliveries", scopeEvents, private, g.events.Deliveries},
 		{post, "/events/subscribers/{id}/deliveries/{delivery}/redeliver", scopeEvents, private, g.events.Redeliver},
 
+		{get, "/admin/keys", scopeAdmin, private, g.admin.ListKeys},
+		{post, "/admin/keys", scopeAdmin, private, g.admin.CreateKey},
+		{remove, "/admin/keys/{id}", scopeAdmin, private, g.admin.RevokeKey},
+		{post, "/admin/tokens", scopeAdmin, private, g.admin.MintToken},
 		{get, "/admin/explain", scopeAdmin, private, g.admin.Explain},
 		{get, "/admin/stats", scopeAdmin, private, g.admin.Stats},
 		{post, "/admin/purge", scopeAdmin, private, g.admin.Purge},
@@ -97,7 +103,7 @@ func (g *Gateway) routes() []route {
 		{get, "/jobs/jobs.css", scopePublic, page, jobs.Page("jobs.css")},
 		{post, "/v2/jobs", scopeBulk, private, g.jobs.Create},
 		{get, "/v2/jobs/{id}", scopeBulk, private, g.jobs.Get},
-		{get, "/v2/jobs/{id}/events", scopeBulk, private, g.jobs.Follow},
+		{get, "/v2/jobs/{id}/events", scopeBulk, stream, g.jobs.Follow},
 		{get, "/v2/jobs/{id}/result", scopeBulk, private, g.jobs.Result},
 		{remove, "/v2/jobs/{id}", scopeBulk, private, g.jobs.Delete},
 	}...)

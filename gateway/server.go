@@ -97,7 +97,7 @@ func (g *Gateway) lanePaths() map[string]upstream.Endpoint {
 // lane answers plain hits ahead of net/http.
 func (g *Gateway) lane(l net.Listener) net.Listener {
 	return fastlane.Listen(l, fastlane.Config{
-		Log: g.log, Paths: g.lanePaths(), Hit: g.geocoding.Hit, Limiter: g.limiter, Proxies: g.proxies,
+		Log: g.log, Paths: g.lanePaths(), Hit: g.geocoding.Hit, Limits: g.limits, Caller: g.laneCaller, Proxies: g.proxies,
 		Answered: func(ex *exchange.Exchange, route string, took time.Duration) {
 			g.metrics.ObserveLane()
 			g.logAccess(ex, route, http.MethodGet, took)

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"geogate/gateway"
 	"geogate/gateway/gatewaytest"
 )
 
@@ -208,7 +207,7 @@ func TestWhoMayUseEvents(t *testing.T) {
 		{"right token through a proxy", "s3cret", []string{"Authorization: Bearer s3cret", "X-Forwarded-For: 192.0.2.1"}, 200},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			f := gatewaytest.New(t, func(c *gateway.Config) { c.AdminToken = row.token })
+			f := gatewaytest.New(t, gatewaytest.WithToken(row.token))
 			for _, line := range []string{"GET /events/subscribers", "HEAD /events/stream"} {
 				if got := f.Do(t, line, "", row.headers...); got.StatusCode != row.status {
 					t.Errorf("%s = %d %s, want %d", line, got.StatusCode, got.Text, row.status)
@@ -227,7 +226,7 @@ func TestWhoMayUseEvents(t *testing.T) {
 }
 
 func TestEventMetrics(t *testing.T) {
-	f := gatewaytest.New(t, func(c *gateway.Config) { c.AdminToken = "t" })
+	f := gatewaytest.New(t, gatewaytest.WithToken("t"))
 	admin := "Authorization: Bearer t"
 	url, ids := endpoint(t, http.StatusInternalServerError)
 	var s registeredBody

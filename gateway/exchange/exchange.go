@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/go-chi/chi/v5"
+
+	"geogate/internal/identity"
 )
 
 // Handler answers a request or returns why not. The gateway turns the error into
@@ -31,8 +33,9 @@ type Exchange struct {
 
 	RequestID string
 	Client    netip.Addr
-	Internal  bool // no client sent it over HTTP
-	Spare     bool // its connection is kept for probes
+	Internal  bool             // no client sent it over HTTP
+	Caller    *identity.Caller // nil: nobody had to be known
+	Spare     bool             // its connection is kept for probes
 
 	Cache    string // X-Cache
 	Upstream string // the provider that answered

@@ -5,7 +5,11 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
+
+	"geogate/internal/identity"
+	"geogate/internal/rate"
 
 	"github.com/go-chi/httprate"
 )
@@ -46,6 +50,39 @@ func NewLimiter(limit RateLimit) *Limiter {
 // in which case it does not count. The limit's headers are set on w either way.
 func (l *Limiter) Refuses(w http.ResponseWriter, client netip.Addr) bool {
 	return l != nil && l.clients.OnLimit(w, withoutContext, clientKey(client))
+}
+
+// Limits are the limits of all clients: one for addresses, which is also the usual
+// one of credentials, and others for keys that have one of their own. They are
+// safe for concurrent use.
+type Limits struct {
+	usual  *Limiter
+	others sync.Map // rate.Rate → *Limiter; as many as keys were issued with
+}
+
+// NewLimits returns limits of which usual is the one that nobody has set.
+func NewLimits(usual RateLimit) *Limits { return &Limits{usual: NewLimiter(usual)} }
+
+// Refuses is Limiter.Refuses for whoever sent a request: by credential where there
+// is one, because a mobile carrier puts thousands behind an address, else by
+// address.
+func (l *Limits) Refuses(w http.ResponseWriter, client netip.Addr, caller *identity.Caller) bool {
+	if caller == nil || caller.Credential == "" {
+		return l.usual.Refuses(w, client)
+	}
+	limiter := l.usual
+	if caller.Rate != nil {
+		limiter = l.of(*caller.Rate)
+	}
+	return limiter != nil && limiter.clients.OnLimit(w, withoutContext, caller.Credential)
+}
+
+func (l *Limits) of(r rate.Rate) *Limiter {
+	if found, ok := l.others.Load(r); ok {
+		return found.(*Limiter)
+	}
+	made, _ := l.others.LoadOrStore(r, NewLimiter(RateLimit{r.Requests, r.Per}))
+	return made.(*Limiter)
 }
 
 // Count counts what shall count for client besides a request.

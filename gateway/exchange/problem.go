@@ -25,6 +25,7 @@ type Problem struct { //nolint:errname // RFC 9457 calls it that
 
 	RetryAfter time.Duration `json:"-"`
 	Allow      string        `json:"-"` // the methods that the path takes, on 405
+	Challenge  string        `json:"-"` // what WWW-Authenticate adds to the realm (RFC 6750), on 401 and 403
 }
 
 // Error is what the log says: the code and not the detail, because the detail
@@ -60,7 +61,10 @@ func (p *Problem) SetHeaders(h http.Header) {
 	if p.Allow != "" {
 		h.Set("Allow", p.Allow)
 	}
-	if p.Status == http.StatusUnauthorized {
+	switch {
+	case p.Challenge != "":
+		h.Set("WWW-Authenticate", `Bearer realm="geogate", `+p.Challenge)
+	case p.Status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="geogate"`)
 	}
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {

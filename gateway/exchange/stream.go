@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"geogate/internal/identity"
 	"geogate/internal/pause"
 )
 
@@ -32,6 +33,9 @@ const (
 	// reconnectAfter is the pause that clients are told to make, give or take a
 	// half: a process that stops sends them all away at once.
 	reconnectAfter = time.Second
+	// recheckEvery is how soon a stream notices that the credential of its client
+	// was revoked or has expired.
+	recheckEvery = 2 * time.Second
 	// storePause is the pause between two looks while the store is away.
 	storePause = time.Second
 )
@@ -55,16 +59,19 @@ const pollInstead = "poll GET /v2/requests/{id}?wait=20s meanwhile"
 type Streams struct {
 	shares    *Shares
 	heartbeat time.Duration
-	draining  context.Context //nolint:containedctx // ends when streams and waits have to
+	valid     func(*identity.Caller) error // nil: every caller stays who they are
+	draining  context.Context              //nolint:containedctx // ends when streams and waits have to
 }
 
 // NewStreams returns none, of which at most so many may be open, and each client
 // at most so many of them; 0: the defaults. heartbeat is the longest silence of a
-// stream; 0: 15 s. Streams and waits end with draining.
-func NewStreams(draining context.Context, most, each int, heartbeat time.Duration) *Streams {
+// stream; 0: 15 s. Streams and waits end with draining, and streams when valid
+// returns an error for who has opened them.
+func NewStreams(draining context.Context, most, each int, heartbeat time.Duration, valid func(*identity.Caller) error) *Streams {
 	return &Streams{
 		shares:    NewShares(cmp.Or(most, DefaultMaxStreams), cmp.Or(each, DefaultMaxStreamsPerClient)),
 		heartbeat: cmp.Or(heartbeat, defaultHeartbeat),
+		valid:     valid,
 		draining:  draining,
 	}
 }
@@ -106,18 +113,27 @@ func (s *Streams) Serve(w http.ResponseWriter, r *http.Request, opening string, 
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	if err := s.follow(r.Context(), &stream{w: w, control: http.NewResponseController(w)}, opening, next); err != nil {
+	if err := s.follow(r.Context(), Of(r).Caller, &stream{w: w, control: http.NewResponseController(w)}, opening, next); err != nil {
 		Of(r).Failure = err // the answer has begun: only the log can be told
 	}
 	return nil
 }
 
-func (s *Streams) follow(ctx context.Context, out *stream, opening string, next Next) error {
+func (s *Streams) follow(ctx context.Context, caller *identity.Caller, out *stream, opening string, next Next) error {
 	if err := out.send(retryHint() + opening); err != nil {
 		return err
 	}
 	for {
-		events, last, err := s.await(ctx, out.last.Add(s.heartbeat), next)
+		until := out.last.Add(s.heartbeat)
+		if s.valid != nil && caller != nil && caller.Credential != "" {
+			if s.valid(caller) != nil {
+				return out.send(": the credential has ended\n\n")
+			}
+			if recheck := time.Now().Add(recheckEvery); recheck.Before(until) {
+				until = recheck
+			}
+		}
+		events, last, err := s.await(ctx, until, next)
 		if err != nil {
 			return err
 		}

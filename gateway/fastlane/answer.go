@@ -33,6 +33,9 @@ func (a *answer) make(c *conn, unread []byte) (size int) {
 		return 0
 	}
 	*ex = exchange.Exchange{}
+	if ex.Caller = c.lane.Caller(r.credential); ex.Caller == nil {
+		return 0
+	}
 	res, cell, held := c.lane.Hit(ex, r.endpoint, r.query, r.language, func(res cache.Result) bool {
 		if res.Status != http.StatusOK {
 			return false
@@ -40,7 +43,7 @@ func (a *answer) make(c *conn, unread []byte) (size int) {
 		ex.Client = c.client(r.forwardedFor)
 		clear(a.limits.fields)
 		// A client that is refused has not been counted: the handlers refuse it.
-		return !c.lane.Limiter.Refuses(a.limits, ex.Client)
+		return !c.lane.Limits.Refuses(a.limits, ex.Client, ex.Caller)
 	})
 	if !held {
 		return 0

@@ -16,11 +16,11 @@ import (
 
 	"geogate/cache"
 	"geogate/gateway/exchange"
+	"geogate/internal/identity"
 	"geogate/upstream"
 )
 
-// Config is what a lane shares with the handlers. All of it is required, but
-// that Limiter may be nil.
+// Config is what a lane shares with the handlers. All of it is required.
 type Config struct {
 	Log zerolog.Logger
 	// Paths are the routes that the lane may answer, as the table has them.
@@ -30,8 +30,11 @@ type Config struct {
 	Hit func(ex *exchange.Exchange, endpoint upstream.Endpoint, query, acceptLanguage string, take func(cache.Result) bool) (res cache.Result, cell string, held bool)
 	// Answered takes note of an answer, in the log and the metrics.
 	Answered func(ex *exchange.Exchange, route string, took time.Duration)
-	Limiter  *exchange.Limiter
-	Proxies  exchange.Proxies
+	// Caller is who sent a request with an Authorization header, "" for none; nil:
+	// the lane cannot tell, or they may not geocode, and the handlers say so.
+	Caller  func(authorization string) *identity.Caller
+	Limits  *exchange.Limits
+	Proxies exchange.Proxies
 	// UnderWay counts the requests that a drain waits for; Draining reports that one
 	// has begun.
 	UnderWay *atomic.Int64

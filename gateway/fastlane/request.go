@@ -17,6 +17,7 @@ type request struct {
 	language     string
 	id           string
 	forwardedFor string
+	credential   string                 // the Authorization header
 	seen         [len(knownFields)]bool // the fields that came
 }
 
@@ -24,7 +25,7 @@ type request struct {
 // clients of HTTP (Node's sends sec-fetch-mode, Apple's priority) and Heroku's
 // router send. Any other may change an answer.
 var knownFields = [...]string{
-	"host", "connection", "accept-encoding", "accept-language", "x-request-id", "x-forwarded-for",
+	"host", "connection", "accept-encoding", "accept-language", "x-request-id", "x-forwarded-for", "authorization",
 	"user-agent", "accept", "referer", "sec-fetch-mode", "priority",
 	"x-forwarded-proto", "x-forwarded-port", "x-request-start", "via", "connect-time", "total-route-time",
 }
@@ -49,6 +50,9 @@ func (r *request) parse(b []byte, paths map[string]upstream.Endpoint) (size int)
 	var known bool
 	if r.endpoint, known = paths[r.path]; !known {
 		return 0
+	}
+	if strings.Contains(r.query, "access_token") {
+		return 0 // refused: a credential does not belong there
 	}
 	for fields != "" {
 		line, fields, _ = strings.Cut(fields, "\r\n")
@@ -77,7 +81,7 @@ func (r *request) take(name, value string) bool {
 			return false
 		}
 		r.seen[i] = true
-		texts := [...]*string{&r.host, &r.connection, &r.encodings[0], &r.language, &r.id, &r.forwardedFor}
+		texts := [...]*string{&r.host, &r.connection, &r.encodings[0], &r.language, &r.id, &r.forwardedFor, &r.credential}
 		if i < len(texts) {
 			*texts[i] = value
 		}

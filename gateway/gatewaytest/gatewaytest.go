@@ -22,6 +22,7 @@ import (
 	"geogate/gateway"
 	"geogate/internal/asynctest"
 	"geogate/internal/event"
+	"geogate/internal/identity"
 	"geogate/internal/redistest"
 	"geogate/internal/webhook"
 	"geogate/upstream"
@@ -86,7 +87,8 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 	asynctest.Background(t, store.Run)
 	asynctest.Background(t, engine.Run)
 
-	cfg := gateway.Config{Log: zerolog.New(zerolog.SyncWriter(s.Log)), Version: "test", Metrics: s.Metrics, FastLane: true, TryingOut: true}
+	cfg := gateway.Config{Log: zerolog.New(zerolog.SyncWriter(s.Log)), Version: "test", Metrics: s.Metrics, FastLane: true, TryingOut: true,
+		Identity: gateway.Identity{Anonymous: everything}}
 	for _, option := range options {
 		option(&cfg)
 	}
@@ -109,7 +111,18 @@ var (
 )
 
 // WithAdmin sets the token that AsAdmin sends.
-func WithAdmin(c *gateway.Config) { c.AdminToken = "s3cret" }
+func WithAdmin(c *gateway.Config) { WithToken("s3cret")(c) }
+
+// WithToken sets an ADMIN_TOKEN, unless it is empty.
+func WithToken(token string) func(*gateway.Config) {
+	return func(c *gateway.Config) {
+		c.Identity.Authority, c.Identity.HasAdmin = identity.New(nil, identity.Config{AdminToken: token}), token != ""
+	}
+}
+
+// everything is what anybody may do unless a test says otherwise: most tests are
+// not about who calls.
+var everything, _ = identity.ParseAnonymous("all")
 
 // AsAdmin is the header of an administrator.
 const AsAdmin = "Authorization: Bearer s3cret"

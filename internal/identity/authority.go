@@ -29,7 +29,8 @@ type Config struct {
 	Log        zerolog.Logger
 }
 
-// New returns an authority. Run must run for it to learn of changes.
+// New returns an authority. Run must run for it to learn of changes. Without keys
+// (nil) every key is wrong, and nothing but ADMIN_TOKEN and tokens is right.
 func New(keys *Keys, cfg Config) *Authority {
 	a := &Authority{admin: cfg.AdminToken, keys: keys, minter: cfg.Minter, now: time.Now}
 	if cfg.Provider.Issuer != "" {
@@ -61,13 +62,13 @@ func (a *Authority) Run(ctx context.Context) error {
 
 // administrator is whoever has ADMIN_TOKEN.
 var administrator = &Caller{
-	Kind: Admin, Subject: "admin", Role: Administrator, Scopes: Administrator.Scopes(), Credential: "admin",
+	Kind: Admin, Subject: "admin", Role: Administrator, Scopes: Administrator.Scopes(), Credential: credentialPrefix + "admin",
 }
 
 // Known returns the caller of a credential that needs no work and no question to
 // anybody, else nil: for callers who cannot wait.
 func (a *Authority) Known(credential string) *Caller {
-	if LooksLikeKey(credential) {
+	if looksLikeKey(credential) && a.keys != nil {
 		return a.keys.peek(credential)
 	}
 	return nil
@@ -79,7 +80,7 @@ func (a *Authority) Identify(ctx context.Context, credential string) (*Caller, e
 	switch {
 	case a.admin != "" && sameText(credential, a.admin):
 		return administrator, nil
-	case LooksLikeKey(credential):
+	case looksLikeKey(credential) && a.keys != nil:
 		return a.keys.identify(ctx, credential)
 	case len(credential) > maxToken:
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrInvalid, maxToken)
@@ -99,6 +100,12 @@ func (a *Authority) Identify(ctx context.Context, credential string) (*Caller, e
 		return a.minter.identify(ctx, parsed)
 	}
 	return a.provider.identify(ctx, credential, parsed)
+}
+
+// Guessable reports whether a credential is of no kind that is too long to guess.
+// ADMIN_TOKEN is whatever somebody has chosen.
+func Guessable(credential string) bool {
+	return !looksLikeKey(credential) && strings.Count(credential, ".") != 2
 }
 
 // Valid reports whether a caller who was identified earlier still is who they

@@ -63,6 +63,10 @@ type Caller struct {
 	Expires time.Time
 }
 
+// credentialPrefix begins every Caller.Credential, so that none can be mistaken
+// for the bytes of an address where both are counted side by side.
+const credentialPrefix = "credential:"
+
 // Has reports whether the caller has at least one of the scopes.
 func (c *Caller) Has(one Scope) bool { return c.Scopes&one != 0 }
 

@@ -90,7 +90,7 @@ func (p *Provider) caller(claims map[string]json.RawMessage, expires time.Time) 
 	if len(subject) != 1 || subject[0] == "" || len(subject[0]) > maxLabel {
 		return nil, fmt.Errorf("%w: no subject", ErrInvalid)
 	}
-	c := &Caller{Kind: JWT, Subject: subject[0], Credential: "jwt:" + subject[0], Expires: expires}
+	c := &Caller{Kind: JWT, Subject: subject[0], Credential: credentialPrefix + "jwt:" + subject[0], Expires: expires}
 	for _, name := range texts(claim(claims, orElse(p.cfg.RolesClaim, "roles"))) {
 		role := Role(name)
 		if scopes := role.Scopes(); scopes != 0 {

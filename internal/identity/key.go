@@ -50,12 +50,12 @@ func hashOf(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// LooksLikeKey tells keys from the other kinds of credential.
-func LooksLikeKey(credential string) bool { return strings.HasPrefix(credential, keyPrefix) }
+// looksLikeKey tells keys from the other kinds of credential.
+func looksLikeKey(credential string) bool { return strings.HasPrefix(credential, keyPrefix) }
 
 // keyID returns the id of a key. The error is ErrMalformedKey.
 func keyID(text string) (string, error) {
-	if len(text) != keyLength || !LooksLikeKey(text) {
+	if len(text) != keyLength || !looksLikeKey(text) {
 		return "", ErrMalformedKey
 	}
 	body, check := text[:keyLength-checkChars], text[keyLength-checkChars:]

@@ -124,7 +124,7 @@ type Record struct {
 func (r *Record) caller() *Caller {
 	return &Caller{
 		Kind: Key, Subject: r.Subject, Role: r.Role, Scopes: r.Role.Scopes(),
-		Credential: "key:" + r.ID, Key: r.ID, Rate: r.Rate, UpstreamBudget: r.UpstreamBudget, Expires: r.ExpiresAt,
+		Credential: credentialPrefix + "key:" + r.ID, Key: r.ID, Rate: r.Rate, UpstreamBudget: r.UpstreamBudget, Expires: r.ExpiresAt,
 	}
 }
 

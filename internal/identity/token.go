@@ -104,6 +104,6 @@ func (m *Minter) identify(_ context.Context, parsed *jwt.JSONWebToken) (*Caller,
 	}
 	return &Caller{
 		Kind: Token, Subject: claims.Subject, Role: claims.Role, Scopes: claims.Role.Scopes(),
-		Credential: "token:" + string(claims.Role) + ":" + claims.Subject, Expires: claims.Expiry.Time(),
+		Credential: credentialPrefix + "token:" + string(claims.Role) + ":" + claims.Subject, Expires: claims.Expiry.Time(),
 	}, nil
 }
