@@ -40,6 +40,8 @@ type (
 	Metrics = metrics.Metrics
 	// RateLimit is that of one client.
 	RateLimit = exchange.RateLimit
+	// Credentials issue keys and mint tokens.
+	Credentials = admin.Credentials
 )
 
 // NewGeocoder and NewMetrics are the constructors of the types above.
@@ -87,7 +89,7 @@ type Identity struct {
 	Anonymous   identity.Scope      // what callers without a credential may do
 	Bus         *identity.Caller    // whoever asks over the bus; nil: as without a credential
 	Ledger      *identity.Ledger    // counts what keys are used for; nil: nobody counts
-	Credentials admin.Credentials   // for /admin/keys and /admin/tokens
+	Credentials Credentials         // for /admin/keys and /admin/tokens
 	HasAdmin    bool                // there is an ADMIN_TOKEN
 }
 
@@ -104,22 +106,21 @@ type Gateway struct {
 	jobs      *jobs.API // nil: there are none
 	admin     *admin.API
 
-	log         zerolog.Logger
-	version     string
-	proxies     exchange.Proxies
-	authority   *identity.Authority
-	ledger      *identity.Ledger // nil: nobody counts
-	anonymous   *identity.Caller // whoever has no credential
-	busCaller   *identity.Caller // whoever asks over the bus
-	adminClosed bool             // nobody can have scope admin by ADMIN_TOKEN
-	trust       localTrust
-	failures    *exchange.Limiter // of credentials, by address
-	pages       exchange.Pages    // that may use what is not open to all
-	sites       *http.CrossOriginProtection
-	conns       connectionLimits
-	metrics     *Metrics
-	limits      *exchange.Limits
-	fastLane    bool
+	log       zerolog.Logger
+	version   string
+	proxies   exchange.Proxies
+	authority *identity.Authority
+	ledger    *identity.Ledger // nil: nobody counts
+	anonymous *identity.Caller // whoever has no credential
+	busCaller *identity.Caller // whoever asks over the bus
+	trust     localTrust
+	failures  *exchange.Limiter // of credentials, by address
+	pages     exchange.Pages    // that may use what is not open to all
+	sites     *http.CrossOriginProtection
+	conns     connectionLimits
+	metrics   *Metrics
+	limits    *exchange.Limits
+	fastLane  bool
 
 	ready    atomic.Bool
 	underWay atomic.Int64    // requests that a drain waits for
@@ -140,7 +141,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	g := &Gateway{
 		geocoder: geocoder, ping: ping, disagreements: cfg.Disagreements, log: cfg.Log, version: cfg.Version,
 		proxies: exchange.Proxies(cfg.TrustedProxies), pages: pages,
-		authority: cfg.Identity.Authority, ledger: cfg.Identity.Ledger, adminClosed: !cfg.Identity.HasAdmin,
+		authority: cfg.Identity.Authority, ledger: cfg.Identity.Ledger,
 		anonymous: &identity.Caller{Scopes: cfg.Identity.Anonymous}, busCaller: cfg.Identity.Bus,
 		trust: localTrust(cfg.TryingOut && !cfg.Identity.HasAdmin), failures: exchange.NewLimiter(failureLimit),
 		sites: http.NewCrossOriginProtection(), conns: limitsOf(cfg),

@@ -29,8 +29,6 @@ var (
 		"the Authorization header must be one bearer token").WithHint("send Authorization: Bearer and the key or token"), `error="invalid_token"`)
 	errTokenInQuery = exchange.BadRequest("token_in_query", "access_token is taken on event streams only: queries end up in logs").
 			WithHint("send the token as Authorization: Bearer …")
-	errAdminClosed = exchange.NewProblem(http.StatusForbidden, "admin_closed", "this endpoint is closed").
-			WithHint("set ADMIN_TOKEN and send it as Authorization: Bearer …")
 	errTooManyFailures = exchange.NewProblem(http.StatusTooManyRequests, "too_many_failures",
 		"this address has sent too many wrong tokens").WithHint("wait as long as Retry-After says, then send the right one")
 )
@@ -65,7 +63,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, ex *exchange.Exc
 	if rt.policy.limit == counted && !ex.Internal && g.limits.Refuses(w, ex.Client, ex.Caller) {
 		return errRateLimited
 	}
-	return g.permit(ex.Caller, rt.scope)
+	return permit(ex.Caller, rt.scope)
 }
 
 // identify judges a credential.
@@ -130,7 +128,7 @@ func credentialOf(r *http.Request, streams bool) (string, error) {
 }
 
 // permit reports why a caller may not have what a scope opens.
-func (g *Gateway) permit(c *identity.Caller, needed scope) error {
+func permit(c *identity.Caller, needed scope) error {
 	switch {
 	case needed == scopePublic || c.Has(needed):
 		return nil
@@ -138,8 +136,6 @@ func (g *Gateway) permit(c *identity.Caller, needed scope) error {
 		p := exchange.NewProblem(http.StatusForbidden, "insufficient_scope", "the credential does not allow this").
 			WithHint("this needs the scope " + strings.ReplaceAll(needed.String(), " ", " or "))
 		return challenge(p, fmt.Sprintf(`error="insufficient_scope", scope="%s"`, needed))
-	case needed == scopeAdmin && g.adminClosed:
-		return errAdminClosed
 	}
 	return errUnauthenticated
 }

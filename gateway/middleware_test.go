@@ -185,7 +185,8 @@ func TestAdminNeedsToken(t *testing.T) {
 		{"none", "GET /metrics", "", 401},
 		{"wrong", "GET /metrics", "Authorization: Bearer wrong", 401},
 		{"wrong scheme", "GET /metrics", "Authorization: Basic s3cret", 401},
-		{"in the query", "GET /metrics?token=s3cret&access_token=s3cret", "", 401},
+		{"in the query", "GET /metrics?token=s3cret", "", 401},
+		{"in the query, as streams take it", "GET /metrics?access_token=s3cret", "", 400},
 		{"right", "GET /metrics", "Authorization: Bearer s3cret", 200},
 	}
 	for _, tt := range tests {

@@ -195,10 +195,10 @@ func TestWhoMayUseEvents(t *testing.T) {
 		status  int
 	}{
 		{"this machine", "", nil, 200},
-		{"through a proxy on this machine", "", []string{"X-Forwarded-For: 192.0.2.1"}, 403},
-		{"through a proxy that says Forwarded", "", []string{"Forwarded: for=192.0.2.1"}, 403},
-		{"page of another site", "", []string{"Origin: https://evil.example"}, 403},
-		{"page of another site, by its fetch", "", []string{"Sec-Fetch-Site: cross-site"}, 403},
+		{"through a proxy on this machine", "", []string{"X-Forwarded-For: 192.0.2.1"}, 401},
+		{"through a proxy that says Forwarded", "", []string{"Forwarded: for=192.0.2.1"}, 401},
+		{"page of another site", "", []string{"Origin: https://evil.example"}, 401},
+		{"page of another site, by its fetch", "", []string{"Sec-Fetch-Site: cross-site"}, 401},
 		{"name that was given our address", "", []string{"Host: evil.example"}, 403},
 		{"localhost", "", []string{"Host: localhost:8080"}, 200},
 		{"token needed", "s3cret", nil, 401},
@@ -220,8 +220,8 @@ func TestWhoMayUseEvents(t *testing.T) {
 	req.RemoteAddr, req.Host = "192.0.2.7:4000", "localhost"
 	rec := httptest.NewRecorder()
 	f.Gateway.ServeHTTP(rec, req)
-	if rec.Code != http.StatusForbidden {
-		t.Errorf("another machine = %d, want 403", rec.Code)
+	if rec.Code != http.StatusUnauthorized {
+		t.Errorf("another machine = %d, want 401", rec.Code)
 	}
 }
 

@@ -19,18 +19,19 @@ import (
 
 // app is every part of a running geogate.
 type app struct {
-	cfg     settings
-	log     zerolog.Logger
-	redis   *redisclient.Client
-	engine  *dispatch.Engine
-	events  *event.Log
-	guard   *webhook.Guard
-	sender  *webhook.Sender
-	bus     *natsbus.Bus // nil without NATS_URL
-	gateway *gateway.Gateway
-	metrics *gateway.Metrics
-	jobs    *jobs
-	watch   *schema.Watch
+	cfg      settings
+	log      zerolog.Logger
+	redis    *redisclient.Client
+	engine   *dispatch.Engine
+	events   *event.Log
+	guard    *webhook.Guard
+	sender   *webhook.Sender
+	bus      *natsbus.Bus // nil without NATS_URL
+	gateway  *gateway.Gateway
+	metrics  *gateway.Metrics
+	jobs     *jobs
+	watch    *schema.Watch
+	identity *identities
 	*geocoding
 }
 
@@ -72,12 +73,14 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 	}
 	a.sender = webhook.NewSender(rdb, a.events, a.guard, hooks)
 	events := gateway.Events{Log: a.events, Subscribers: webhook.NewRegistry(rdb, a.guard, hooks)}
+	who := openIdentity(s, rdb, log)
+	a.identity = who
 	a.gateway = gateway.New(geo.geocoder, a.engine, events, rdb.Answers, gateway.Config{
 		Log:            log,
 		Version:        buildVersion(),
 		RateLimit:      gateway.RateLimit{Requests: s.RateLimit.Requests, Per: s.RateLimit.Per},
 		TrustedProxies: s.TrustedProxies.Hops,
-		AdminToken:     string(s.AdminToken),
+		Identity:       who.gateway(s),
 		TryingOut:      rdb.BuiltIn(),
 		MaxConnections: s.MaxConnections,
 		ConnsEach:      s.ConnectionsEach,
@@ -114,7 +117,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 		watching(a.watch, refuse),
 		onceChecked(a.watch, a.engine.Run), onceChecked(a.watch, a.events.Run), onceChecked(a.watch, a.sender.Run),
 		onceChecked(a.watch, a.jobs.master.Run),
-		a.cache.Run, a.runBus, a.jobs.bell.Run)
+		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.runBus, a.jobs.bell.Run)
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)

@@ -14,6 +14,7 @@ import (
 
 	"geogate/internal/bulk"
 	"geogate/internal/config"
+	"geogate/internal/identity"
 )
 
 // Exit codes.
@@ -32,6 +33,7 @@ type cli struct {
 	Geocode     geocodeCmd     `cmd:"" help:"Find the place of an address."`
 	Reverse     reverseCmd     `cmd:"" help:"Find the address at a position."`
 	Doctor      doctorCmd      `cmd:"" help:"Check the configuration, Redis, the upstreams and the clock."`
+	Keys        keysCmd        `cmd:"" help:"Issue, list and revoke keys for servers, partners and devices."`
 	Simulate    simulateCmd    `cmd:"" help:"Simulate a town of drivers and riders against running geogates, and check that dispatch keeps its promises."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the geogate on this machine whether it is alive; for containers that have no shell."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
@@ -99,6 +101,7 @@ var (
 func exitCode(err error, stderr io.Writer) int {
 	var wrong *config.Error
 	var input *bulk.InputError
+	var credential *identity.InputError
 	switch {
 	case err == nil:
 		return exitOK
@@ -112,7 +115,7 @@ func exitCode(err error, stderr io.Writer) int {
 			fmt.Fprintf(stderr, "  %s\n", input.Hint)
 		}
 		return exitUsage
-	case errors.As(err, &wrong):
+	case errors.As(err, &wrong), errors.As(err, &credential):
 		fmt.Fprintf(stderr, "geogate: %v\n", err)
 		return exitUsage
 	}

@@ -7,6 +7,7 @@ import (
 
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
+	"geogate/internal/identity"
 	"geogate/upstream"
 )
 
@@ -16,6 +17,8 @@ type settings struct {
 	config.Config
 	redis     *redis.UniversalOptions // nil: the built-in Redis
 	upstreams []upstream.Spec
+	anonymous identity.Scope
+	minter    *identity.Minter // nil without TOKEN_SECRET
 }
 
 // loadSettings reads the environment. The error, if any, is a *config.Error.
@@ -26,6 +29,8 @@ func loadSettings(getenv func(string) string) (settings, error) {
 		"REDIS_URL":        s.readRedis,
 		"UPSTREAMS":        s.readUpstreams,
 		"UPSTREAM_CONTACT": s.readContact,
+		"ANONYMOUS":        s.readAnonymous,
+		"TOKEN_SECRET":     s.readTokenSecret,
 	})
 	if err != nil {
 		return settings{}, err
@@ -54,4 +59,14 @@ func (s *settings) readContact(contact string) error {
 		}
 	}
 	return nil
+}
+
+func (s *settings) readAnonymous(scopes string) (err error) {
+	s.anonymous, err = identity.ParseAnonymous(scopes)
+	return err
+}
+
+func (s *settings) readTokenSecret(secret string) (err error) {
+	s.minter, err = identity.NewMinter(secret)
+	return err
 }

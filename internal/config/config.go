@@ -40,6 +40,13 @@ type Config struct {
 	TrustedProxies     Proxies       `env:"TRUSTED_PROXIES" form:"a whole number from 0 to 16" help:"proxy hops that may set X-Forwarded-For; default 0, on Heroku 1"`
 	FastLane           Switch        `env:"FAST_LANE" envDefault:"on" form:"on or off" help:"answer plain cache hits ahead of net/http"`
 	AdminToken         Secret        `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics, /admin and /events; empty: closed, but with the built-in Redis open to programs on this machine"`
+	Anonymous          string        `env:"ANONYMOUS" envDefault:"geocode" form:"none, all, or scopes such as geocode,nearby" help:"what callers without a credential may do"`
+	TokenSecret        Secret        `env:"TOKEN_SECRET" form:"at least 32 random bytes" help:"signs the tokens that POST /admin/tokens mints; empty: it mints none"`
+	AuthIssuer         string        `env:"AUTH_ISSUER" form:"an https:// URL, exactly as it stands in iss" help:"OpenID provider whose tokens are accepted; empty: none"`
+	AuthAudience       string        `env:"AUTH_AUDIENCE" form:"any text" help:"what must stand in aud of such a token; required with AUTH_ISSUER"`
+	AuthJWKSURL        string        `env:"AUTH_JWKS_URL" form:"an https:// URL" help:"key set of the provider; empty: found by OpenID discovery"`
+	AuthRolesClaim     string        `env:"AUTH_ROLES_CLAIM" envDefault:"roles" form:"a claim or a dotted path such as app_metadata.role" help:"where such a token says rider, driver, operator or admin"`
+	AuthSubjectClaim   string        `env:"AUTH_SUBJECT_CLAIM" envDefault:"sub" form:"a claim or a dotted path" help:"where such a token says the id of the rider or driver"`
 	CORSOrigins        []string      `env:"CORS_ORIGINS" form:"origins such as https://app.example.org, comma-separated" help:"web pages that may use the dispatch endpoints; geocoding is open to all"`
 	MaxConnections     int           `env:"MAX_CONNECTIONS" envDefault:"8192" form:"a whole number above 0" help:"most connections in all, less where the system allows fewer descriptors"`
 	ConnectionsEach    int           `env:"MAX_CONNECTIONS_PER_CLIENT" envDefault:"1024" form:"a whole number above 0" help:"most connections from one address, unless TRUSTED_PROXIES is set"`
@@ -168,6 +175,18 @@ func (c *Config) rangeProblems() []string {
 	}
 	if c.Workers < 0 || c.Workers > MaxWorkers {
 		add("WORKERS", fmt.Sprintf("want a whole number from 0 to %d", MaxWorkers))
+	}
+	for name, address := range map[string]string{"AUTH_ISSUER": c.AuthIssuer, "AUTH_JWKS_URL": c.AuthJWKSURL} {
+		u, err := url.Parse(address)
+		if address != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+			add(name, fmt.Sprintf("%q is not an https:// URL", address))
+		}
+	}
+	switch {
+	case c.AuthIssuer != "" && c.AuthAudience == "":
+		add("AUTH_AUDIENCE", "required with AUTH_ISSUER: without it, a token for any other app of the provider would open this one")
+	case c.AuthIssuer == "" && (c.AuthAudience != "" || c.AuthJWKSURL != ""):
+		add("AUTH_ISSUER", "required with AUTH_AUDIENCE and AUTH_JWKS_URL")
 	}
 	for _, origin := range c.CORSOrigins {
 		u, err := url.Parse(origin)
