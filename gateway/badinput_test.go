@@ -189,7 +189,7 @@ func TestBadInput(t *testing.T) {
 		{"nearby: method", "POST /v2/nearby", "", 405, "method_not_allowed", nil},
 
 		{"no such path", "GET /v2/nothing", "", 404, "not_found", nil},
-		{"metrics closed", "GET /metrics", "", 403, "admin_closed", []string{"Via: 1.1 proxy"}},
+		{"metrics closed", "GET /metrics", "", 401, "unauthenticated", []string{"Via: 1.1 proxy"}},
 	}
 
 	f := gatewaytest.New(t)
