@@ -82,11 +82,11 @@ func (m *member) blocked() error {
 // geocode asks the provider, and once more after a failure that may be gone a
 // moment later: only if somebody waits for the answer, and only as long as such
 // retries are rare.
-func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
+func (m *member) geocode(ctx context.Context, r Request, lane Lane, t turn) (Answer, error) {
 	m.retries.earn()
 	var first error
 	a, err := backoff.Retry(ctx, func() (Answer, error) {
-		a, err := m.attempt(ctx, r, lane, deadline)
+		a, err := m.attempt(ctx, r, lane, t)
 		switch {
 		case first != nil && err != nil:
 			// The second attempt may have failed for want of budget. The first
@@ -106,15 +106,14 @@ func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline tim
 	return a, err
 }
 
-// attempt asks the provider once breaker and budget let it. It waits for budget
-// until deadline at most.
-func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
+// attempt asks the provider once breaker and budget let it, within its turn.
+func (m *member) attempt(ctx context.Context, r Request, lane Lane, t turn) (Answer, error) {
 	if err := m.blocked(); err != nil {
 		return Answer{}, err
 	}
 	asked := time.Now()
 	if m.budget != nil {
-		release, err := m.budget.Acquire(ctx, lane, deadline)
+		release, err := m.budget.Acquire(ctx, lane, t.wait)
 		if err != nil {
 			return Answer{}, m.noBudget(ctx, err)
 		}
@@ -122,7 +121,9 @@ func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline tim
 	}
 	began := time.Now()
 	a, err := m.breaker.Execute(func() (Answer, error) {
-		a, err := m.provider.Geocode(ctx, r)
+		call, done := t.call(ctx)
+		defer done()
+		a, err := m.provider.Geocode(call, r)
 		if err != nil && ctx.Err() != nil {
 			return a, m.name(callerGone(ctx))
 		}
