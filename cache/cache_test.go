@@ -219,7 +219,7 @@ func TestLateFlightFindsWhatTheLastOneStored(t *testing.T) {
 		c := New(noRedis(t), Config{Memory: 1 << 20})
 		var calls atomic.Int64
 		get(t, c, "k", Directives{}, counted(&calls))
-		r, err := c.join(t.Context(), flightID{key: "k"}, People, nil, neverFill(t))
+		r, err := c.join(t.Context(), flightID{key: "k"}, &Directives{}, nil, neverFill(t))
 		if err != nil {
 			t.Fatal(err)
 		}

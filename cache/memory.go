@@ -80,15 +80,32 @@ func (m *memoryLayer) put(it *item) {
 	}
 }
 
+// offer is put unless there is a valid item of a lower rank. It reports whether
+// the layer took the item.
+func (m *memoryLayer) offer(it *item, g *generations) bool {
+	if m == nil || it.Rank == 0 {
+		m.put(it)
+		return m != nil
+	}
+	m.clock.advance()
+	kept, _ := m.cache.Compute(it.Key, func(old *item, found bool) (*item, otter.ComputeOp) {
+		if found && old.betterThan(it, m.clock.now()) && old.judge(g) == valid {
+			return old, otter.CancelOp
+		}
+		return it, otter.WriteOp
+	})
+	return kept == it
+}
+
 // adopt is put for an item read from Redis: it yields to a newer one, because
 // a fill may have stored that in both layers since the read.
-func (m *memoryLayer) adopt(it *item) {
+func (m *memoryLayer) adopt(it *item, now time.Time) {
 	if m == nil {
 		return
 	}
 	m.clock.advance()
 	m.cache.Compute(it.Key, func(old *item, found bool) (*item, otter.ComputeOp) {
-		if found && !old.doubted() && old.StoredAt.After(it.StoredAt) {
+		if found && !old.doubted() && (old.StoredAt.After(it.StoredAt) || old.betterThan(it, now)) {
 			return old, otter.CancelOp
 		}
 		return it, otter.WriteOp

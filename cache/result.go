@@ -45,8 +45,8 @@ type Result struct {
 	Stored bool
 	// Age is how long ago the answer was obtained.
 	Age time.Duration
-	// Cause is the error of the fill instead of which a Stale answer is
-	// served; nil when nothing failed.
+	// Cause is the error of the fill instead of which a Stale answer is served,
+	// or a second-best one as Bypass; nil when nothing failed.
 	Cause error
 
 	item *item

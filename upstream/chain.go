@@ -151,6 +151,22 @@ func (c *Chain) Identity() string {
 	return s.Name + "-" + hex.EncodeToString(sum[:3])
 }
 
+// Autocomplete reports whether the terms of all providers, and of at least one,
+// allow search-as-you-type.
+func (c *Chain) Autocomplete() (all, some bool) {
+	all = true
+	for _, m := range c.members {
+		all = all && m.spec.Policy.Autocomplete
+		some = some || m.spec.Policy.Autocomplete
+	}
+	return all, some
+}
+
+// Allows reports whether the terms of at least one provider allow the endpoint.
+func (c *Chain) Allows(ep Endpoint) bool {
+	return slices.ContainsFunc(c.members, func(m *member) bool { return !m.spec.Policy.Forbids(ep) })
+}
+
 // Policy returns the terms of the first provider.
 func (c *Chain) Policy() Policy { return c.members[0].spec.Policy }
 
