@@ -208,3 +208,47 @@ func TestNothingWhileTheFallbackIsDownIsNotKept(t *testing.T) {
 	p.want(t, p.one, plain, cache.Bypass, "first", upstream.Empty)
 	p.want(t, p.two, plain, cache.Miss, "second", upstream.Found)
 }
+
+// What is typed reaches only those whose terms allow it, wherever in the chain
+// they are, and others do not suffer for it.
+func TestTypedPrefixesReachOnlyWhoAllowsThem(t *testing.T) {
+	tests := []struct {
+		name        string
+		own         *upstreamtest.Fixed
+		list        string // with the addresses of own, which allows it, and public, which does not
+		typed       upstream.Outcome
+		whole, from string // who answers somebody who searches, and who what is typed
+	}{
+		{"behind an own server", nil, "nominatim+%s#name=own&on_empty=next,opencage+%s?key=k#name=public&rate=100/s", upstream.Empty, "public", "own"},
+		{"in front of one", upstreamtest.Places(1), "opencage+%[2]s?key=k#name=public&rate=100/s,nominatim+%[1]s#name=own", upstream.Found, "public", "own"},
+		{"not needed", upstreamtest.Places(1), "nominatim+%s#name=own&on_empty=next,opencage+%s?key=k#name=public&rate=100/s", upstream.Found, "own", "own"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			own, public := upstreamtest.New(t), upstreamtest.NewKind(t, "opencage")
+			own.SetAnswer(tt.own)
+			chain, err := upstream.New(mustSpecs(t, fmt.Sprintf(tt.list, own.URL, public.URL)), upstream.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(chain.Close)
+			store := cache.New(redistest.Start(t).Client(t), cache.Config{Memory: 1 << 20, RedisBudget: 5 * time.Second})
+			asynctest.Background(t, store.Run)
+			a := New(NewGeocoder(chain, store, Lifetimes{Fresh: time.Hour, Empty: time.Minute, Stale: time.Hour}), nil)
+			req, err := upstream.Canonical(upstream.Search, url.Values{"q": {"berlin"}, "format": {"json"}}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := a.look(t.Context(), req, cache.Directives{}, true)
+			if err != nil || res.Provider != tt.from || res.Outcome != string(tt.typed) {
+				t.Fatalf("typed: %+v, %v, want %s of %s", res.Entry, err, tt.typed, tt.from)
+			}
+			if n := public.Calls(); n != 0 {
+				t.Errorf("%d calls for what is typed, want none", n)
+			}
+			if res, err := a.look(t.Context(), req, cache.Directives{}, false); err != nil || res.Provider != tt.whole {
+				t.Errorf("not typed: %+v, %v, want the answer of %s", res.Entry, err, tt.whole)
+			}
+		})
+	}
+}
