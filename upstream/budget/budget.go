@@ -170,8 +170,8 @@ func (b *Budget) delay(ahead int64) time.Duration {
 }
 
 // Pause lets no call through for a while, because the provider asked for it. It
-// never shortens a pause.
-func (b *Budget) Pause(d time.Duration) { b.gate.pause(d) }
+// never shortens a pause, and returns what is left of the longest in the fleet.
+func (b *Budget) Pause(d time.Duration) time.Duration { return b.gate.pause(d) }
 
 // State tells how scarce the calls to a provider are, as this process last saw
 // it.

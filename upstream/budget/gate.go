@@ -43,8 +43,9 @@ type gate interface {
 	try(ctx context.Context, lane Lane) (verdict, error)
 	// release ends a granted call. It must be called once for each.
 	release(token string)
-	// pause closes the gate for a while. It never shortens a pause.
-	pause(d time.Duration)
+	// pause closes the gate for a while. It never shortens a pause, and returns
+	// what is left of the longest.
+	pause(d time.Duration) time.Duration
 	// ahead is how far the calls already granted are ahead of the pace: the time
 	// until the budget has rested, as last seen by this process.
 	ahead() time.Duration
@@ -140,12 +141,13 @@ func (g *localGate) release(string) {
 	g.mu.Unlock()
 }
 
-func (g *localGate) pause(d time.Duration) {
+func (g *localGate) pause(d time.Duration) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if until := time.Now().Add(d); until.After(g.pausedUntil) {
 		g.pausedUntil = until
 	}
+	return time.Until(g.pausedUntil)
 }
 
 func (g *localGate) ahead() time.Duration {

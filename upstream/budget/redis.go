@@ -129,18 +129,21 @@ func (g *fleetGate) release(token string) {
 	}
 }
 
-func (g *fleetGate) pause(d time.Duration) {
+func (g *fleetGate) pause(d time.Duration) time.Duration {
 	if g.local != nil {
-		g.local.pause(d)
+		d = g.local.pause(d)
 	}
 	if g.resting() {
-		return
+		return d
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.patience)
 	defer cancel()
-	if err := pauseScript.Run(ctx, g.redis, []string{g.state}, d.Microseconds()).Err(); err != nil {
+	left, err := pauseScript.Run(ctx, g.redis, []string{g.state}, d.Microseconds()).Int64()
+	if err != nil {
 		g.rest()
+		return d
 	}
+	return time.Duration(left) * time.Microsecond
 }
 
 func (g *fleetGate) ahead() time.Duration {
