@@ -36,8 +36,8 @@ import (
 
 // Config adjusts a Cache. Each comment says what the zero value means.
 type Config struct {
-	// Memory is the size of the in-process layer in bytes of keys and bodies;
-	// 0: there is no such layer.
+	// Memory is what the in-process layer may take, in bytes; 0: there is no
+	// such layer. It is kept to within three tenths.
 	Memory int64
 	// Namespace begins every Redis key; empty: "geogate".
 	Namespace string

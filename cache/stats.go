@@ -32,7 +32,7 @@ type Stats struct {
 	RedisTime    time.Duration // spent in round trips
 
 	MemoryEntries int    // present number of entries in the memory layer
-	MemoryBytes   uint64 // of their keys and bodies
+	MemoryBytes   uint64 // that they take, about
 
 	Listening bool // the subscription to the events of other processes is alive
 

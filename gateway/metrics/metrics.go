@@ -141,7 +141,7 @@ var (
 	entriesDesc = prometheus.NewDesc("geogate_cache_memory_entries",
 		"Answers in the memory of this process.", nil, nil)
 	bytesDesc = prometheus.NewDesc("geogate_cache_memory_bytes",
-		"Their keys and bodies.", nil, nil)
+		"What they take, about.", nil, nil)
 	avoidedDesc = prometheus.NewDesc("geogate_upstream_calls_avoided_total",
 		"Geocodes that the cache answered in place of a provider.", []string{"provider"}, nil)
 	upDesc = prometheus.NewDesc("geogate_upstream_up",
