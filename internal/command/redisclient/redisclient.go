@@ -19,14 +19,21 @@ import (
 )
 
 const (
-	dialTimeout     = 2 * time.Second
-	readTimeout     = 250 * time.Millisecond
-	poolTimeout     = 500 * time.Millisecond
-	maxRetries      = 1
-	defaultPoolSize = 8 // Heroku's smallest plan allows 20 connections in all
-	maxConnIdle     = 4 * time.Minute
-	patientTimeout  = 5 * time.Second
-	builtInLabel    = "built in (single instance, nothing kept on disk)"
+	dialTimeout = 2 * time.Second
+	readTimeout = 250 * time.Millisecond
+	poolTimeout = 500 * time.Millisecond
+	maxRetries  = 1
+	// defaultPoolSize is how many connections a process opens to a server, or to
+	// each node of a cluster, besides one for each of its three subscriptions: to
+	// the cache's events, to wake-ups of dispatch, and to the bell of jobs.
+	// Heroku's smallest plan allows 20 in all, which is two processes.
+	defaultPoolSize = 7
+	// noPipelinePool sends pipelines over the same connections as everything
+	// else. Otherwise go-redis opens ten more for them.
+	noPipelinePool = -1
+	maxConnIdle    = 4 * time.Minute
+	patientTimeout = 5 * time.Second
+	builtInLabel   = "built in (single instance, nothing kept on disk)"
 )
 
 // Client is a client of Redis, built in or not. It is safe for concurrent use.
@@ -50,6 +57,7 @@ func Open(options *redis.UniversalOptions) *Client {
 				DisableIdentity:       true,
 				ReadTimeout:           patientTimeout, // no network to give up on, but slow large searches
 				PoolSize:              64,
+				PipelinePoolSize:      noPipelinePool,
 				MaintNotificationsConfig: &maintnotifications.Config{
 					Mode: maintnotifications.ModeDisabled,
 				},
@@ -104,6 +112,7 @@ func ParseURL(url string) (*redis.UniversalOptions, error) {
 		PoolTimeout:           poolTimeout,
 		MaxRetries:            maxRetries,
 		PoolSize:              defaultPoolSize,
+		PipelinePoolSize:      noPipelinePool,
 		ConnMaxIdleTime:       maxConnIdle,
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled,
