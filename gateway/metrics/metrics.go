@@ -17,6 +17,7 @@ import (
 	"geogate/cache"
 	"geogate/dispatch"
 	"geogate/internal/event"
+	"geogate/internal/headroom"
 	"geogate/internal/webhook"
 	"geogate/upstream"
 )
@@ -90,12 +91,16 @@ type Sources struct {
 	Streams     func() int64 // event streams that are open
 	Log         *event.Log
 	Subscribers *webhook.Registry
+	RedisMemory func() headroom.State // nil: not known
 }
 
 // Collect adds what s counts for itself; call it before serving, once.
 func (m *Metrics) Collect(s Sources) {
 	m.registry.MustRegister(geocodeCollector{s.Cache, s.Chain},
 		dispatchCollector{s.Engine, s.Streams}, eventCollector{s.Log, s.Subscribers})
+	if s.RedisMemory != nil {
+		m.registry.MustRegister(memoryCollector{s.RedisMemory})
+	}
 }
 
 // Observe counts an answer. Routes are patterns and methods are known ones, so
