@@ -36,8 +36,8 @@ import (
 
 // Config adjusts a Cache. Each comment says what the zero value means.
 type Config struct {
-	// Memory is the size of the in-process layer in bytes of keys and bodies;
-	// 0: there is no such layer.
+	// Memory is what the in-process layer may take, in bytes; 0: there is no
+	// such layer. It is kept to within three tenths.
 	Memory int64
 	// Namespace begins every Redis key; empty: "geogate".
 	Namespace string
@@ -60,6 +60,10 @@ type Config struct {
 	// RefreshQueue is how many more may wait; 0: 256. Any more are refused,
 	// and the next hit tries again.
 	RefreshQueue int
+	// MayStore is asked before an answer of so many bytes goes to Redis; false:
+	// it stays in this process. nil: every answer goes. It must be quick and safe
+	// for concurrent use.
+	MayStore func(bytes int) bool
 	// Now is the clock that answers age by; nil: time.Now.
 	Now func() time.Time
 	// Log gets what no caller is told; zero: nothing is logged. It shows the
@@ -124,6 +128,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 		log:     cfg.Log,
 		observe: cfg.ObserveRedis,
 		stats:   &c.stats,
+		may:     cfg.MayStore,
 	}
 	return c
 }

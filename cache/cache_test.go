@@ -123,7 +123,7 @@ func TestGetFillsOnceThenHits(t *testing.T) {
 	if got, want := hit.ContentTypeHeader(), []string{"application/json"}; !cmp.Equal(got, want) {
 		t.Errorf("ContentTypeHeader() = %q, want %q", got, want)
 	}
-	if st := first.Stats(); st.HitsMemory != 1 || st.Misses != 1 || st.Fills != 1 || st.MemoryEntries != 1 || st.MemoryBytes != 7 {
+	if st := first.Stats(); st.HitsMemory != 1 || st.Misses != 1 || st.Fills != 1 || st.MemoryEntries != 1 || st.MemoryBytes != uint64(weigh("k", hit.item)) {
 		t.Errorf("Stats() = %+v", st)
 	}
 }

@@ -91,9 +91,15 @@ func (r *redisLayer) acquire(ctx context.Context, a *allowance, key, name, token
 // store writes the record for what is left of its life, gives the lease back
 // and announces it. It reports false if the key was purged since the lease was
 // acquired, or if Redis holds something better.
+// Where there is no room left for answers, it only gives the lease
+// back, and returns errNoRoom.
 func (r *redisLayer) store(ctx context.Context, a *allowance, rec *Record, l lease, now time.Time) (bool, error) {
 	n := r.names(rec.Key)
 	value := rec.encode()
+	if r.may != nil && !r.may(len(value)) {
+		r.stats.redisRefused.Add(1)
+		return false, errors.Join(errNoRoom, r.release(ctx, a, rec.Key, l.name, l.token))
+	}
 	left := max(rec.life()-rec.age(now), time.Millisecond)
 	stored := event{kind: eventStored, storedAt: rec.StoredAt.UnixNano(), key: rec.Key}
 	if rec.Rank > 0 {

@@ -64,6 +64,7 @@ func (e *Entry) complete(now time.Time) {
 	// Only wall time survives Redis; keeping the monotonic part would make
 	// the same entry age differently in two processes.
 	e.StoredAt = e.StoredAt.Round(0).UTC()
+	e.Body = tight(e.Body) // it may be kept for long
 	if e.ETag == "" {
 		e.ETag = strongETag(e)
 	}

@@ -2,15 +2,14 @@ package cache
 
 import (
 	"iter"
-	"math"
 	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
 )
 
-// memoryLayer holds answers ready to be written, weighed in bytes of key and
-// body. A nil *memoryLayer is a layer that is turned off: it holds nothing.
+// memoryLayer holds answers ready to be written, and no more of them than fit
+// into the memory it was given (see weigh). A nil *memoryLayer is a layer that is turned off: it holds nothing.
 type memoryLayer struct {
 	cache *otter.Cache[string, *item]
 	clock *memoryClock
@@ -35,17 +34,6 @@ func newMemoryLayer(maxBytes int64, now func() time.Time) *memoryLayer {
 			return e.Value.life() - e.Value.age(now()) + expirySlack
 		}),
 	})}
-}
-
-func weigh(key string, it *item) uint32 {
-	n := len(key) + len(it.Body)
-	if z := it.gzipped.Load(); z != nil {
-		n += len(z.Body)
-	}
-	if it.reading.Load() != nil {
-		n += readingWeight
-	}
-	return uint32(min(n, math.MaxUint32))
 }
 
 // get returns a live item.

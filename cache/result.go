@@ -74,9 +74,6 @@ func (r *Result) ETagHeader() []string { return r.item.header[1:2:2] }
 // ContentTypeHeader.
 func (r *Result) ContentLengthHeader() []string { return r.item.header[2:3:3] }
 
-// readingWeight is what a reading counts for in the memory layer, in bytes.
-const readingWeight = 256
-
 // Reading returns what read makes of the body, and keeps it in memory with the
 // answer, so that callers who always want the same of it parse it once. An
 // answer has one reading: every caller must pass an equivalent read, which may

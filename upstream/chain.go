@@ -144,10 +144,15 @@ func userAgent(version, contact string) string {
 func (c *Chain) Primary() string { return c.members[0].spec.Name }
 
 // Identity tells apart what answers of different configurations must not be
-// mixed: it changes with the kind and the address of the first provider.
+// mixed: it changes with the kind and the address of the first provider, and
+// with its data where this process knows of that.
 func (c *Chain) Identity() string {
 	s := c.members[0].spec
-	sum := sha256.Sum256([]byte(s.Kind + "+" + s.base))
+	identity := s.Kind + "+" + s.base
+	if p, ok := c.members[0].provider.(interface{ DataVersion() string }); ok {
+		identity += " " + p.DataVersion()
+	}
+	sum := sha256.Sum256([]byte(identity))
 	return s.Name + "-" + hex.EncodeToString(sum[:3])
 }
 

@@ -62,6 +62,8 @@ var (
 	ErrTooLarge = errors.New("upload too large")
 	// ErrInvalid: the upload cannot be understood; see InputError.
 	ErrInvalid = errors.New("invalid upload")
+	// ErrFull: the memory of Redis is kept for what cannot wait.
+	ErrFull = errors.New("no room for jobs")
 	// ErrUnavailable: Redis or the store does not answer, or is full.
 	ErrUnavailable = errors.New("jobs unavailable")
 )

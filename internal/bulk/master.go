@@ -24,6 +24,10 @@ type Config struct {
 	// Retention is how long a job is kept after it was last worked on; 0:
 	// DefaultRetention.
 	Retention time.Duration
+	// MayStore is asked at the beginning of an upload, with 0, and before a chunk
+	// of so many bytes is stored; false ends the upload with ErrFull. nil:
+	// everything is stored.
+	MayStore func(bytes int) bool
 }
 
 // Master takes jobs in, reports on them and hands their results out. The
@@ -60,7 +64,7 @@ func (m *Master) MaxBytes() int64 { return m.cfg.MaxBytes }
 
 // Create reads an upload to its end and makes a job of it. Nothing is left of
 // an upload that fails. The error is an *InputError, a *LimitError,
-// ErrUnavailable, or that of u.Body.
+// ErrFull, ErrUnavailable, or that of u.Body.
 func (m *Master) Create(ctx context.Context, u Upload) (Job, error) {
 	id := newID()
 	s, err := m.take(ctx, id, u)
@@ -86,6 +90,9 @@ func (m *Master) take(ctx context.Context, id string, u Upload) (*spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !m.mayStore(0) {
+		return nil, ErrFull
+	}
 	if err := m.store.Create(ctx, id, uploadLife); err != nil {
 		return nil, err
 	}
@@ -97,6 +104,9 @@ func (m *Master) take(ctx context.Context, id string, u Upload) (*spec, error) {
 			}
 			kept = time.Now()
 		}
+		if !m.mayStore(len(chunk)) {
+			return ErrFull
+		}
 		return m.store.Put(ctx, id, inputBlob(n), chunk)
 	})
 	if err != nil {
@@ -104,6 +114,8 @@ func (m *Master) take(ctx context.Context, id string, u Upload) (*spec, error) {
 	}
 	return &rows.spec, m.store.Keep(ctx, id, m.cfg.Retention)
 }
+
+func (m *Master) mayStore(bytes int) bool { return m.cfg.MayStore == nil || m.cfg.MayStore(bytes) }
 
 // inputBlob names the rows of a chunk.
 func inputBlob(n int) string { return "in-" + strconv.Itoa(n) }

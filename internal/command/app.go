@@ -43,7 +43,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	work, err := openJobs(s.Config, rdb, log)
+	work, err := openJobs(s.Config, rdb, geo.room, log)
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
@@ -84,6 +84,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Jobs:           work.master,
 		FastLane:       bool(s.FastLane),
 		Disagreements:  a.watch.Disagreements,
+		RedisMemory:    geo.room.State,
 	})
 	if s.NATSURL != "" {
 		a.bus = natsbus.New(string(s.NATSURL), a.events, natsbus.Services{
@@ -109,7 +110,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 		watching(a.watch, refuse),
 		onceChecked(a.watch, a.engine.Run), onceChecked(a.watch, a.events.Run), onceChecked(a.watch, a.sender.Run),
 		onceChecked(a.watch, a.jobs.master.Run),
-		a.cache.Run, a.runBus, a.jobs.bell.Run)
+		a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run)
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)

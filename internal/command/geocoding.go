@@ -13,6 +13,7 @@ import (
 	"geogate/internal/bulk"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/gazetteer"
+	"geogate/internal/headroom"
 	"geogate/upstream"
 )
 
@@ -23,6 +24,7 @@ type geocoding struct {
 	cache    *cache.Cache
 	geocoder *gateway.Geocoder
 	cells    []gateway.Cell
+	room     *headroom.Watch // of Redis, for what is optional
 }
 
 // openGeocoding builds the way to the geocoders. It sends nothing.
@@ -31,8 +33,11 @@ func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metr
 	if err != nil {
 		return nil, err
 	}
+	rdb.Reserve(int64(s.CacheMemory))
+	room := headroom.New(rdb.Memory, headroom.Config{Log: log})
 	store := cache.New(rdb, cache.Config{
 		Log: log, Memory: int64(s.CacheMemory), RedisBudget: rdb.Budget(), ObserveRedis: metrics.ObserveRedis,
+		MayStore: room.Allows,
 	})
 	var cells []gateway.Cell
 	for _, c := range s.ReverseCells {
@@ -47,6 +52,7 @@ func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metr
 			Stale: s.CacheStaleTTL,
 		}),
 		cells: cells,
+		room:  room,
 	}, nil
 }
 
@@ -62,7 +68,7 @@ func withGeocoding(ctx context.Context, p *Process, do func(context.Context, *ge
 	if err != nil {
 		return errors.Join(err, rdb.Close())
 	}
-	stop := background(ctx, geo.cache.Run, rdb.RunClock)
+	stop := background(ctx, geo.cache.Run, geo.room.Run, rdb.RunClock)
 	err = do(ctx, geo)
 	return errors.Join(err, stop(), rdb.Close())
 }

@@ -1,4 +1,5 @@
-// Command gen packs the raw files of a directory into places.bin beside them:
+// Command gen packs the raw files of a directory into places.bin beside them, and
+// writes what identifies it into places.sha256:
 //
 //	go run ./gen data
 //
@@ -7,6 +8,9 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,5 +31,8 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(args[0], "places.bin"), file, 0o644)
+	sum := sha256.Sum256(file)
+	return errors.Join(
+		os.WriteFile(filepath.Join(args[0], "places.bin"), file, 0o644),
+		os.WriteFile(filepath.Join(args[0], "places.sha256"), []byte(hex.EncodeToString(sum[:])+"\n"), 0o644))
 }
