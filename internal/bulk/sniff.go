@@ -111,7 +111,7 @@ func sampleOf(head []byte, comma byte, whole bool) ([][]string, error) {
 			head = head[:i]
 		}
 	}
-	r := csvReader{lines: lineReader{in: bufio.NewReader(bytes.NewReader(head))}, comma: comma}
+	r := newCSVReader(bufio.NewReader(bytes.NewReader(head)), comma)
 	var sample [][]string
 	for len(sample) < sampleRecords {
 		rec, err := r.next()

@@ -81,7 +81,7 @@ func (r *rowReader) openCSV(text *bufio.Reader) error {
 	if r.spec.Asked, err = askedColumns(r.spec.Columns, r.options); err != nil {
 		return err
 	}
-	records := &csvReader{lines: lineReader{in: text}, comma: r.layout.comma}
+	records := newCSVReader(text, r.layout.comma)
 	if r.layout.header {
 		if _, err := records.next(); err != nil {
 			return err
