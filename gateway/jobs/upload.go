@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -89,7 +90,7 @@ func (a *API) Create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if preview != nil && *preview {
-		return a.previewUpload(w, upload)
+		return a.previewUpload(r.Context(), w, upload)
 	}
 	job, err := a.master.Create(r.Context(), upload)
 	// The time to answer begins now, not with the upload.
@@ -122,8 +123,8 @@ type wirePreview struct {
 	Rows      [][]string  `json:"rows"`
 }
 
-func (a *API) previewUpload(w http.ResponseWriter, u bulk.Upload) error {
-	p, err := bulk.NewPreview(u)
+func (a *API) previewUpload(ctx context.Context, w http.ResponseWriter, u bulk.Upload) error {
+	p, err := bulk.NewPreview(ctx, u)
 	if err != nil {
 		return uploadError(err, a.master.MaxBytes())
 	}

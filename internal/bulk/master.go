@@ -81,7 +81,7 @@ func (m *Master) Create(ctx context.Context, u Upload) (Job, error) {
 
 // take stores the chunks of an upload.
 func (m *Master) take(ctx context.Context, id string, u Upload) (*spec, error) {
-	u.Body = &limitedReader{r: u.Body, limit: m.cfg.MaxBytes}
+	u.Body = &limitedReader{ctx: ctx, r: u.Body, limit: m.cfg.MaxBytes}
 	rows, err := readRows(u)
 	if err != nil {
 		return nil, err
