@@ -76,7 +76,7 @@ func (e *StateError) Unwrap() error { return ErrUnfinished }
 
 // LimitError is ErrTooLarge with the limit that was passed.
 type LimitError struct {
-	What  string // "bytes" or "rows"
+	What  string // "bytes", "rows", "bytes in its result" or "bytes when stored"
 	Limit int64
 }
 

@@ -14,6 +14,7 @@ type Upload struct {
 	Format  Format // CSV or NDJSON; empty: detect it
 	Charset string // as in Content-Type; empty: detect it
 	Options Options
+	Client  string // who sends it, as far as limits go; empty: nobody in particular
 }
 
 const (
