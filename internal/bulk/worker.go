@@ -134,7 +134,7 @@ func (w *Worker) work(ctx context.Context, c *claim) error {
 
 // failJob ends a job whose data is gone, unless the job itself is.
 func (w *Worker) failJob(ctx context.Context, id string, cause error) error {
-	if _, _, err := w.ledger.read(ctx, id); err != nil {
+	if _, err := w.ledger.state(ctx, id); err != nil {
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
@@ -204,7 +204,7 @@ func (w *Worker) finish(ctx context.Context, p *inHand) error {
 		case err = <-asked:
 			return w.part(ctx, p, err)
 		case <-changes: // mostly our own; a deletion is somebody else's
-			if _, _, err = w.ledger.read(ctx, p.job); errors.Is(err, ErrNotFound) {
+			if _, err = w.ledger.state(ctx, p.job); errors.Is(err, ErrNotFound) {
 				err = errGone
 			}
 		case <-sign.C:

@@ -24,6 +24,10 @@ type jobs struct {
 	may func(bytes int) bool
 }
 
+// builtInJobBytes is what jobs may take in the built-in Redis, which is this
+// process's memory: the collector needs as much again.
+const builtInJobBytes = 64 << 20
+
 // openJobs opens the store that JOBS_STORE names and starts nothing.
 func openJobs(cfg config.Config, rdb redis.UniversalClient, room *headroom.Watch, log zerolog.Logger) (*jobs, error) {
 	j := &jobs{rdb: rdb, log: log, store: bulk.NewRedisStore(rdb, ""), may: room.Allows}
@@ -34,9 +38,15 @@ func openJobs(cfg config.Config, rdb redis.UniversalClient, room *headroom.Watch
 		}
 		j.store, j.may = store, nil
 	}
+	total := int64(cfg.JobsMaxTotalBytes)
+	if cfg.RedisURL == "" && cfg.JobsStore == "" {
+		total = min(total, builtInJobBytes)
+	}
 	j.bell = bulk.NewBell(jobTransport(cfg, rdb, log), log)
 	j.master = bulk.NewMaster(rdb, j.store, j.bell, bulk.Config{
 		Log: log, MaxBytes: int64(cfg.JobsMaxBytes), MaxRows: cfg.JobsMaxRows, MayStore: j.may,
+		MaxJobs: cfg.JobsMax, MaxClientJobs: cfg.JobsMaxPerClient,
+		MaxTotalBytes: total, MaxClientBytes: int64(cfg.JobsMaxClientBytes),
 	})
 	return j, nil
 }
