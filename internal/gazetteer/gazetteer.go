@@ -33,12 +33,7 @@ var Attribution = place.Attribution{
 }
 
 // Gazetteer is the loaded data.
-type Gazetteer struct {
-	file *packed.File
-	// unmapped are the countries that the outlines leave out for their size,
-	// such as Gibraltar.
-	unmapped map[int]bool
-}
+type Gazetteer struct{ file *packed.File }
 
 // Load opens the built-in data. An error means that the binary was built with a
 // damaged file.
@@ -47,13 +42,7 @@ func Load() (*Gazetteer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load gazetteer: %w", err)
 	}
-	g := &Gazetteer{file: f, unmapped: map[int]bool{}}
-	for i := 0; i < f.Areas() && f.AreaLevel(i) == packed.Country; i++ {
-		if !f.Outlined(i) {
-			g.unmapped[i] = true
-		}
-	}
-	return g, nil
+	return &Gazetteer{file: f}, nil
 }
 
 // Date is when the data was taken from GeoNames, to the month.

@@ -3,6 +3,7 @@ package packed
 import (
 	"encoding/binary"
 	"math"
+	"sort"
 
 	"geogate/internal/geo"
 )
@@ -17,21 +18,33 @@ type Around struct {
 	Distance float64 // metres to the outline, from either side; at most the tolerance unless Inside
 }
 
-// Outlined reports whether there is an outline of country i.
-func (f *File) Outlined(i int) bool {
+// Countries returns the countries whose outline contains p or passes within
+// tolerance metres of it, in no particular order. The outlines are exact to some
+// ten metres where people live at a border, and take in the sea along the coasts
+// in a wide sweep: see [File.OnLand].
+func (f *File) Countries(p geo.Point, tolerance float64) []Around {
 	rings := f.section[ringsAt]
-	for at := 0; at < len(rings); at += ringBytes {
-		if int(binary.LittleEndian.Uint16(rings[at+20:])) == i {
-			return true
-		}
-	}
-	return false
+	return f.around(rings[:f.landAt()], p, tolerance)
 }
 
-// Countries returns the countries whose outline contains p or passes within
-// tolerance metres of it, in no particular order. The outlines are those of
-// Natural Earth 1:50m, which may be off by some kilometres.
-func (f *File) Countries(p geo.Point, tolerance float64) []Around {
+// OnLand reports whether p is on land or within tolerance metres of a coast, as
+// drawn for a scale of 1:50 million.
+func (f *File) OnLand(p geo.Point, tolerance float64) bool {
+	rings := f.section[ringsAt]
+	return len(f.around(rings[f.landAt():], p, tolerance)) > 0
+}
+
+// landAt is where the rings of the land begin, behind those of all countries.
+func (f *File) landAt() int {
+	rings := f.section[ringsAt]
+	return ringBytes * sort.Search(len(rings)/ringBytes, func(i int) bool {
+		return binary.LittleEndian.Uint16(rings[i*ringBytes+20:]) == NoArea
+	})
+}
+
+// around are the countries that the rings are of and that contain p or pass
+// within tolerance metres.
+func (f *File) around(rings []byte, p geo.Point, tolerance float64) []Around {
 	var found []Around
 	slot := func(country int) *Around {
 		for i := range found {
@@ -44,7 +57,6 @@ func (f *File) Countries(p geo.Point, tolerance float64) []Around {
 	}
 	latMargin := tolerance / metresPerDegree
 	lonMargin := latMargin / max(math.Cos(p.Lat*math.Pi/180), latMargin/360)
-	rings := f.section[ringsAt]
 	for at := 0; at < len(rings); at += ringBytes {
 		row := rings[at : at+ringBytes]
 		box := Box{

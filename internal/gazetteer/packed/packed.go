@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"geogate/internal/geo"
@@ -22,6 +23,9 @@ const (
 	Country Level = iota // ISO 3166-1
 	State                // first-order administrative division
 	County               // second-order administrative division
+	Island
+	Region // a landscape, such as the Riviera
+	Quarter
 )
 
 // Feature is GeoNames' code of a populated place.
@@ -77,6 +81,12 @@ type Place struct {
 	Population int64
 	Feature    Feature
 	Area       int // the smallest known area that it lies in
+	// OtherNames is how many other names the place has in the source, which
+	// tells how well it is known. The file keeps it to about a fifth.
+	OtherNames int
+	// Abroad says that the place lies outside of the outline of its country: at
+	// a border that is drawn too coarsely, or that is disputed.
+	Abroad bool
 }
 
 // Area is a country or one of its divisions.
@@ -99,8 +109,10 @@ type Kind uint8
 // The kinds of names.
 const (
 	Main      Kind = iota // the name that is shown, or its English form
+	Near                  // the main name shortened or spelled another way: "Newcastle" upon Tyne
 	Alternate             // another name, in whatever language
-	Code                  // a short form that makes sense only beside a name: "IL", "FR"
+	Weak                  // a transliteration by machine, or the code of an airport
+	Code                  // the short form of an area: "IL", "FR"
 )
 
 // Posting leads from a name to an area (Ref < File.Areas()) or to the place
@@ -118,8 +130,18 @@ const (
 	boxUnit   = 1e2
 )
 
+// A place's row has its population and whether it lies abroad in one word, and
+// its feature and fame in one byte.
 const (
-	magic      = "geogate gazetteer 1\n"
+	abroadBit   = 1 << 31
+	featureMask = 0x0F
+	fameShift   = 4
+	fameUnit    = 6 // of the decimal logarithm of one more than the number of other names
+	maxFame     = 15
+)
+
+const (
+	magic      = "geogate gazetteer 2\n"
 	placeBytes = 24
 	areaBytes  = 32
 	ringBytes  = 24
@@ -198,7 +220,18 @@ func (f *File) Point(i int) geo.Point {
 
 // Population of place i; 0 means unknown.
 func (f *File) Population(i int) int64 {
-	return int64(binary.LittleEndian.Uint32(f.section[placesAt][i*placeBytes+12:]))
+	return int64(binary.LittleEndian.Uint32(f.section[placesAt][i*placeBytes+12:]) &^ abroadBit)
+}
+
+// Abroad reports whether place i lies outside of the outline of its country.
+func (f *File) Abroad(i int) bool {
+	return binary.LittleEndian.Uint32(f.section[placesAt][i*placeBytes+12:])&abroadBit != 0
+}
+
+// Fame is how well place i is known: the decimal logarithm of one more than the
+// number of its other names, from 0 to 2.5 in steps of a sixth.
+func (f *File) Fame(i int) float64 {
+	return float64(f.section[placesAt][i*placeBytes+23]>>fameShift) / fameUnit
 }
 
 // PlaceArea is the smallest known area of place i.
@@ -208,7 +241,7 @@ func (f *File) PlaceArea(i int) int {
 
 // PlaceFeature is the feature of place i.
 func (f *File) PlaceFeature(i int) Feature {
-	return Feature(f.section[placesAt][i*placeBytes+23])
+	return Feature(f.section[placesAt][i*placeBytes+23] & featureMask)
 }
 
 // Place decodes place i, 0 ≤ i < Places(). Places lie in the order of the
@@ -222,6 +255,8 @@ func (f *File) Place(i int) Place {
 		Population: f.Population(i),
 		Feature:    f.PlaceFeature(i),
 		Area:       f.PlaceArea(i),
+		OtherNames: int(math.Round(math.Pow(10, f.Fame(i)) - 1)),
+		Abroad:     f.Abroad(i),
 	}
 }
 
