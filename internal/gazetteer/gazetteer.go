@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"geogate/internal/gazetteer/packed"
+	"geogate/internal/geo"
 	"geogate/internal/place"
 )
 
@@ -82,4 +83,20 @@ func (g *Gazetteer) country(ref int) int {
 		return true
 	})
 	return country
+}
+
+// point is where ref is.
+func (g *Gazetteer) point(ref int) geo.Point {
+	if ref < g.file.Areas() {
+		return g.file.AreaPoint(ref)
+	}
+	return g.file.Point(ref - g.file.Areas())
+}
+
+// partOfTown reports whether ref is a section of a town.
+func (g *Gazetteer) partOfTown(ref int) bool {
+	if ref < g.file.Areas() {
+		return g.file.AreaLevel(ref) == packed.Quarter
+	}
+	return g.file.PlaceFeature(ref-g.file.Areas()) == packed.PPLX
 }

@@ -14,6 +14,10 @@ import (
 func (b *builder) placeAreas() {
 	for i := range b.content.Areas {
 		a := &b.content.Areas[i]
+		if fixed, ok := b.fixed[i]; ok {
+			a.Point, a.Box, a.Population = fixed.Point, fixed.Box, fixed.Population
+			continue
+		}
 		a.Population = b.people[i].population
 		a.Point, a.Box = b.people[i].centre(), b.people[i].box
 		if a.Level == packed.Country {

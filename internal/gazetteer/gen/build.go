@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -30,6 +31,7 @@ type builder struct {
 	borders []polygon      // exact where people live: what lies in a country
 	people  []middle       // per area
 	capital map[int]geo.Point
+	fixed   map[int]packed.Area // position, box and people of areas that have no places
 }
 
 // build packs the raw files of a directory.
@@ -38,6 +40,7 @@ func build(dir string) ([]byte, error) {
 		content: packed.Content{Date: takenOn, Names: map[string][]packed.Posting{}},
 		area:    map[string]int{},
 		capital: map[int]geo.Point{},
+		fixed:   map[int]packed.Area{},
 	}
 	file, err := unzip(filepath.Join(dir, "countries-50m.json.gz"))
 	if err != nil {
@@ -61,6 +64,7 @@ func build(dir string) ([]byte, error) {
 		func() error { return b.countries(dir, rows) },
 		func() error { return b.readBorders(dir) },
 		func() error { return b.divisions(dir, rows) },
+		func() error { return b.extra(dir) },
 		func() error { return b.places(rows) },
 		func() error { return b.aliases(dir) },
 	}
@@ -89,6 +93,10 @@ func (b *builder) readBorders(dir string) error {
 	b.borders, err = borders(file, known)
 	return err
 }
+
+// renamed are the countries whose name changed after the version of CLDR that
+// comes with golang.org/x/text, with the name that ISO 3166-1 gives them now.
+var renamed = map[string]string{"mk": "North Macedonia", "sz": "Eswatini"}
 
 // countries adds the countries whose position is known, with their names in
 // the languages of the raw file and in those of CLDR.
@@ -121,9 +129,10 @@ func (b *builder) countries(dir string, places [][]string) error {
 			return fmt.Errorf("country %q: %w", code, err)
 		}
 		names := strings.Split(row[1], "|")
-		shown := english.Name(region)
+		shown := cmp.Or(renamed[code], english.Name(region))
 		i := b.addArea(code, packed.Area{Name: shown, Level: packed.Country, Code: code, Parent: packed.NoArea})
 		b.addName(shown, i, packed.Main)
+		b.addName(english.Name(region), i, packed.Near)
 		b.addName(names[0], i, packed.Near) // the first is English, and outdated for some
 		for _, name := range names[1:] {
 			b.addName(name, i, packed.Alternate)

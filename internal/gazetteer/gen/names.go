@@ -12,6 +12,8 @@ import (
 // nameKind says what another name of a place is to its main name.
 func nameKind(main, other string) packed.Kind {
 	switch {
+	case slices.Equal(plainWords(main), plainWords(other)):
+		return packed.Main // Saint Louis is St. Louis
 	case near(plainWords(main), plainWords(other)):
 		return packed.Near
 	case weak(other):

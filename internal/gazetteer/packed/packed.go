@@ -24,8 +24,8 @@ const (
 	State                // first-order administrative division
 	County               // second-order administrative division
 	Island
-	Region // a landscape, such as the Riviera
-	Quarter
+	Region  // a landscape, such as the Riviera
+	Quarter // a part of a town
 )
 
 // Feature is GeoNames' code of a populated place.
@@ -268,6 +268,28 @@ func (f *File) AreaParent(i int) int {
 	return int(binary.LittleEndian.Uint16(f.section[areasAt][i*areaBytes:]))
 }
 
+// AreaCode is the country code of area i.
+func (f *File) AreaCode(i int) string {
+	row := f.section[areasAt][i*areaBytes:]
+	return string(row[3:5])
+}
+
+// AreaPoint is the middle of area i.
+func (f *File) AreaPoint(i int) geo.Point {
+	row := f.section[areasAt][i*areaBytes:]
+	return geo.Point{Lat: degrees(row[10:], placeUnit), Lon: degrees(row[14:], placeUnit)}
+}
+
+// AreaPopulation is the number of people in the places of area i.
+func (f *File) AreaPopulation(i int) int64 {
+	return int64(binary.LittleEndian.Uint32(f.section[areasAt][i*areaBytes+18:]))
+}
+
+// PlaceID is the GeoNames id of place i.
+func (f *File) PlaceID(i int) int64 {
+	return int64(binary.LittleEndian.Uint32(f.section[placesAt][i*placeBytes:]))
+}
+
 // Area decodes area i, 0 ≤ i < Areas().
 func (f *File) Area(i int) Area {
 	row := f.section[areasAt][i*areaBytes:]
@@ -275,10 +297,10 @@ func (f *File) Area(i int) Area {
 	return Area{
 		Parent:     f.AreaParent(i),
 		Level:      f.AreaLevel(i),
-		Code:       string(row[3:5]),
+		Code:       f.AreaCode(i),
 		Name:       f.name(row[5:]),
-		Point:      geo.Point{Lat: degrees(row[10:], placeUnit), Lon: degrees(row[14:], placeUnit)},
-		Population: int64(binary.LittleEndian.Uint32(row[18:])),
+		Point:      f.AreaPoint(i),
+		Population: f.AreaPopulation(i),
 		Box:        Box{South: box(22), North: box(24), West: box(26), East: box(28)},
 	}
 }
