@@ -34,7 +34,7 @@ const (
 // Deductions by how the query names a place.
 const (
 	nearName      = 0.3
-	alternateName = 1.7
+	alternateName = 1.8
 	weakName      = 3.0
 	codeName      = 1.0
 	countryAlias  = 4.0 // Brasília precedes Brazil, which Finns call Brasilia

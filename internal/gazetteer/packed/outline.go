@@ -116,18 +116,20 @@ func (f *File) ring(row []byte, p geo.Point) (inside bool, metres float64) {
 			before[0]+(now[0]-before[0])*before[1]/(before[1]-now[1]) > 0 {
 			inside = !inside
 		}
-		nearest = min(nearest, distanceToSegment(before, now))
+		nearest = min(nearest, squareToSegment(before, now))
 	}
-	return inside, nearest * metresPerDegree
+	return inside, math.Sqrt(nearest) * metresPerDegree
 }
 
-// distanceToSegment is the distance from the origin to the segment from a to b.
-func distanceToSegment(a, b [2]float64) float64 {
-	d := [2]float64{b[0] - a[0], b[1] - a[1]}
-	length := d[0]*d[0] + d[1]*d[1]
-	t := 0.0
-	if length > 0 {
-		t = max(0, min(1, -(a[0]*d[0]+a[1]*d[1])/length))
+// squareToSegment is the square of the distance from the origin to the segment
+// from a to b.
+func squareToSegment(a, b [2]float64) float64 {
+	x, y := b[0]-a[0], b[1]-a[1]
+	if length := x*x + y*y; length > 0 {
+		t := max(0, min(1, -(a[0]*x+a[1]*y)/length))
+		x, y = a[0]+t*x, a[1]+t*y
+	} else {
+		x, y = a[0], a[1]
 	}
-	return math.Hypot(a[0]+t*d[0], a[1]+t*d[1])
+	return x*x + y*y
 }
