@@ -62,11 +62,22 @@ type search struct {
 	query     Query
 	names     map[string][]packed.Posting // what was looked up so far
 	found     map[int]candidate           // by reference
+	// slipLookups counts the names that were tried with a letter changed.
+	slipLookups int
 }
 
 // text tries every way to read the words as a name followed, or preceded, by
 // areas that the place lies in.
 func (s *search) text(phrases [][]string) {
+	split(phrases, s.candidates)
+	if len(s.found) == 0 {
+		s.slips(phrases)
+	}
+}
+
+// split cuts words in all ways into a name and the rest, which a comma may part.
+// The name does not reach over a comma.
+func split(phrases [][]string, yield func(name, rest []string, comma bool)) {
 	words := slices.Concat(phrases...)
 	if len(words) > maxWords {
 		return
@@ -78,12 +89,20 @@ func (s *search) text(phrases [][]string) {
 		at += len(p)
 		ends[at] = true
 	}
-	for i := 1; i <= first; i++ { // the name does not reach over a comma
-		s.candidates(words[:i], words[i:], ends[i])
+	for i := 1; i <= first; i++ {
+		yield(words[:i], words[i:], ends[i])
 	}
 	for i := max(1, last); i < len(words); i++ {
-		s.candidates(words[i:], words[:i], ends[i])
+		yield(words[i:], words[:i], ends[i])
 	}
+}
+
+// cut is the deduction for a name and areas that no comma parts.
+func cut(rest []string, comma bool) float64 {
+	if len(rest) > 0 && !comma {
+		return noComma
+	}
+	return 0
 }
 
 // candidates scores what is called name and lies in the areas that rest names.
@@ -92,17 +111,13 @@ func (s *search) candidates(name, rest []string, comma bool) {
 	if len(found) == 0 {
 		return
 	}
-	deduction := 0.0
-	if len(rest) > 0 && !comma {
-		deduction = noComma
-	}
 	spans := s.spans(rest)
 	if len(rest) > 0 && len(spans) == 0 {
 		return
 	}
 	for _, p := range found {
 		if s.covers(p.Ref, len(rest), spans) {
-			s.add(p, deduction)
+			s.add(p, cut(rest, comma))
 		}
 	}
 }
@@ -184,23 +199,37 @@ func (s *search) structured() {
 		{s.query.State, s.hasLevel(packed.State)},
 		{s.query.Country, s.hasLevel(packed.Country)},
 	}
-	var candidates []packed.Posting
-	asked := false
+	var place string             // the finest field names the place
+	var is func(ref int) bool    // and says what it is
+	var outer [][]packed.Posting // the others say where it lies
 	for _, f := range fields {
-		if f.value == "" {
-			continue
+		key := fold.Key(f.value)
+		switch {
+		case f.value == "":
+		case is == nil:
+			place, is = key, f.is
+		default:
+			outer = append(outer, slices.DeleteFunc(slices.Clone(s.lookup(strings.Fields(key))), func(p packed.Posting) bool {
+				return !f.is(p.Ref)
+			}))
 		}
-		found := slices.DeleteFunc(slices.Clone(s.lookup(strings.Fields(fold.Key(f.value)))), func(p packed.Posting) bool {
-			return !f.is(p.Ref)
-		})
-		if !asked { // the finest field names the place, the others where it lies
-			asked, candidates = true, found
-			continue
-		}
-		candidates = slices.DeleteFunc(candidates, func(p packed.Posting) bool { return !s.liesIn(p.Ref, found) })
 	}
-	for _, p := range candidates {
-		s.add(p, 0)
+	if is == nil {
+		return
+	}
+	add := func(deduction float64) func(p packed.Posting) {
+		return func(p packed.Posting) {
+			outside := func(names []packed.Posting) bool { return !s.liesIn(p.Ref, names) }
+			if is(p.Ref) && !slices.ContainsFunc(outer, outside) {
+				s.add(p, deduction)
+			}
+		}
+	}
+	for _, p := range s.lookup(strings.Fields(place)) {
+		add(0)(p)
+	}
+	if len(s.found) == 0 {
+		s.resembling(place, add(slipped))
 	}
 }
 
