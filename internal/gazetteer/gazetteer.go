@@ -46,6 +46,13 @@ func Load() (*Gazetteer, error) {
 	return &Gazetteer{file: f}, nil
 }
 
+// rules is raised with every change of the code that changes answers.
+const rules = 2
+
+// DataVersion tells answers of one state of the data and the rules from those of
+// another. It belongs into the key of whatever keeps answers.
+func (g *Gazetteer) DataVersion() string { return fmt.Sprintf("%s-%d", g.file.Digest(), rules) }
+
 // Date is when the data was taken from GeoNames, to the month.
 func (g *Gazetteer) Date() time.Time { return g.file.Date() }
 

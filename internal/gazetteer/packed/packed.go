@@ -7,6 +7,7 @@ package packed
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -149,7 +150,7 @@ const (
 )
 
 // The sections of a file, in order. The header is the magic, the date of the
-// data, the number of names, and where each section ends.
+// data, the number of names, where each section ends, and a digest of all that.
 const (
 	placesAt = iota
 	areasAt
@@ -162,7 +163,11 @@ const (
 	sections
 )
 
-const headerBytes = len(magic) + 8 + 4 + sections*4
+const (
+	digestAt    = len(magic) + 8 + 4 + sections*4
+	digestBytes = 8
+	headerBytes = digestAt + digestBytes
+)
 
 // ErrFormat says that the bytes are not a gazetteer of this version.
 var ErrFormat = errors.New("not a packed gazetteer")
@@ -172,6 +177,7 @@ var ErrFormat = errors.New("not a packed gazetteer")
 type File struct {
 	date    time.Time
 	keys    int
+	digest  string
 	section [sections][]byte
 }
 
@@ -182,8 +188,9 @@ func Open(b []byte) (*File, error) {
 	}
 	header := b[len(magic):headerBytes]
 	f := &File{
-		date: time.Unix(int64(binary.LittleEndian.Uint64(header)), 0).UTC(),
-		keys: int(binary.LittleEndian.Uint32(header[8:])),
+		date:   time.Unix(int64(binary.LittleEndian.Uint64(header)), 0).UTC(),
+		keys:   int(binary.LittleEndian.Uint32(header[8:])),
+		digest: hex.EncodeToString(b[digestAt:headerBytes]),
 	}
 	start := headerBytes
 	for i := range f.section {
@@ -199,6 +206,9 @@ func Open(b []byte) (*File, error) {
 	}
 	return f, nil
 }
+
+// Digest changes with every other byte of the file.
+func (f *File) Digest() string { return f.digest }
 
 // Date is when the places were taken from GeoNames.
 func (f *File) Date() time.Time { return f.date }

@@ -2,6 +2,7 @@ package packed
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -255,9 +256,12 @@ func (w *fileWriter) file() []byte {
 		end += len(s)
 		b = binary.LittleEndian.AppendUint32(b, uint32(end))
 	}
+	b = append(b, make([]byte, digestBytes)...)
 	for _, s := range w.section {
 		b = append(b, s...)
 	}
+	digest := sha256.Sum256(b)
+	copy(b[digestAt:], digest[:digestBytes])
 	return b
 }
 
