@@ -95,20 +95,22 @@ func meant(p packed.Posting) bool { return p.Kind != packed.Weak && p.Kind != pa
 // false.
 func variants(letters []rune, yield func(string) bool) {
 	try := make([]rune, 0, len(letters)+1)
+	restore := func() { try = append(try[:0], letters...) }
 	for i := range letters {
-		try = append(append(try[:0], letters[:i]...), letters[i+1:]...)
+		restore()
+		try = slices.Delete(try, i, i+1)
 		if !yield(string(try)) {
 			return
 		}
 		if i > 0 && letters[i] != letters[i-1] {
-			try = append(try[:0], letters...)
+			restore()
 			try[i-1], try[i] = try[i], try[i-1]
 			if !yield(string(try)) {
 				return
 			}
 		}
 		for _, r := range alphabet(letters[i]) {
-			try = append(try[:0], letters...)
+			restore()
 			if try[i] = r; r != letters[i] && !yield(string(try)) {
 				return
 			}
@@ -116,7 +118,8 @@ func variants(letters []rune, yield func(string) bool) {
 	}
 	for i := range len(letters) + 1 {
 		for _, r := range alphabet(letters[max(0, i-1)]) {
-			if try = slices.Insert(append(try[:0], letters...), i, r); !yield(string(try)) {
+			restore()
+			if try = slices.Insert(try, i, r); !yield(string(try)) {
 				return
 			}
 		}

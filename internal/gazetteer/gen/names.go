@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"geogate/internal/gazetteer/fold"
 	"geogate/internal/gazetteer/packed"
@@ -68,7 +69,7 @@ func weak(name string) bool {
 	case small == 0:
 		return capitals > 0 && len(name) <= 4
 	case capitals == 0:
-		first := []rune(name)[0]
+		first, _ := utf8.DecodeRuneInString(name)
 		return first < unicode.MaxLatin1 || unicode.Is(unicode.Latin, first)
 	default:
 		return false
