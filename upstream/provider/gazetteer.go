@@ -35,7 +35,7 @@ func (b *builtin) Name() string { return gazetteerName }
 
 // DataVersion identifies what the answers are made from: the places, and the
 // release of geogate, which ranks and words them.
-func (b *builtin) DataVersion() string { return b.places.Version() + " " + b.version }
+func (b *builtin) DataVersion() string { return b.places.DataVersion() + " " + b.version }
 
 // Geocode answers r. The error is always nil.
 func (b *builtin) Geocode(_ context.Context, r request.Request) (Answer, error) {

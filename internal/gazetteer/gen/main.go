@@ -1,5 +1,4 @@
-// Command gen packs the raw files of a directory into places.bin beside them, and
-// writes what identifies it into places.sha256:
+// Command gen packs the raw files of a directory into places.bin beside them:
 //
 //	go run ./gen data
 //
@@ -8,9 +7,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,8 +27,5 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(file)
-	return errors.Join(
-		os.WriteFile(filepath.Join(args[0], "places.bin"), file, 0o644),
-		os.WriteFile(filepath.Join(args[0], "places.sha256"), []byte(hex.EncodeToString(sum[:])+"\n"), 0o644))
+	return os.WriteFile(filepath.Join(args[0], "places.bin"), file, 0o644)
 }
