@@ -158,7 +158,7 @@ func BenchmarkWakeUp(b *testing.B) {
 		ride := request(b, rider, p)
 		group.Go(func() {
 			for ctx.Err() == nil {
-				changes, err := rider.Changes(ctx, ride.ID, ride.Version)
+				changes, _, err := rider.Changes(ctx, ride.ID, ride.Revision)
 				if len(changes) > 0 || err != nil {
 					matched <- time.Now()
 					return

@@ -73,10 +73,14 @@ func orDefault(region string) string {
 // prefix begins every key of a region and holds its hash tag.
 func prefix(region string) string { return "geogate:{" + region + "}" }
 
-// digest names an idempotency key in Redis: clients choose those freely and long.
-func digest(key string) string {
+// digest names a subject's idempotency key in Redis: clients choose those freely and
+// long. Keys without a subject are named as they were in releases that knew none.
+func digest(subject, key string) string {
 	if key == "" {
 		return ""
+	}
+	if subject != "" {
+		key = subject + "\n" + key // neither has a line break
 	}
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:16])
