@@ -25,8 +25,8 @@ func checkKey(key string) *InputError {
 // ClaimKey is just as safe. Errors: InputError, ErrKeyReused, ErrKeyInFlight,
 // ErrUnavailable.
 func (e *Engine) ClaimKey(ctx context.Context, region, key, fingerprint string) (claim string, ride *Ride, err error) {
-	region = orDefault(region)
-	if err := errors.Join(asError(checkRegion(region)), asError(checkKey(key))); err != nil {
+	region, refused := e.regionNamed(region)
+	if err := errors.Join(asError(refused), asError(checkKey(key))); err != nil {
 		return "", nil, fmt.Errorf("claim idempotency key: %w", err)
 	}
 	claim = rand.Text()
@@ -46,7 +46,11 @@ func (e *Engine) ClaimKey(ctx context.Context, region, key, fingerprint string) 
 
 // DropKey gives a claimed key back when no ride came of it. Errors: ErrUnavailable.
 func (e *Engine) DropKey(ctx context.Context, region, key, claim string) error {
-	if _, err := e.run(ctx, dropKeyScript, orDefault(region), digest(key), claim); err != nil {
+	region, refused := e.regionNamed(region)
+	if refused != nil {
+		return fmt.Errorf("drop idempotency key: %w", refused)
+	}
+	if _, err := e.run(ctx, dropKeyScript, region, digest(key), claim); err != nil {
 		return fmt.Errorf("drop idempotency key: %w", err)
 	}
 	return nil

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"geogate/internal/hub"
 )
 
 // outboxMost is how many events are read at a time.
@@ -36,7 +34,7 @@ type EmitFunc func(ctx context.Context, ev Event) error
 // handOn passes the events of a region to Emit, in order, whenever this process holds
 // the lease for it.
 func (e *Engine) handOn(ctx context.Context, region string) {
-	wake, stop := e.hub.Listen(hub.Any)
+	wake, stop := e.hub.Listen(regionTopic(region))
 	defer stop()
 	e.repeat(ctx, "hand on events", func(ctx context.Context) (time.Duration, error) {
 		more, err := e.handOnSome(ctx, region)

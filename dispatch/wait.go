@@ -26,6 +26,9 @@ func (e *Engine) Wait(ctx context.Context, id string, after int64) (Ride, error)
 	return ride, nil
 }
 
+// versionsKept is how many versions of a ride can be read, as in rides.lua.
+const versionsKept = 64
+
 // Changes is Wait for those who must not miss a version: it returns every version
 // above after, in order, as soon as there is one. With after below 1 it returns the
 // present version alone, to begin with. It returns none when ctx ends first, or when
@@ -45,7 +48,7 @@ func (e *Engine) Changes(ctx context.Context, id string, after int64) ([]Ride, e
 		if err != nil {
 			return false, err
 		}
-		from := after + 1
+		from := max(after+1, last.Version-versionsKept+1)
 		if after < 1 {
 			from = last.Version
 		}
@@ -71,7 +74,7 @@ func (e *Engine) RideAt(ctx context.Context, id string, version int64) (Ride, er
 	if err != nil {
 		return Ride{}, fmt.Errorf("read ride: %w", err)
 	}
-	if version < 1 || version > r.integer("version") {
+	if last := r.integer("version"); version < 1 || version > last || version <= last-versionsKept {
 		return Ride{}, fmt.Errorf("read ride: %w", ErrNotFound)
 	}
 	ride, err := r.rideAt(version)

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"geogate/internal/config"
 	"geogate/internal/schema"
@@ -17,6 +18,8 @@ func sharedSettings(cfg config.Config) map[string]string {
 		"DISPATCH_INTERVAL":      cfg.DispatchInterval.String(),
 		"DISPATCH_RADII_KM":      fmt.Sprint([]float64(cfg.DispatchRadii)),
 		"DISPATCH_OFFER_TTL":     cfg.DispatchOfferTTL.String(),
+		"REGIONS":                strings.Join(cfg.Regions, ","),
+		"DISPATCH_MAX_DRIVERS":   fmt.Sprint(cfg.DispatchMaxDrivers),
 		"DISPATCH_MAX_PER_RIDER": fmt.Sprint(cfg.DispatchMaxPerRider),
 		"DISPATCH_MAX_RIDES":     fmt.Sprint(cfg.DispatchMaxRides),
 		"DISPATCH_RETENTION":     cfg.DispatchRetention.String(),

@@ -55,6 +55,8 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Interval:     s.DispatchInterval,
 		RadiiM:       s.DispatchRadii.Metres(),
 		OfferTTL:     s.DispatchOfferTTL,
+		Regions:      s.Regions,
+		MaxDrivers:   s.DispatchMaxDrivers,
 		MaxPerRider:  s.DispatchMaxPerRider,
 		MaxRides:     s.DispatchMaxRides,
 		Retention:    s.DispatchRetention,
