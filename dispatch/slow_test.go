@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -128,12 +129,13 @@ func workDue(t *testing.T, e *dispatch.Engine) {
 
 // slowestScript returns the longest that Redis says a script took during do. A busy
 // machine makes any script slow now and then, so do is repeated: of its first, second …
-// scripts the fastest repetition counts.
+// scripts the fastest repetition counts, as far as there were that many each time.
 func slowestScript(t *testing.T, rdb *redis.Client, times int, do func()) time.Duration {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	rdb.ConfigSet(ctx, "slowlog-max-len", "8192")
 	var fastest []time.Duration
+	shortest := math.MaxInt
 	for range times {
 		rdb.ConfigSet(ctx, "slowlog-log-slower-than", "0")
 		rdb.Do(ctx, "slowlog", "reset")
@@ -146,7 +148,8 @@ func slowestScript(t *testing.T, rdb *redis.Client, times int, do func()) time.D
 		slices.Reverse(logged)
 		n := 0
 		for _, entry := range logged {
-			if entry.Args[0] != "evalsha" && entry.Args[0] != "eval" {
+			// In less time Redis can only say that it does not know the script.
+			if entry.Args[0] != "evalsha" && entry.Args[0] != "eval" || entry.Duration < 20*time.Microsecond {
 				continue
 			}
 			if n == len(fastest) {
@@ -155,9 +158,10 @@ func slowestScript(t *testing.T, rdb *redis.Client, times int, do func()) time.D
 			fastest[n] = min(fastest[n], entry.Duration)
 			n++
 		}
+		shortest = min(shortest, n)
 	}
-	if len(fastest) == 0 {
+	if shortest == 0 {
 		t.Fatal("no script was run")
 	}
-	return slices.Max(fastest)
+	return slices.Max(fastest[:shortest])
 }
