@@ -48,7 +48,7 @@ func TestRedisAwayAndBack(t *testing.T) {
 			return err
 		},
 		"Nearest": func(ctx context.Context) error {
-			_, err := e.Nearest(ctx, dispatch.NearestQuery{Point: santiago, RadiusM: 1, Limit: 1})
+			_, _, err := e.Nearest(ctx, dispatch.NearestQuery{Point: santiago, RadiusM: 1, Limit: 1})
 			return err
 		},
 		"Request": func(ctx context.Context) error {

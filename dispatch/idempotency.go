@@ -25,8 +25,8 @@ func checkKey(key string) *InputError {
 // ClaimKey is just as safe. Errors: InputError, ErrKeyReused, ErrKeyInFlight,
 // ErrUnavailable.
 func (e *Engine) ClaimKey(ctx context.Context, region, subject, key, fingerprint string) (claim string, ride *Ride, err error) {
-	region = orDefault(region)
-	if err := errors.Join(asError(checkRegion(region)), asError(checkKey(key))); err != nil {
+	region, refused := e.regionNamed(region)
+	if err := errors.Join(asError(refused), asError(checkKey(key))); err != nil {
 		return "", nil, fmt.Errorf("claim idempotency key: %w", err)
 	}
 	claim = rand.Text()
@@ -47,7 +47,11 @@ func (e *Engine) ClaimKey(ctx context.Context, region, subject, key, fingerprint
 // DropKey gives a claimed key back after an error. If a ride came of it all the same, the
 // key goes on leading to it. Errors: ErrUnavailable.
 func (e *Engine) DropKey(ctx context.Context, region, subject, key, claim string) error {
-	if _, err := e.run(ctx, dropKeyScript, orDefault(region), digest(subject, key), claim); err != nil {
+	region, refused := e.regionNamed(region)
+	if refused != nil {
+		return fmt.Errorf("drop idempotency key: %w", refused)
+	}
+	if _, err := e.run(ctx, dropKeyScript, region, digest(subject, key), claim); err != nil {
 		return fmt.Errorf("drop idempotency key: %w", err)
 	}
 	return nil

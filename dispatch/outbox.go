@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"geogate/internal/hub"
 )
 
 // OutboxMost is how many events are read and handed on at a time: it bounds how long
@@ -46,7 +44,7 @@ type EmitFunc func(ctx context.Context, events []Event) error
 // handOn passes the events of a region to Emit, in order, whenever this process holds
 // the lease for it.
 func (e *Engine) handOn(ctx context.Context, region string) {
-	wake, stop := e.hub.Listen(hub.Any)
+	wake, stop := e.hub.Listen(regionTopic(region))
 	defer stop()
 	e.repeat(ctx, "hand on events", func(ctx context.Context) (time.Duration, error) {
 		more, err := e.handOnSome(ctx, region)

@@ -83,9 +83,6 @@ func (r RideRequest) check() *InputError {
 			return &InputError{err.Code, "rider_" + err.Detail}
 		}
 	}
-	if err := checkRegion(orDefault(r.Region)); err != nil {
-		return err
-	}
 	if err := checkVehicle(r.Vehicle); err != nil {
 		return err
 	}
@@ -104,9 +101,9 @@ func (e *Engine) Request(ctx context.Context, r RideRequest) (Ride, error) {
 	if err := r.check(); err != nil {
 		return Ride{}, fmt.Errorf("request ride: %w", err)
 	}
-	region := orDefault(r.Region)
-	if err := e.useRegion(ctx, region); err != nil {
-		return Ride{}, fmt.Errorf("request ride: %w", err)
+	region, refused := e.regionNamed(r.Region)
+	if refused != nil {
+		return Ride{}, fmt.Errorf("request ride: %w", refused)
 	}
 	answer, err := e.run(ctx, requestScript, region,
 		newRideID(region), formatFloat(r.Pickup.Lat), formatFloat(r.Pickup.Lon), r.RiderID,

@@ -223,7 +223,7 @@ func TestRequestRefusals(t *testing.T) {
 			{"swapped", dispatch.RideRequest{Pickup: geo.Point{Lat: -170, Lon: 33}}, dispatch.CodeInvalidPosition},
 			{"pole", dispatch.RideRequest{Pickup: geo.Point{Lat: 89}}, dispatch.CodeInvalidPosition},
 			{"rider too long", dispatch.RideRequest{RiderID: strings.Repeat("r", 129)}, dispatch.CodeInvalidID},
-			{"region", dispatch.RideRequest{Region: "a}b"}, dispatch.CodeInvalidRegion},
+			{"region", dispatch.RideRequest{Region: "a}b"}, dispatch.CodeUnknownRegion},
 			{"vehicle", dispatch.RideRequest{Vehicle: "a\x00"}, dispatch.CodeInvalidVehicle},
 			{"tag", dispatch.RideRequest{Tags: []string{"a\nb"}}, dispatch.CodeInvalidTags},
 			{"key", dispatch.RideRequest{IdempotencyKey: strings.Repeat("k", 256)}, dispatch.CodeInvalidKey},

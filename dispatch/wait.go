@@ -27,6 +27,9 @@ func (e *Engine) Wait(ctx context.Context, id string, after Revision) (Ride, err
 	return ride, nil
 }
 
+// versionsKept is how many versions of a ride can be read, as in rides.lua.
+const versionsKept = 64
+
 // Changes is Wait for those who must not miss a version: it returns every version
 // behind after, in order, as soon as there is one. With an empty after, or one that is
 // not in the ride's history because Redis lost it, it returns the present version alone,
@@ -47,7 +50,7 @@ func (e *Engine) Changes(ctx context.Context, id string, after Revision) (rides 
 			return false, err
 		}
 		ended = last.State.Ended()
-		for version := r.behind(after, last.Version); version <= last.Version; version++ {
+		for version := max(r.behind(after, last.Version), last.Version-versionsKept+1); version <= last.Version; version++ {
 			ride, err := r.rideAt(version)
 			if err != nil {
 				return false, err
@@ -82,7 +85,7 @@ func (e *Engine) RideAt(ctx context.Context, id string, version int64) (Ride, er
 	if err != nil {
 		return Ride{}, fmt.Errorf("read ride: %w", err)
 	}
-	if version < 1 || version > r.integer("version") {
+	if last := r.integer("version"); version < 1 || version > last || version <= last-versionsKept {
 		return Ride{}, fmt.Errorf("read ride: %w", ErrNotFound)
 	}
 	ride, err := r.rideAt(version)

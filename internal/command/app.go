@@ -48,13 +48,15 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
-	a.watch = schema.NewWatch(rdb, sharedSettings(s.Config), log)
+	a.watch = schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:          log,
 		Timeout:      s.DispatchTimeout,
 		Interval:     s.DispatchInterval,
 		RadiiM:       s.DispatchRadii.Metres(),
 		OfferTTL:     s.DispatchOfferTTL,
+		Regions:      s.Regions,
+		MaxDrivers:   s.DispatchMaxDrivers,
 		MaxPerRider:  s.DispatchMaxPerRider,
 		MaxRides:     s.DispatchMaxRides,
 		Retention:    s.DispatchRetention,

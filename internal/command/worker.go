@@ -41,7 +41,7 @@ func (cmd workerCmd) Run(ctx context.Context, p *Process) error {
 	worker := work.worker(geo, cmd.chunks(s.Workers))
 	log.Info().Int("workers", cmd.chunks(s.Workers)).Str("redis", rdb.Label()).Msg("working on bulk jobs")
 
-	watch := schema.NewWatch(rdb, sharedSettings(s.Config), log)
+	watch := schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	// The cache outlives the worker, which still saves what it has.
