@@ -1,4 +1,4 @@
-package main
+package config_test
 
 import (
 	"go/ast"
@@ -21,7 +21,7 @@ var (
 
 // Every limit on the page is the one in the code.
 func TestLimitsAreThoseOfTheCode(t *testing.T) {
-	page, err := os.ReadFile("docs/limits.md")
+	page, err := os.ReadFile("../../docs/limits.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestLimitsAreThoseOfTheCode(t *testing.T) {
 // of a variable's value.
 func numberIn(t *testing.T, file, name string) string {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	parsed, err := parser.ParseFile(token.NewFileSet(), "../../"+file, nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
