@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 )
@@ -126,8 +127,15 @@ func (c *Cache) call(ctx context.Context, fill Fill, p *Priority) (e Entry, err 
 		return Entry{}, err
 	}
 	e.complete(c.now())
+	if !e.legible() {
+		c.stats.fillErrors.Add(1)
+		return Entry{}, errIllegible
+	}
 	return e, nil
 }
+
+// errIllegible is a fault of the fill.
+var errIllegible = errors.New("the fill made an entry that no header can hold")
 
 func (c *Cache) panicked(value any) error {
 	c.stats.fillErrors.Add(1)

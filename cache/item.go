@@ -2,7 +2,6 @@ package cache
 
 import (
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +19,7 @@ const (
 // callers. Only the atomic fields change after newItem.
 type item struct {
 	Record
-	header    [3]string // content type, ETag, content length
+	header    headerBlock
 	memory    *memoryLayer
 	provider  *providerCounters
 	checked   uint64 // number of the last purge heard of when the record was read or filled
@@ -44,7 +43,7 @@ var inDoubt = new(generations)
 func (c *Cache) newItem(r Record, g *generations) *item {
 	it := &item{
 		Record: r, memory: c.memory, provider: c.provider(r.Provider),
-		header:  [3]string{r.ContentType, r.ETag, strconv.Itoa(len(r.Body))},
+		header:  newHeaderBlock("", r.ContentType, r.ETag, len(r.Body)),
 		checked: g.heard,
 	}
 	it.refreshAt = r.StoredAt.Add(r.Fresh).UnixNano()

@@ -128,6 +128,9 @@ func decode(b []byte) (Record, error) {
 	if d.failed || flags&^flagCompressed != 0 {
 		return Record{}, errCorrupt
 	}
+	if !r.legible() {
+		return Record{}, errCorrupt
+	}
 	body, err := decodeBody(d.rest, flags)
 	if err != nil {
 		return Record{}, err

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -65,14 +64,18 @@ func (r *Result) Hits() uint64 { return r.item.hits.Load() }
 
 // ContentTypeHeader is the content type as a value for an http.Header, made in
 // advance, so that writing a hit does not allocate. It is shared: read only.
-func (r *Result) ContentTypeHeader() []string { return r.item.header[0:1:1] }
+func (r *Result) ContentTypeHeader() []string { return r.item.header.contentType() }
 
 // ETagHeader is the ETag in the form of ContentTypeHeader.
-func (r *Result) ETagHeader() []string { return r.item.header[1:2:2] }
+func (r *Result) ETagHeader() []string { return r.item.header.etag() }
 
 // ContentLengthHeader is the length of the body in the form of
 // ContentTypeHeader.
-func (r *Result) ContentLengthHeader() []string { return r.item.header[2:3:3] }
+func (r *Result) ContentLengthHeader() []string { return r.item.header.contentLength() }
+
+// HeaderBlock is Content-Length, Content-Type and ETag as they go on the wire, each
+// line with its end.
+func (r *Result) HeaderBlock() string { return r.item.header.text }
 
 // Reading returns what read makes of the body, and keeps it in memory with the
 // answer, so that callers who always want the same of it parse it once. An
@@ -103,14 +106,17 @@ type Gzipped struct {
 	// identifies the bytes on the wire.
 	ETag string
 
-	header [2]string
+	header headerBlock
 }
 
 // ETagHeader and ContentLengthHeader are as those of Result.
-func (z *Gzipped) ETagHeader() []string { return z.header[0:1:1] }
+func (z *Gzipped) ETagHeader() []string { return z.header.etag() }
 
 // ContentLengthHeader is the length of the gzipped body.
-func (z *Gzipped) ContentLengthHeader() []string { return z.header[1:2:2] }
+func (z *Gzipped) ContentLengthHeader() []string { return z.header.contentLength() }
+
+// HeaderBlock is Content-Encoding and what Result.HeaderBlock has.
+func (z *Gzipped) HeaderBlock() string { return z.header.text }
 
 var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
@@ -140,5 +146,5 @@ func gzipped(e *Entry) *Gzipped {
 		return nil // a bytes.Buffer does not fail; what saves little is not kept
 	}
 	etag := strings.TrimSuffix(e.ETag, `"`) + `-gzip"`
-	return &Gzipped{Body: bytes.Clone(b.Bytes()), ETag: etag, header: [2]string{etag, strconv.Itoa(b.Len())}}
+	return &Gzipped{Body: bytes.Clone(b.Bytes()), ETag: etag, header: newHeaderBlock("gzip", e.ContentType, etag, b.Len())}
 }

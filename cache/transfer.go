@@ -115,7 +115,8 @@ func (r *redisLayer) scanBatch(ctx context.Context, node redis.Cmdable, cursor u
 }
 
 // ErrNotStorable is returned for a record that must not be kept: it has no key
-// or no life, its life is over, or it is marked NoStore.
+// or no life, its life is over, it is marked NoStore, or it has texts that no header
+// can hold.
 var ErrNotStorable = errors.New("not to be stored, or expired")
 
 // Import stores an answer that was exported or made elsewhere. Its age counts
@@ -124,7 +125,7 @@ var ErrNotStorable = errors.New("not to be stored, or expired")
 // nothing checks that the answer belongs to it.
 func (c *Cache) Import(ctx context.Context, r Record) (bool, error) {
 	r.complete(c.now())
-	if r.Key == "" || !r.storable() || !r.alive(c.now()) {
+	if r.Key == "" || !r.storable() || !r.alive(c.now()) || !r.legible() {
 		return false, fmt.Errorf("import entry: %w", ErrNotStorable)
 	}
 	a := &allowance{adminBudget}

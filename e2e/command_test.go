@@ -173,7 +173,7 @@ func TestBanner(t *testing.T) {
 		vars env
 		want []string
 	}{
-		"defaults": {settings(), []string{"redis built in", "nothing kept on disk", "admin closed", "next set REDIS_URL", "next set ADMIN_TOKEN"}},
+		"defaults": {settings(), []string{"redis built in", "nothing kept on disk", "programs on this machine only", "next set REDIS_URL", "next set ADMIN_TOKEN"}},
 		"all set":  {settings("REDIS_URL", "redis://"+redis.Addr, "ADMIN_TOKEN", "x", "RATE_LIMIT", "7/1m"), []string{"redis " + redis.Addr, "7.0", "open", "7 requests"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,7 +57,15 @@ func TestBadInput(t *testing.T) {
 		{"tracking: fraction as id", "POST /tracking", `{"id":1.5,"lat":1,"lng":1}`, 400, "wrong_type", nil},
 		{"tracking: no position", "POST /tracking", `{"id":"1"}`, 400, "missing_position", nil},
 		{"tracking: lat null", "POST /tracking", `{"id":"1","lat":null,"lng":1}`, 400, "missing_position", nil},
-		{"tracking: lat as text", "POST /tracking", `{"id":"1","lat":"1","lng":1}`, 400, "wrong_type", nil},
+		{"tracking: lat as a word", "POST /tracking", `{"id":"1","lat":"north","lng":1}`, 400, "invalid_position", nil},
+		{"tracking: lat as text in hexadecimal", "POST /tracking", `{"id":"1","lat":"0x1p5","lng":1}`, 400, "invalid_position", nil},
+		{"tracking: lat as text with space", "POST /tracking", `{"id":"1","lat":" 1","lng":1}`, 400, "invalid_position", nil},
+		{"tracking: lat as true", "POST /tracking", `{"id":"1","lat":true,"lng":1}`, 400, "wrong_type", nil},
+		{"tracking: name in capitals", "POST /tracking", `{"id":"1","LAT":1,"lng":1}`, 400, "unknown_field", nil},
+		{"tracking: name that folds", "POST /tracking", `{"id":"1","lat":1,"lng":1,"tag\u017f":[]}`, 400, "unknown_field", nil},
+		{"tracking: name twice", "POST /tracking", `{"id":"1","lat":1,"lng":1,"lat":2}`, 400, "duplicate_field", nil},
+		{"tracking: name twice, escaped", "POST /tracking", `{"id":"1","lat":1,"lng":1,"l\u0061t":2}`, 400, "duplicate_field", nil},
+		{"tracking: many tags", "POST /tracking", `{"id":"1","lat":1,"lng":1,"tags":["a"` + strings.Repeat(`,""`, 1000) + `]}`, 400, "array_too_long", nil},
 		{"tracking: lat out of range", "POST /tracking", `{"id":"1","lat":-133.4,"lng":-70.6}`, 400, "invalid_position", nil},
 		{"tracking: pole", "POST /tracking", `{"id":"1","lat":89,"lng":1}`, 400, "invalid_position", nil},
 		{"tracking: lng out of range", "POST /tracking", `{"id":"1","lat":1,"lng":181}`, 400, "invalid_position", nil},
@@ -83,6 +91,8 @@ func TestBadInput(t *testing.T) {
 		{"search: white space", "POST /search", `{"q":"  "}`, 400, "missing_query", nil},
 		{"search: address and position", "POST /search", `{"q":"a","lat":1,"lng":1}`, 400, "address_and_position", nil},
 		{"search: address not found", "POST /search", `{"q":"xyzzyqwert nowhere"}`, 422, "address_not_found", nil},
+		{"search: limit as text", "POST /search", `{"lat":1,"lng":1,"limit":"5"}`, 400, "wrong_type", nil},
+		{"search: name twice", "POST /search", `{"lat":1,"lng":1,"limit":1,"limit":2}`, 400, "duplicate_field", nil},
 		{"search: limit 0", "POST /search", `{"lat":1,"lng":1,"limit":0}`, 400, "invalid_limit", nil},
 		{"search: limit 101", "POST /search", `{"lat":1,"lng":1,"limit":101}`, 400, "invalid_limit", nil},
 		{"search: limit 1.5", "POST /search", `{"lat":1,"lng":1,"limit":1.5}`, 400, "wrong_type", nil},
@@ -179,7 +189,7 @@ func TestBadInput(t *testing.T) {
 		{"nearby: method", "POST /v2/nearby", "", 405, "method_not_allowed", nil},
 
 		{"no such path", "GET /v2/nothing", "", 404, "not_found", nil},
-		{"metrics closed", "GET /metrics", "", 403, "admin_closed", nil},
+		{"metrics closed", "GET /metrics", "", 403, "admin_closed", []string{"Via: 1.1 proxy"}},
 	}
 
 	f := gatewaytest.New(t)

@@ -61,11 +61,15 @@ type Config struct {
 	Version        string
 	RateLimit      RateLimit
 	TrustedProxies int           // hops whose X-Forwarded-For entries are believed
-	AdminToken     string        // bearer token of /admin and /metrics; empty: closed
+	AdminToken     string        // bearer token of /admin, /metrics and /events; empty: closed
+	TryingOut      bool          // the built-in Redis is in use: without AdminToken, programs on this machine are trusted
 	CORSOrigins    []string      // web pages that may use the dispatch endpoints
 	Metrics        *Metrics      // shared with the packages below; nil: of its own
 	ReverseCells   []Cell        // by growing MinZoom; none: positions stay exact
 	MaxStreams     int           // event streams open at a time; 0: 4096
+	StreamsEach    int           // of them by one client; 0: 256
+	MaxConnections int           // open at a time; 0: 8192; never more than the descriptors allow
+	ConnsEach      int           // of them from one address, unless a proxy is trusted; 0: 1024
 	Heartbeat      time.Duration // longest silence of an event stream; 0: 15 s
 	FastLane       bool          // Serve answers plain hits ahead of net/http
 
@@ -98,7 +102,11 @@ type Gateway struct {
 	version    string
 	proxies    exchange.Proxies
 	adminToken string
-	pages      exchange.Pages // that may use what is not open to all
+	trust      localTrust
+	failures   *exchange.Limiter // of credentials, by address
+	pages      exchange.Pages    // that may use what is not open to all
+	sites      *http.CrossOriginProtection
+	conns      connectionLimits
 	metrics    *Metrics
 	limiter    *exchange.Limiter
 	fastLane   bool
@@ -122,13 +130,20 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	g := &Gateway{
 		geocoder: geocoder, ping: ping, disagreements: cfg.Disagreements, redisMemory: cfg.RedisMemory, log: cfg.Log, version: cfg.Version,
 		proxies: exchange.Proxies(cfg.TrustedProxies), adminToken: cfg.AdminToken, pages: pages,
+		trust: localTrust(cfg.TryingOut && cfg.AdminToken == ""), failures: exchange.NewLimiter(failureLimit),
+		sites: http.NewCrossOriginProtection(), conns: limitsOf(cfg),
 		metrics: cfg.Metrics, limiter: exchange.NewLimiter(cfg.RateLimit), fastLane: cfg.FastLane,
 	}
 	if g.metrics == nil {
 		g.metrics = NewMetrics()
 	}
+	for _, origin := range pages {
+		if err := g.sites.AddTrustedOrigin(origin); err != nil {
+			panic("gateway: " + err.Error()) // the configuration takes origins only
+		}
+	}
 	g.draining, g.drain = context.WithCancel(context.Background())
-	streams := exchange.NewStreams(g.draining, cfg.MaxStreams, cfg.Heartbeat)
+	streams := exchange.NewStreams(g.draining, cfg.MaxStreams, cfg.StreamsEach, cfg.Heartbeat)
 	g.geocoding = geocoding.New(geocoder, cfg.ReverseCells)
 	g.rides = rides.New(engine, rides.Config{
 		Streams:     streams,

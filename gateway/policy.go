@@ -91,6 +91,10 @@ func (g *Gateway) enforce(rt route) http.HandlerFunc {
 			geocoding.WriteError(endpoint, w, r, p)
 		}
 	}
+	refuse := func(w http.ResponseWriter, r *http.Request, why *exchange.Problem) {
+		exchange.Of(r).Failure = why
+		fail(w, r, why)
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		ex := exchange.Of(r)
 		pages.Allow(w.Header(), r)
@@ -98,8 +102,18 @@ func (g *Gateway) enforce(rt route) http.HandlerFunc {
 			g.underWay.Add(1)
 			defer g.underWay.Add(-1)
 			if !ex.Internal && g.limiter.Refuses(w, ex.Client) {
-				ex.Failure = errRateLimited
-				fail(w, r, errRateLimited)
+				refuse(w, r, errRateLimited)
+				return
+			}
+			if ex.Spare {
+				w.Header().Set("Connection", "close")
+				refuse(w, r, errTooManyConnections)
+				return
+			}
+		}
+		if rt.policy.pages == listedPages && !ex.Internal {
+			if why := g.checkSite(r); why != nil {
+				refuse(w, r, why)
 				return
 			}
 		}
@@ -111,6 +125,22 @@ func (g *Gateway) enforce(rt route) http.HandlerFunc {
 			fail(w, r, problemOf(err))
 		}
 	}
+}
+
+var errOtherSite = exchange.NewProblem(http.StatusForbidden, "cross_origin",
+	"pages of this site must not write here").WithHint("CORS_ORIGINS lists the sites that may")
+
+// checkSite refuses what a browser sends for a page that may not use the route. A
+// page can post to any address without asking first: without a Content-Type, or
+// with that of a form, browsers see nothing to ask about.
+func (g *Gateway) checkSite(r *http.Request) *exchange.Problem {
+	switch {
+	case g.trust.rebound(r):
+		return errForeignHost
+	case g.sites.Check(r) != nil:
+		return errOtherSite
+	}
+	return nil
 }
 
 func (g *Gateway) pagesOf(p policy) exchange.Pages {
@@ -132,6 +162,12 @@ func (g *Gateway) preflight(next http.Handler) http.Handler {
 		policy := unmatched
 		if rt, found := g.find(method, r); found {
 			policy = rt.policy
+		}
+		ex := exchange.Of(r)
+		if g.limiter.Refuses(w, ex.Client) {
+			ex.Failure = errRateLimited
+			exchange.WriteProblem(w, r, errRateLimited)
+			return
 		}
 		g.pagesOf(policy).AnswerPreflight(w, r, g.allowed(r))
 	})

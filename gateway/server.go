@@ -11,6 +11,7 @@ import (
 	"geogate/gateway/exchange"
 	"geogate/gateway/fastlane"
 	"geogate/gateway/geocoding"
+	"geogate/upstream"
 )
 
 const (
@@ -32,18 +33,22 @@ const (
 // 503, streams and waits are told to end, running requests finish. It returns
 // nil after a clean drain.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	conns := newConnections(g.conns)
 	server := &http.Server{
-		Handler:           g,
+		Handler:           conns.serving(g),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          serverLog(g.log),
+		ConnState:         conns.note,
+		ConnContext:       conns.context,
 	}
 	if g.fastLane {
-		l, server.ConnState = g.lane(l), fastlane.NoteState
+		l = g.lane(l)
 	}
+	l = conns.listen(l)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	g.Open()
@@ -78,10 +83,21 @@ func (g *Gateway) Drain() {
 	g.drain()
 }
 
+// lanePaths are the paths whose policy is that of the lane's answers.
+func (g *Gateway) lanePaths() map[string]upstream.Endpoint {
+	paths := map[string]upstream.Endpoint{}
+	for _, rt := range g.table {
+		if endpoint, found := geocoding.EndpointOf(rt.pattern); found && rt.method == get && rt.policy == dropIn {
+			paths[rt.pattern] = endpoint
+		}
+	}
+	return paths
+}
+
 // lane answers plain hits ahead of net/http.
 func (g *Gateway) lane(l net.Listener) net.Listener {
 	return fastlane.Listen(l, fastlane.Config{
-		Log: g.log, Paths: geocoding.Paths(), Hit: g.geocoding.Hit, Limiter: g.limiter, Proxies: g.proxies,
+		Log: g.log, Paths: g.lanePaths(), Hit: g.geocoding.Hit, Limiter: g.limiter, Proxies: g.proxies,
 		Answered: func(ex *exchange.Exchange, route string, took time.Duration) {
 			g.metrics.ObserveLane()
 			g.logAccess(ex, route, http.MethodGet, took)

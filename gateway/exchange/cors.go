@@ -10,23 +10,35 @@ import (
 const exposed = "X-Cache, X-Cache-Cell, Cache-Status, Age, ETag, Location, Idempotency-Replayed, Retry-After, X-Request-Id, " +
 	"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 
+// EveryPage and Exposed are what answers to pages of every origin say. Header values
+// that never change are shared by all answers.
+var (
+	EveryPage = []string{"*"}
+	Exposed   = []string{exposed}
+)
+
 // Pages are the origins of the web pages that may use a route (Fetch standard,
 // CORS protocol); nil means every one. Credentials are never allowed: geogate
 // has no cookies to protect or to use.
 type Pages []string
 
-// Allow lets the page that sent r, if one did, read the answer when it is one of
-// p.
+// Allow lets the page that sent r read the answer when it is one of p. Where every
+// page may, the answer says so whoever asks: a shared cache may keep it for all.
 func (p Pages) Allow(h http.Header, r *http.Request) {
+	if p == nil {
+		h["Access-Control-Allow-Origin"] = EveryPage
+		h["Access-Control-Expose-Headers"] = Exposed
+		return
+	}
 	if origin := r.Header["Origin"]; len(origin) > 0 && origin[0] != "" {
 		p.allow(h, origin[0])
-		h.Set("Access-Control-Expose-Headers", exposed)
+		h["Access-Control-Expose-Headers"] = Exposed
 	}
 }
 
 func (p Pages) allow(h http.Header, origin string) {
 	if p == nil {
-		h.Set("Access-Control-Allow-Origin", "*")
+		h["Access-Control-Allow-Origin"] = EveryPage
 		return
 	}
 	h.Add("Vary", "Origin")

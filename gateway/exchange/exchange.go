@@ -32,6 +32,7 @@ type Exchange struct {
 	RequestID string
 	Client    netip.Addr
 	Internal  bool // no client sent it over HTTP
+	Spare     bool // its connection is kept for probes
 
 	Cache    string // X-Cache
 	Upstream string // the provider that answered

@@ -132,20 +132,27 @@ func NotModified(r *http.Request, etag string) bool {
 	return false
 }
 
-// AcceptsGzip reports whether a client accepts gzip (RFC 9110, 12.5.3).
+// AcceptsGzip reports whether a client accepts gzip (RFC 9110, 12.5.3). What it
+// says of gzip counts more than what it says of everything.
 func AcceptsGzip(acceptEncoding []string) bool {
+	everything := false
 	for _, line := range acceptEncoding {
 		for field := range strings.SplitSeq(line, ",") {
 			coding, params, _ := strings.Cut(field, ";")
-			if coding = strings.TrimSpace(coding); coding != "gzip" && coding != "*" {
+			if coding = strings.TrimSpace(coding); coding != "*" && !strings.EqualFold(coding, "gzip") {
 				continue
 			}
-			_, weight, weighted := strings.Cut(strings.ReplaceAll(params, " ", ""), "q=")
-			if q, err := strconv.ParseFloat(weight, 64); !weighted || err == nil && q > 0 {
-				return true
+			accepted := true
+			if params != "" {
+				_, weight, weighted := strings.Cut(strings.ReplaceAll(params, " ", ""), "q=")
+				q, err := strconv.ParseFloat(weight, 64)
+				accepted = !weighted || err == nil && q > 0
 			}
-			return false
+			if coding != "*" {
+				return accepted
+			}
+			everything = accepted
 		}
 	}
-	return false
+	return everything
 }

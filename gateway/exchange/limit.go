@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"net/netip"
 	"time"
@@ -28,14 +29,17 @@ var RateHeaders = httprate.ResponseHeaders{
 
 // Limiter counts the requests of each client, cache hits included. It is safe
 // for concurrent use; nil never refuses.
-type Limiter struct{ clients *httprate.RateLimiter }
+type Limiter struct {
+	clients *httprate.RateLimiter
+	most    int
+}
 
 // NewLimiter returns nil for no limit.
 func NewLimiter(limit RateLimit) *Limiter {
 	if limit.Requests == 0 {
 		return nil
 	}
-	return &Limiter{httprate.NewRateLimiter(limit.Requests, limit.Per, httprate.WithResponseHeaders(RateHeaders))}
+	return &Limiter{httprate.NewRateLimiter(limit.Requests, limit.Per, httprate.WithResponseHeaders(RateHeaders)), limit.Requests}
 }
 
 // Refuses counts one request and reports whether it is above the client's limit,
@@ -44,8 +48,42 @@ func (l *Limiter) Refuses(w http.ResponseWriter, client netip.Addr) bool {
 	return l != nil && l.clients.OnLimit(w, withoutContext, clientKey(client))
 }
 
+// Count counts what shall count for client besides a request.
+func (l *Limiter) Count(client netip.Addr) {
+	l.clients.OnLimit(nothing{http.Header{}}, withoutContext, clientKey(client))
+}
+
+// Exhausted reports whether Count has been called as often as the limit allows.
+// It counts nothing.
+func (l *Limiter) Exhausted(client netip.Addr) bool {
+	_, rate, err := l.clients.Status(clientKey(client))
+	return err != nil || int(math.Round(rate)) >= l.most
+}
+
+// nothing takes the header fields that nobody is to see.
+type nothing struct{ fields http.Header }
+
+func (n nothing) Header() http.Header       { return n.fields }
+func (nothing) WriteHeader(int)             {}
+func (nothing) Write(p []byte) (int, error) { return len(p), nil }
+
 // withoutContext stands for a request whose limit is the same as everyone's.
 var withoutContext = (&http.Request{}).WithContext(context.Background())
+
+// ClientOf is the address by which everything that is kept about a client is kept:
+// see clientKey.
+func ClientOf(addr netip.Addr) netip.Addr {
+	if !addr.Is6() {
+		return addr
+	}
+	prefix, err := addr.WithZone("").Prefix(subscriberBits)
+	if err != nil { // 64 bits are no error
+		return addr
+	}
+	return prefix.Addr()
+}
+
+const subscriberBits = 64
 
 // clientKey is what a limit counts by: an IPv4 address, or the /64 of an IPv6
 // one, because a single subscriber commonly holds all of it (RFC 6177).

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"geogate/internal/geo"
@@ -11,10 +12,35 @@ import (
 
 // Coordinates are a position on the wire. lon is accepted for lng everywhere.
 type Coordinates struct {
-	Lat *float64 `json:"lat"`
-	Lng *float64 `json:"lng"`
-	Lon *float64 `json:"lon"`
+	Lat *Coordinate `json:"lat"`
+	Lng *Coordinate `json:"lng"`
+	Lon *Coordinate `json:"lon"`
 }
+
+// Coordinate is a number of degrees, on the wire a number or a string in decimal
+// notation: geocoders write the coordinates of places as strings.
+type Coordinate float64
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *Coordinate) UnmarshalJSON(data []byte) error {
+	var err error
+	var degrees float64
+	switch data[0] {
+	case '"':
+		degrees, err = geo.ParseDegrees(unquoted(data))
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		degrees, err = strconv.ParseFloat(string(data), 64)
+	default:
+		return BadRequest("wrong_type", "coordinates must be numbers").WithHint(decimalDegrees)
+	}
+	if err != nil {
+		return BadRequest("invalid_position", "coordinates must be numbers").WithHint(decimalDegrees)
+	}
+	*c = Coordinate(degrees)
+	return nil
+}
+
+const decimalDegrees = "decimal degrees with a point, such as 47.14"
 
 // Given reports whether there is any of them.
 func (c Coordinates) Given() bool { return c.Lat != nil || c.Lng != nil || c.Lon != nil }
@@ -33,7 +59,7 @@ func (c Coordinates) Point(indexable bool) (geo.Point, error) {
 		return geo.Point{}, BadRequest("missing_position", "lat and lng are required").
 			WithHint("decimal degrees, such as lat 47.14 and lng 9.52")
 	}
-	p := geo.Point{Lat: *c.Lat, Lon: *lng}
+	p := geo.Point{Lat: float64(*c.Lat), Lon: float64(*lng)}
 	maxLat := 90.0
 	if indexable {
 		maxLat = geo.MaxMercatorLat
@@ -61,16 +87,16 @@ func Degrees(text string) (float64, error) { return geo.ParseDegrees(strings.Tri
 // PointOf is Coordinates.Point for the parameters lat, lon and lng.
 func PointOf(query url.Values, indexable bool) (geo.Point, error) {
 	var c Coordinates
-	for name, target := range map[string]**float64{"lat": &c.Lat, "lon": &c.Lon, "lng": &c.Lng} {
+	for name, target := range map[string]**Coordinate{"lat": &c.Lat, "lon": &c.Lon, "lng": &c.Lng} {
 		if !query.Has(name) {
 			continue
 		}
 		degrees, err := Degrees(query.Get(name))
 		if err != nil {
 			return geo.Point{}, BadRequest("invalid_position", name+" must be a number").
-				WithHint("decimal degrees with a point, such as 47.14")
+				WithHint(decimalDegrees)
 		}
-		*target = &degrees
+		*target = (*Coordinate)(&degrees)
 	}
 	return c.Point(indexable)
 }

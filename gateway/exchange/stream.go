@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,16 +11,18 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"geogate/internal/pause"
 )
 
 const (
-	// defaultMaxStreams bounds what streams may cost a process: each holds a
-	// connection and some 50 KiB.
-	defaultMaxStreams = 4096
+	// DefaultMaxStreams bounds what streams may cost a process: each holds a
+	// connection and some 50 KiB, 87 KiB with the built-in Redis, so all of them
+	// 200 to 350 MiB.
+	DefaultMaxStreams = 4096
+	// DefaultMaxStreamsPerClient bounds what one client may hold of that.
+	DefaultMaxStreamsPerClient = 256
 	// defaultHeartbeat keeps a silent stream open: Heroku's router closes
 	// connections on which nothing was sent for 55 s.
 	defaultHeartbeat = 15 * time.Second
@@ -39,34 +42,35 @@ const (
 var ErrStoreAway = errors.New("the store is away")
 
 var errTooManyStreams = NewProblem(http.StatusServiceUnavailable, "too_many_streams",
-	"as many event streams are open as this geogate allows").WithHint("poll GET /v2/requests/{id}?wait=20s meanwhile")
+	"as many event streams are open as this geogate allows").WithHint(pollInstead)
+
+var errTooManyStreamsOfClient = NewProblem(http.StatusTooManyRequests, "too_many_streams",
+	"this client has as many event streams open as one may").WithHint(pollInstead)
+
+const pollInstead = "poll GET /v2/requests/{id}?wait=20s meanwhile"
 
 // Streams are the event streams of a process and the other requests that wait
 // for something to happen. They end when the process drains. Safe for concurrent
 // use.
 type Streams struct {
-	open      atomic.Int64
-	most      int64
+	shares    *Shares
 	heartbeat time.Duration
 	draining  context.Context //nolint:containedctx // ends when streams and waits have to
 }
 
-// NewStreams returns none, of which at most so many may be open; 0: 4096.
-// heartbeat is the longest silence of a stream; 0: 15 s. Streams and waits end
-// with draining.
-func NewStreams(draining context.Context, most int, heartbeat time.Duration) *Streams {
-	s := &Streams{most: int64(most), heartbeat: heartbeat, draining: draining}
-	if most == 0 {
-		s.most = defaultMaxStreams
+// NewStreams returns none, of which at most so many may be open, and each client
+// at most so many of them; 0: the defaults. heartbeat is the longest silence of a
+// stream; 0: 15 s. Streams and waits end with draining.
+func NewStreams(draining context.Context, most, each int, heartbeat time.Duration) *Streams {
+	return &Streams{
+		shares:    NewShares(cmp.Or(most, DefaultMaxStreams), cmp.Or(each, DefaultMaxStreamsPerClient)),
+		heartbeat: cmp.Or(heartbeat, defaultHeartbeat),
+		draining:  draining,
 	}
-	if heartbeat == 0 {
-		s.heartbeat = defaultHeartbeat
-	}
-	return s
 }
 
 // Open is how many streams are open.
-func (s *Streams) Open() int64 { return s.open.Load() }
+func (s *Streams) Open() int64 { return s.shares.Held() }
 
 // Await returns a context that ends after at most so long, and when the process
 // drains.
@@ -87,11 +91,14 @@ type Next func(ctx context.Context) (events string, last bool, err error)
 // hint when to come back, opening, and what next returns, until that was the
 // last, the client goes or the process drains.
 func (s *Streams) Serve(w http.ResponseWriter, r *http.Request, opening string, next Next) error {
-	if s.open.Add(1) > s.most {
-		s.open.Add(-1)
+	closed, err := s.shares.Take(Of(r).Client)
+	switch {
+	case errors.Is(err, errShareTaken):
+		return errTooManyStreamsOfClient
+	case err != nil:
 		return errTooManyStreams
 	}
-	defer s.open.Add(-1)
+	defer closed()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // nginx and its imitators would collect the events

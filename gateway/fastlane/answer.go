@@ -56,23 +56,22 @@ func (a *answer) make(c *conn, unread []byte) (size int) {
 func (a *answer) write(res *cache.Result, cell string) {
 	ex := &a.exchange
 	ex.Freshness.Set(res)
-	etag, length, body := res.ETagHeader(), res.ContentLengthHeader(), res.Body
+	block, body := res.HeaderBlock(), res.Body
 	a.out = append(a.out, "HTTP/1.1 200 OK\r\n"...)
 	field := func(name, value string) {
 		a.out = append(append(append(append(a.out, name...), ": "...), value...), "\r\n"...)
 	}
+	field("Access-Control-Allow-Origin", exchange.EveryPage[0])
+	field("Access-Control-Expose-Headers", exchange.Exposed[0])
 	field("Age", ex.Freshness.Age[0])
 	field("Cache-Control", ex.Freshness.CacheControl[0])
 	field("Cache-Status", ex.Freshness.CacheStatus[0])
 	if exchange.AcceptsGzip(a.request.encodings[:]) {
 		if z := res.Gzip(); z != nil {
-			etag, length, body = z.ETagHeader(), z.ContentLengthHeader(), z.Body
-			field("Content-Encoding", exchange.GzipEncoding[0])
+			block, body = z.HeaderBlock(), z.Body
 		}
 	}
-	field("Content-Length", length[0])
-	field("Content-Type", res.ContentType)
-	field("Etag", etag[0])
+	a.out = append(a.out, block...)
 	field("Referrer-Policy", exchange.NoReferrer[0])
 	field("Vary", exchange.VariesBy[0])
 	field("X-Cache", ex.Cache)

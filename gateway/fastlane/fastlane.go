@@ -40,8 +40,8 @@ type Config struct {
 	IdleTimeout, WriteTimeout time.Duration
 }
 
-// Listen gives the connections of l a fast lane. The http.Server on them needs
-// NoteState as its ConnState.
+// Listen gives the connections of l a fast lane. The http.Server on them needs to
+// call NoteState for its ConnState.
 func Listen(l net.Listener, cfg Config) net.Listener { return &listener{l, cfg} }
 
 type listener struct {
@@ -77,6 +77,7 @@ type conn struct {
 	limited time.Time // when the time limits were set last; zero: by net/http
 
 	state atomic.Int32 // of open, answering, closed
+	last  atomic.Int64 // when the lane answered last, give or take precision, in Unix nanoseconds
 }
 
 const (
@@ -89,11 +90,30 @@ const (
 // would be off by more, not for each request.
 const precision = time.Second
 
-// NoteState is the http.Server.ConnState of connections with a fast lane.
+// NoteState takes note of the http.Server.ConnState of connections with a fast lane.
 func NoteState(c net.Conn, state http.ConnState) {
 	if c, ok := c.(*conn); ok && state == http.StateIdle {
 		c.idle, c.limited = true, time.Time{}
 	}
+}
+
+// LastAnswer is when the lane last answered on c, give or take a second; zero when
+// it did not, or c has no lane.
+func LastAnswer(c net.Conn) time.Time {
+	if c, ok := c.(*conn); ok {
+		if last := c.last.Load(); last != 0 {
+			return time.Unix(0, last)
+		}
+	}
+	return time.Time{}
+}
+
+// Without returns c without the lane, for connections on which nothing was read.
+func Without(c net.Conn) net.Conn {
+	if c, ok := c.(*conn); ok {
+		return c.TCPConn
+	}
+	return c
 }
 
 // Read implements net.Conn for net/http.
@@ -183,6 +203,7 @@ func (c *conn) send(a *answer) error {
 	}
 	if a.start.Sub(c.limited) > precision {
 		c.limited = a.start
+		c.last.Store(a.start.UnixNano())
 		_ = c.SetReadDeadline(a.start.Add(c.lane.IdleTimeout)) // net/http sets its own when it gets something to read
 		_ = c.SetWriteDeadline(a.start.Add(c.lane.WriteTimeout))
 	}

@@ -94,7 +94,7 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 	asynctest.Background(t, store.Run)
 	asynctest.Background(t, engine.Run)
 
-	cfg := gateway.Config{Log: zerolog.New(zerolog.SyncWriter(s.Log)), Version: "test", Metrics: s.Metrics, FastLane: true}
+	cfg := gateway.Config{Log: zerolog.New(zerolog.SyncWriter(s.Log)), Version: "test", Metrics: s.Metrics, FastLane: true, TryingOut: true}
 	for _, option := range options {
 		option(&cfg)
 	}

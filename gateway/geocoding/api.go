@@ -66,9 +66,9 @@ func (a *API) Post(w http.ResponseWriter, r *http.Request) error {
 	if body.Zoom != nil {
 		query.Set("zoom", strconv.Itoa(*body.Zoom))
 	}
-	for name, v := range map[string]*float64{"lat": body.Lat, "lng": body.Lng, "lon": body.Lon} {
+	for name, v := range map[string]*exchange.Coordinate{"lat": body.Lat, "lng": body.Lng, "lon": body.Lon} {
 		if v != nil {
-			query.Set(name, strconv.FormatFloat(*v, 'f', -1, 64))
+			query.Set(name, strconv.FormatFloat(float64(*v), 'f', -1, 64))
 		}
 	}
 	return a.answerPlaces(w, r, query)
@@ -90,7 +90,7 @@ func (a *API) answerPlaces(w http.ResponseWriter, r *http.Request, query url.Val
 	exchange.Of(r).Freshness.Write(w.Header(), &res)
 	etag := apiETag(res)
 	w.Header().Set("ETag", etag)
-	if exchange.NotModified(r, etag) {
+	if r.Method != http.MethodPost && exchange.NotModified(r, etag) { // 304 answers GET and HEAD only (RFC 9110, 13.1.2)
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}

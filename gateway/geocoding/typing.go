@@ -48,7 +48,7 @@ func (a *API) isTyping(req upstream.Request, client netip.Addr) bool {
 	if all, _ := a.geocoder.chain.Autocomplete(); all || req.Endpoint() != upstream.Search {
 		return false
 	}
-	return a.typing.watch(client, upstream.ParseQuery(req.Query()).Get("q"), time.Now())
+	return a.typing.watch(exchange.ClientOf(client), upstream.ParseQuery(req.Query()).Get("q"), time.Now())
 }
 
 // watch notes a search and reports whether it belongs to a series.

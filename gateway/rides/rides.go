@@ -26,10 +26,13 @@ type Config struct {
 type API struct {
 	engine *dispatch.Engine
 	Config
+	bodies *exchange.LargeBodies
 }
 
 // New returns the API of engine.
-func New(engine *dispatch.Engine, cfg Config) *API { return &API{engine, cfg} }
+func New(engine *dispatch.Engine, cfg Config) *API {
+	return &API{engine, cfg, exchange.NewLargeBodies()}
+}
 
 // point is a position on the wire.
 type point struct {

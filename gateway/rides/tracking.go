@@ -45,25 +45,23 @@ type trackAnswer struct {
 
 // Track stores one position or an array of them in one round trip.
 func (a *API) Track(w http.ResponseWriter, r *http.Request) error {
-	body, err := exchange.ReadBody(w, r, maxArrayBody)
+	body, done, err := a.bodies.Read(w, r, maxArrayBody)
 	if err != nil {
 		return err
 	}
+	defer done()
 	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
 		return a.trackOne(w, r, body)
 	}
-	var raw []json.RawMessage
-	if err := exchange.Unmarshal(body, &raw); err != nil {
-		return err
-	}
+	n := exchange.CountElements(body, maxPositions)
 	switch {
-	case len(raw) == 0:
+	case n == 0:
 		return exchange.BadRequest("empty_array", "the array has no positions")
-	case len(raw) > maxPositions:
+	case n > maxPositions:
 		return exchange.NewProblem(http.StatusRequestEntityTooLarge, "too_many_positions",
 			fmt.Sprintf("an array may have at most %d positions", maxPositions))
 	}
-	answer, err := a.trackAll(r, raw)
+	answer, err := a.trackAll(r, body, n)
 	if err != nil {
 		return err
 	}
@@ -97,12 +95,17 @@ func (a *API) trackOne(w http.ResponseWriter, r *http.Request, body []byte) erro
 	return exchange.Respond(w, http.StatusOK, trackAnswer{Accepted: 1})
 }
 
-// trackAll stores what can be stored and says why the rest cannot.
-func (a *API) trackAll(r *http.Request, raw []json.RawMessage) (trackAnswer, error) {
+// trackAll stores what can be stored of n positions and says why the rest cannot.
+// They are decoded one by one.
+func (a *API) trackAll(r *http.Request, body []byte, n int) (trackAnswer, error) {
 	var answer trackAnswer
-	reports := make([]dispatch.Position, 0, len(raw))
-	indexes := make([]int, 0, len(raw))
-	for i, item := range raw {
+	reports := make([]dispatch.Position, 0, n)
+	indexes := make([]int, 0, n)
+	i := -1
+	for item, whole := range exchange.Elements(body) {
+		if i++; !whole {
+			return trackAnswer{}, errNoArray
+		}
 		var p position
 		err := exchange.Unmarshal(item, &p)
 		var report dispatch.Position
@@ -110,7 +113,14 @@ func (a *API) trackAll(r *http.Request, raw []json.RawMessage) (trackAnswer, err
 			report, err = p.report()
 		}
 		if err != nil {
-			answer.Rejected = append(answer.Rejected, a.rejectionOf(i, string(p.ID), err))
+			no := a.rejectionOf(i, string(p.ID), err)
+			if no.Code == errNoArray.Code {
+				return trackAnswer{}, errNoArray
+			}
+			if no.ID == "" {
+				no.ID = idOf(item, no.Code)
+			}
+			answer.Rejected = append(answer.Rejected, no)
 			continue
 		}
 		reports, indexes = append(reports, report), append(indexes, i)
@@ -128,6 +138,19 @@ func (a *API) trackAll(r *http.Request, raw []json.RawMessage) (trackAnswer, err
 	}
 	return answer, nil
 }
+
+// idOf is the id of a position whose fields were refused before it was decoded.
+func idOf(item []byte, code string) string {
+	var named struct {
+		ID exchange.ID `json:"id"`
+	}
+	if code == "unknown_field" || code == "duplicate_field" {
+		_ = json.Unmarshal(item, &named) // without an id it is known by its index
+	}
+	return string(named.ID)
+}
+
+var errNoArray = exchange.BadRequest("invalid_json", "the body is not JSON: its array is malformed, or ends early")
 
 func (p *position) report() (dispatch.Position, error) {
 	if p.ID == "" {

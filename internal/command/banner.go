@@ -29,8 +29,7 @@ func writeBanner(ctx context.Context, w io.Writer, a *app, addr net.Addr) {
 	line("redis", describeRedis(ctx, a.redis))
 	line("upstreams", joined(a.cfg.upstreams, ", then "))
 	line("rate limit", describeRate(a.cfg.RateLimit))
-	line("admin", openIf(a.cfg.AdminToken != "", "/metrics open to ADMIN_TOKEN", "closed (no ADMIN_TOKEN)"))
-	line("events", openIf(a.cfg.AdminToken != "", "/events open to ADMIN_TOKEN", "/events open to this machine only (no ADMIN_TOKEN)"))
+	line("admin", describeAdmin(a))
 	if len(a.cfg.WebhookAllow) > 0 {
 		line("webhooks", "may go to "+joined(a.cfg.WebhookAllow, ", ")+", without TLS too (WEBHOOK_ALLOW_CIDRS)")
 	}
@@ -49,6 +48,18 @@ func writeBanner(ctx context.Context, w io.Writer, a *app, addr net.Addr) {
 	}
 }
 
+// describeAdmin says who may use what ADMIN_TOKEN opens.
+func describeAdmin(a *app) string {
+	const what = "/admin, /metrics and /events "
+	switch {
+	case a.cfg.AdminToken != "":
+		return what + "open to ADMIN_TOKEN"
+	case a.redis.BuiltIn():
+		return what + "open to programs on this machine only (built-in Redis, no ADMIN_TOKEN)"
+	}
+	return what + "closed (no ADMIN_TOKEN)"
+}
+
 // nextSteps are what to set before other people rely on this instance.
 func nextSteps(s settings) []string {
 	var steps []string
@@ -59,7 +70,7 @@ func nextSteps(s settings) []string {
 		steps = append(steps, "set UPSTREAMS for streets and house numbers: the gazetteer knows towns")
 	}
 	if s.AdminToken == "" {
-		steps = append(steps, "set ADMIN_TOKEN to read /metrics")
+		steps = append(steps, "set ADMIN_TOKEN to use /admin, /metrics and /events from elsewhere")
 	}
 	return steps
 }

@@ -37,8 +37,12 @@ type Config struct {
 	RateLimit          Rate          `env:"RATE_LIMIT" envDefault:"600/1m" form:"requests/duration such as 600/1m, 0 for none" help:"requests that one client may send"`
 	TrustedProxies     Proxies       `env:"TRUSTED_PROXIES" form:"a whole number from 0 to 16" help:"proxy hops that may set X-Forwarded-For; default 0, on Heroku 1"`
 	FastLane           Switch        `env:"FAST_LANE" envDefault:"on" form:"on or off" help:"answer plain cache hits ahead of net/http"`
-	AdminToken         Secret        `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics, /admin and /events; empty: closed, /events open to this machine"`
+	AdminToken         Secret        `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics, /admin and /events; empty: closed, but with the built-in Redis open to programs on this machine"`
 	CORSOrigins        []string      `env:"CORS_ORIGINS" form:"origins such as https://app.example.org, comma-separated" help:"web pages that may use the dispatch endpoints; geocoding is open to all"`
+	MaxConnections     int           `env:"MAX_CONNECTIONS" envDefault:"8192" form:"a whole number above 0" help:"most connections in all, less where the system allows fewer descriptors"`
+	ConnectionsEach    int           `env:"MAX_CONNECTIONS_PER_CLIENT" envDefault:"1024" form:"a whole number above 0" help:"most connections from one address, unless TRUSTED_PROXIES is set"`
+	MaxStreams         int           `env:"MAX_STREAMS" envDefault:"4096" form:"a whole number above 0" help:"most open event streams in all; each takes 50 to 90 KiB"`
+	StreamsEach        int           `env:"MAX_STREAMS_PER_CLIENT" envDefault:"256" form:"a whole number above 0" help:"most open event streams of one client"`
 
 	DispatchTimeout     time.Duration `env:"DISPATCH_TIMEOUT" envDefault:"4m" form:"a duration such as 4m" help:"how long a ride may search for a driver"`
 	DispatchInterval    time.Duration `env:"DISPATCH_INTERVAL" envDefault:"2s" form:"a duration such as 2s" help:"pause between the attempts of one ride"`
@@ -154,6 +158,14 @@ func (c *Config) rangeProblems() []string {
 	}
 	if c.DispatchMaxRides < 0 {
 		add("DISPATCH_MAX_RIDES", "want a whole number above 0")
+	}
+	for name, n := range map[string]int{
+		"MAX_CONNECTIONS": c.MaxConnections, "MAX_CONNECTIONS_PER_CLIENT": c.ConnectionsEach,
+		"MAX_STREAMS": c.MaxStreams, "MAX_STREAMS_PER_CLIENT": c.StreamsEach,
+	} {
+		if n < 1 {
+			add(name, "want a whole number above 0")
+		}
 	}
 	if c.JobsMaxBytes == 0 {
 		add("JOBS_MAX_BYTES", "want a size above 0")

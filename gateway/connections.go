@@ -1,0 +1,262 @@
+package gateway
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"geogate/gateway/exchange"
+	"geogate/gateway/fastlane"
+)
+
+const (
+	// DefaultMaxConnections bounds what connections may cost a process: 10 KiB each
+	// while they wait, so 80 MiB.
+	DefaultMaxConnections = 8192
+	// DefaultMaxConnectionsPerClient bounds what one address may hold of that.
+	DefaultMaxConnectionsPerClient = 1024
+	// spareConnections are kept for probes when all others are busy.
+	spareConnections = 64
+	// otherDescriptors are kept for everything else that a process opens: Redis,
+	// upstreams, subscribers, files.
+	otherDescriptors = 200
+)
+
+// connectionLimits are how many connections may be open, in all and from one
+// address.
+type connectionLimits struct{ most, each int }
+
+// limitsOf keeps the limits below what the system gives this process: Go raises
+// the limit of descriptors to the hard one when a process starts. Behind a proxy
+// all connections come from its address.
+func limitsOf(cfg Config) connectionLimits {
+	limits := connectionLimits{
+		most: cmp.Or(cfg.MaxConnections, DefaultMaxConnections),
+		each: cmp.Or(cfg.ConnsEach, DefaultMaxConnectionsPerClient),
+	}
+	var descriptors syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &descriptors); err == nil && descriptors.Cur < 1<<20 {
+		limits.most = min(limits.most, max(spareConnections, int(descriptors.Cur)-spareConnections-otherDescriptors))
+	}
+	if cfg.TrustedProxies > 0 {
+		limits.each = limits.most
+	} else {
+		limits.each = min(limits.each, max(1, limits.most/2))
+	}
+	return limits
+}
+
+var errTooManyConnections = exchange.NewProblem(http.StatusServiceUnavailable, "too_many_connections",
+	"as many connections are busy as this geogate allows")
+
+// connections are those of a server. A new one takes the place of the one that has
+// waited longest for a request, so that nobody shuts others out by holding
+// connections. Where all are busy, it becomes a spare one, on which only probes
+// are answered.
+type connections struct {
+	connectionLimits
+
+	mu       sync.Mutex
+	open     map[net.Conn]*connection
+	counted  int       // of open: neither spare nor evicted
+	waiting  list.List // of *connection, the one that has waited longest in front
+	spare    list.List // of *connection, the oldest in front
+	byClient map[netip.Addr]*clientConnections
+}
+
+type clientConnections struct {
+	counted int
+	waiting list.List
+}
+
+// connection is guarded by connections.mu.
+type connection struct {
+	net.Conn
+	client          *clientConnections // nil: spare, or evicted
+	address         netip.Addr
+	isSpare         bool
+	since           time.Time     // when it began to wait
+	inAll, inClient *list.Element // in the lists of waiting or spare ones
+}
+
+func newConnections(limits connectionLimits) *connections {
+	return &connections{
+		connectionLimits: limits,
+		open:             map[net.Conn]*connection{}, byClient: map[netip.Addr]*clientConnections{},
+	}
+}
+
+// listen admits the connections of l.
+func (cs *connections) listen(l net.Listener) net.Listener { return &admission{l, cs} }
+
+type admission struct {
+	net.Listener
+	conns *connections
+}
+
+func (a *admission) Accept() (net.Conn, error) {
+	c, err := a.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c, evicted := a.conns.admit(c)
+	if evicted != nil {
+		_ = evicted.Close()
+	}
+	return c, nil
+}
+
+// admit counts c, and returns it with the connection whose place it takes, if any.
+func (cs *connections) admit(c net.Conn) (admitted, evicted net.Conn) {
+	address := exchange.ClientOf(exchange.Peer(c.RemoteAddr().String()))
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	client := cs.byClient[address]
+	if client == nil {
+		client = &clientConnections{}
+		cs.byClient[address] = client
+	}
+	var from *list.List
+	if address.IsValid() && client.counted >= cs.each {
+		from = &client.waiting
+	} else if cs.counted >= cs.most {
+		from = &cs.waiting
+	}
+	if from != nil {
+		victim := cs.longestWaiting(from)
+		if victim == nil {
+			return cs.admitSpare(c, address)
+		}
+		cs.uncount(victim)
+		evicted = victim.Conn
+		cs.byClient[address] = client // it may have been its last
+	}
+	conn := &connection{Conn: c, client: client, address: address}
+	cs.open[c] = conn
+	cs.counted++
+	client.counted++
+	cs.wait(conn)
+	return c, evicted
+}
+
+func (cs *connections) admitSpare(c net.Conn, address netip.Addr) (admitted, evicted net.Conn) {
+	if client := cs.byClient[address]; client.counted == 0 {
+		delete(cs.byClient, address)
+	}
+	c = fastlane.Without(c)
+	if cs.spare.Len() >= spareConnections {
+		oldest := cs.spare.Remove(cs.spare.Front()).(*connection)
+		oldest.inAll, evicted = nil, oldest.Conn
+	}
+	conn := &connection{Conn: c, isSpare: true}
+	conn.inAll = cs.spare.PushBack(conn)
+	cs.open[c] = conn
+	return c, evicted
+}
+
+// glances bounds how many connections are looked at to find one that waits.
+const glances = 32
+
+// longestWaiting returns nil when no connection waits. What the fast lane answers
+// is not seen here, so a connection may have waited less long than it seems.
+func (cs *connections) longestWaiting(l *list.List) *connection {
+	for range glances {
+		front := l.Front()
+		if front == nil {
+			return nil
+		}
+		c := front.Value.(*connection)
+		if last := fastlane.LastAnswer(c.Conn); last.After(c.since) {
+			cs.stopWaiting(c)
+			cs.wait(c)
+			c.since = last
+			continue
+		}
+		return c
+	}
+	return l.Front().Value.(*connection)
+}
+
+func (cs *connections) wait(c *connection) {
+	c.since = time.Now()
+	c.inAll, c.inClient = cs.waiting.PushBack(c), c.client.waiting.PushBack(c)
+}
+
+func (cs *connections) stopWaiting(c *connection) {
+	if c.inAll != nil {
+		cs.waiting.Remove(c.inAll)
+		c.client.waiting.Remove(c.inClient)
+		c.inAll, c.inClient = nil, nil
+	}
+}
+
+func (cs *connections) uncount(c *connection) {
+	cs.stopWaiting(c)
+	cs.counted--
+	if c.client.counted--; c.client.counted == 0 {
+		delete(cs.byClient, c.address)
+	}
+	c.client = nil
+}
+
+// note is the http.Server.ConnState of the connections.
+func (cs *connections) note(c net.Conn, state http.ConnState) {
+	fastlane.NoteState(c, state)
+	if state != http.StateClosed && state != http.StateHijacked {
+		return
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	conn := cs.open[c]
+	delete(cs.open, c)
+	switch {
+	case conn == nil:
+	case conn.client != nil:
+		cs.uncount(conn)
+	case conn.inAll != nil:
+		cs.spare.Remove(conn.inAll)
+	}
+}
+
+// busy notes that a request came on c, and returns what notes that it was answered.
+func (cs *connections) busy(c *connection) (answered func()) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c.client != nil {
+		cs.stopWaiting(c)
+	}
+	return func() {
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		if c.client != nil {
+			cs.wait(c)
+		}
+	}
+}
+
+type connectionKey struct{}
+
+// context is the http.Server.ConnContext of the connections.
+func (cs *connections) context(ctx context.Context, c net.Conn) context.Context {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return context.WithValue(ctx, connectionKey{}, cs.open[c])
+}
+
+// serving is the handler of a server with these connections.
+func (cs *connections) serving(g *Gateway) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ex := exchange.New(w, r, g.router)
+		if c, _ := r.Context().Value(connectionKey{}).(*connection); c != nil {
+			ex.Spare = c.isSpare
+			defer cs.busy(c)()
+		}
+		g.serve(ex, r)
+	})
+}

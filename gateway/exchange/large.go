@@ -1,0 +1,92 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"geogate/internal/pause"
+)
+
+const (
+	// A large body is one above MaxBody. With what is decoded from it, it holds up
+	// to 5 MiB: 80 MiB for all of them.
+	maxLargeBodies          = 16
+	maxLargeBodiesPerClient = 4
+	// largeBodyWait is how long a client waits for others to finish theirs.
+	largeBodyWait = 5 * time.Second
+	// largeBodyTimeout is how long the rest of a large body may take, so that
+	// trickled ones do not keep everybody waiting.
+	largeBodyTimeout = 10 * time.Second
+)
+
+var (
+	errTooManyBodies = NewProblem(http.StatusServiceUnavailable, "too_many_large_bodies",
+		"as many large bodies are being read as this geogate allows").WithHint("send bodies of up to 64 KiB, or repeat later")
+	errTooManyBodiesOfClient = NewProblem(http.StatusTooManyRequests, "too_many_large_bodies",
+		"this client sends as many large bodies at a time as one may").WithHint("send them one after the other")
+)
+
+// LargeBodies reads bodies above MaxBody. It bounds how many of them are in memory
+// at a time, and is safe for concurrent use.
+type LargeBodies struct{ shares *Shares }
+
+// NewLargeBodies returns none.
+func NewLargeBodies() *LargeBodies {
+	return &LargeBodies{NewShares(maxLargeBodies, maxLargeBodiesPerClient)}
+}
+
+// Read is ReadBody with a limit above MaxBody. The body counts as in memory until
+// done is called, which must be called unless there is an error.
+func (l *LargeBodies) Read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, done func(), err error) {
+	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
+		return nil, nil, err
+	}
+	limited := http.MaxBytesReader(w, r.Body, limit)
+	body, err = io.ReadAll(io.LimitReader(limited, MaxBody))
+	if err != nil || len(body) < MaxBody {
+		return body, func() {}, bodyProblem(err, limit)
+	}
+	done, err = l.take(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeBodyTimeout)) // a bus has no connection
+	if r.ContentLength > 0 {
+		body = append(make([]byte, 0, min(r.ContentLength, limit)+1), body...)
+	}
+	for err == nil {
+		if len(body) == cap(body) {
+			body = append(make([]byte, 0, 2*cap(body)), body...)
+		}
+		var n int
+		n, err = limited.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+	}
+	if !errors.Is(err, io.EOF) {
+		done()
+		return nil, nil, bodyProblem(err, limit)
+	}
+	return body, done, nil
+}
+
+// take waits for a share.
+func (l *LargeBodies) take(r *http.Request) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), largeBodyWait)
+	defer cancel()
+	for {
+		done, err = l.shares.Take(Of(r).Client)
+		if err == nil || pause.For(ctx, 10*time.Millisecond) != nil {
+			break
+		}
+	}
+	switch {
+	case errors.Is(err, errShareTaken):
+		return nil, errTooManyBodiesOfClient
+	case err != nil:
+		return nil, errTooManyBodies
+	}
+	return done, nil
+}
