@@ -66,7 +66,7 @@ const headerBytes = len(magic) + 4 + 16 + int(sections)*16 + 4
 
 // Info is what a file says of itself.
 type Info struct {
-	Date      time.Time `json:"date"`      // of the map data
+	Date      time.Time `json:"date"` // of the map data
 	Areas     int       `json:"areas"`
 	PostCodes int       `json:"post_codes"`
 	Streets   int       `json:"streets"`
