@@ -17,8 +17,9 @@ type Match struct {
 
 	streets *Streets
 	doc     uint32
-	house   uint32 // plus 1
-	way     uint32 // plus 1: a piece of a street
+	house   uint32   // plus 1
+	way     uint32   // plus 1: a piece of a street
+	around  []uint32 // the areas around the piece of a street, where they were looked up
 }
 
 // housesFrom is where the ids of houses begin; those of docs are below.

@@ -56,7 +56,7 @@ func (m Match) Place(want Details) place.Place {
 		w := o.Ways[m.way-1]
 		p.OSMID, p.Type = w.ID, s.file.String(w.Type)
 	}
-	lines.context(context, d, m.doc, o)
+	lines.context(m, context, d, o)
 	p.Address, p.CountryCode = lines.list, lines.country
 	p.DisplayName = lines.displayName()
 	p.Box = s.box(m, o)
@@ -111,18 +111,16 @@ func (a *addressLines) road(context uint32) {
 }
 
 // context adds the areas of a context and the post code.
-func (a *addressLines) context(context uint32, d packed.Doc, self uint32, o *packed.Object) {
-	s, f := a.streets, a.streets.file
-	if code, ok := s.countries[self]; ok {
+func (a *addressLines) context(m Match, context uint32, d packed.Doc, o *packed.Object) {
+	s := a.streets
+	if code, ok := s.countries[m.doc]; ok {
 		a.country = code
 	}
 	a.iso(o)
-	n := f.Context(context)
 	var country []place.AddressLine
-	for count := n.Next(); count > 0 && n.More(); count-- {
-		doc := n.Next()
-		area := f.Doc(doc)
-		ao := f.Object(area.Object)
+	for _, doc := range s.areasOf(m, context) {
+		area := s.file.Doc(doc)
+		ao := s.file.Object(area.Object)
 		label, rank := s.label(ao, area)
 		line := place.AddressLine{Label: label, Name: s.name(ao.Names, a.languages), Rank: rank, AdminLevel: int(ao.Level)}
 		if code, ok := s.countries[doc]; ok {
@@ -139,6 +137,38 @@ func (a *addressLines) context(context uint32, d packed.Doc, self uint32, o *pac
 	for _, l := range country {
 		a.add(l)
 	}
+}
+
+// areasOf are the areas of an address. Those that were found around the very
+// point replace the ones with outlines of the context.
+func (s *Streets) areasOf(m Match, context uint32) (docs []uint32) {
+	moved := false
+	n := s.file.Context(context)
+	for count := n.Next(); count > 0 && n.More(); count-- {
+		doc := n.Next()
+		outlined := s.file.Object(s.file.Doc(doc).Object).Shape != 0
+		if outlined && len(m.around) > 0 && !slices.Contains(m.around, doc) {
+			moved = true
+		}
+		docs = append(docs, doc)
+	}
+	for _, doc := range m.around {
+		moved = moved || !slices.Contains(docs, doc)
+	}
+	if len(m.around) == 0 || !moved {
+		return docs
+	}
+	docs = slices.DeleteFunc(docs, func(doc uint32) bool {
+		_, isCountry := s.countries[doc]
+		return !isCountry
+	})
+	for _, doc := range m.around {
+		d := s.file.Doc(doc)
+		if _, rank := s.label(s.file.Object(d.Object), d); rank > 0 && !slices.Contains(docs, doc) {
+			docs = append(docs, doc)
+		}
+	}
+	return docs
 }
 
 // iso adds the code that ISO 3166-2 gives a boundary.

@@ -14,6 +14,8 @@ const (
 	numberShare  = 0.35 // of a house number that the street does not have
 	wholeName    = 0.20 // for a name that was asked for in full
 	houseFound   = 0.05
+	partOfName   = 0.15  // against a point of interest of which only part of the name was asked for
+	stopOrPeak   = 0.015 // against stops, peaks and the like beside a place of the same name
 	nearby       = 0.05
 	inViewbox    = 0.08
 )
@@ -123,34 +125,34 @@ func (s *search) onlyParticles(mask uint32) bool {
 	return true
 }
 
-// findHouse looks for the house number in a street.
+// findHouse looks for the house numbers of the question in a street, and takes
+// the house that explains most: the other number may be its post code.
 func (s *search) findHouse(c *candidate, d packed.Doc) {
 	if d.HouseCount == 0 {
 		return
 	}
+	best, street := float32(-1), c.where
 	for _, n := range s.numbers {
 		if n.mask&c.name != 0 {
 			continue
 		}
-		best := float32(-1)
 		for i := d.House; i < d.House+d.HouseCount; i++ {
 			if s.file.Number(i) != n.hash {
 				continue
 			}
 			h := s.file.House(i)
-			where := s.whereabouts(h.Context)
-			rank := s.weightOf(where)
+			where := s.whereabouts(h.Context) | street
+			rank := s.weightOf(s.whereabouts(h.Context)) + 2*s.weightOf(where|n.mask)
+			if words.Number(s.file.String(s.file.Object(h.Object).Number)) == n.text {
+				rank += 0.05
+			}
 			if s.query.Viewbox != nil && inBox(s.query.Viewbox, h.Lat, h.Lon) {
 				rank += 0.1
 			}
 			if rank > best {
 				best = rank
-				c.house, c.number = i+1, n.mask
-				c.where |= where
+				c.house, c.number, c.where = i+1, n.mask, where
 			}
-		}
-		if c.house != 0 {
-			return
 		}
 	}
 }
@@ -221,6 +223,12 @@ func (s *search) score(c *candidate, d packed.Doc) {
 		}
 	case packed.PostCode:
 		c.score += 0.01
+	case packed.POI:
+		// Part of a name is seldom meant for the whole of it.
+		c.score -= partOfName * (1 - c.whole)
+		if s.poiLayer(d) == Other {
+			c.score -= stopOrPeak
+		}
 	}
 	c.score += 0.02 * float32(d.Importance) / math.MaxUint16
 	if b := s.query.Viewbox; b != nil && inBox(b, d.Lat, d.Lon) {

@@ -3,6 +3,7 @@ package streets
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"geogate/internal/geo"
 	"geogate/internal/streets/packed"
@@ -54,7 +55,7 @@ var zoomRanks = [...]int{4, 4, 4, 4, 4, 8, 10, 10, 12, 12, 16, 17, 18, 19, 22, 2
 func (s *Streets) area(p packed.Point, zoom int) (Match, bool) {
 	most := zoomRanks[max(0, min(zoom, len(zoomRanks)-1))]
 	best, bestRank := uint32(packed.None), -1
-	inside := false
+	inside := uint32(packed.None) // the municipality
 	for doc := range uint32(s.file.Areas) {
 		d := s.file.Doc(doc)
 		o := s.file.Object(d.Object)
@@ -65,7 +66,9 @@ func (s *Streets) area(p packed.Point, zoom int) (Match, bool) {
 		if rank == 0 || !s.holds(o.Shape-1, p) {
 			continue
 		}
-		inside = true
+		if rank >= 12 && rank <= 16 {
+			inside = doc
+		}
 		if rank <= most && rank > bestRank {
 			best, bestRank = doc, rank
 		}
@@ -94,7 +97,7 @@ var placeReach = map[string]float64{
 }
 
 // nearestPlace is the place of the highest rank that answers for p.
-func (s *Streets) nearestPlace(p packed.Point, most int, inside bool) (uint32, int) {
+func (s *Streets) nearestPlace(p packed.Point, most int, inside uint32) (uint32, int) {
 	best, bestRank, least := uint32(packed.None), -1, math.Inf(1)
 	for doc := range uint32(s.file.Areas) {
 		d := s.file.Doc(doc)
@@ -107,7 +110,7 @@ func (s *Streets) nearestPlace(p packed.Point, most int, inside bool) (uint32, i
 		}
 		_, rank := s.label(o, d)
 		reach := placeReach[s.file.String(o.PlaceType)]
-		if rank > most || rank < bestRank || inside && rank <= 16 {
+		if rank > most || rank < bestRank || inside != packed.None && (rank <= 16 || !s.liesIn(d.Context, inside)) {
 			continue
 		}
 		if m := metres(p, packed.Point{Lat: d.Lat, Lon: d.Lon}); m < reach && (rank > bestRank || m < least) {
@@ -115,6 +118,17 @@ func (s *Streets) nearestPlace(p packed.Point, most int, inside bool) (uint32, i
 		}
 	}
 	return best, bestRank
+}
+
+// liesIn tells whether a context names an area in its address.
+func (s *Streets) liesIn(context, area uint32) bool {
+	n := s.file.Context(context)
+	for count := n.Next(); count > 0 && n.More(); count-- {
+		if n.Next() == area {
+			return true
+		}
+	}
+	return false
 }
 
 func abs(v int32) int32 { return max(v, -v) }
@@ -246,5 +260,19 @@ func (s *Streets) onStreet(n nearest) Match {
 	m.way = n.way + 1
 	m.Point = degrees(n.foot.Lat, n.foot.Lon)
 	m.Distance = n.streetAt
+	m.around = s.around(n.foot)
 	return m
+}
+
+// around lists the areas with an outline that hold p, the smallest first. A
+// long street may be in another town here than where it has its address.
+func (s *Streets) around(p packed.Point) (docs []uint32) {
+	for doc := range uint32(s.file.Areas) {
+		o := s.file.Object(s.file.Doc(doc).Object)
+		if o.Shape != 0 && p.Lat >= o.Box[0] && p.Lat <= o.Box[1] && p.Lon >= o.Box[2] && p.Lon <= o.Box[3] && s.holds(o.Shape-1, p) {
+			docs = append(docs, doc)
+		}
+	}
+	slices.Reverse(docs)
+	return docs
 }

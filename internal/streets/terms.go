@@ -200,7 +200,6 @@ func (s *search) findNumbers() {
 		}
 		s.addNumber(t.text, bit)
 	}
-	slices.SortStableFunc(s.numbers, func(a, b number) int { return int(b.mask&^(b.mask-1)) - int(a.mask&^(a.mask-1)) })
 	slices.SortStableFunc(s.numbers, func(a, b number) int { return ones(b.mask) - ones(a.mask) })
 }
 

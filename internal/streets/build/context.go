@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"strings"
 
 	"geogate/internal/streets/packed"
 )
@@ -159,7 +160,7 @@ func (b *builder) contextOf(p packed.Point, self int, more []int) located {
 	ranks := map[uint8]bool{}
 	use := func(i int) {
 		a := &b.areas[i]
-		if i == self {
+		if i == self || self >= 0 && (a.addr == 0 || a.addr >= top) {
 			return
 		}
 		if a.addr != 0 && a.addr < top && !ranks[a.addr] {
@@ -187,8 +188,8 @@ func (b *builder) contextOf(p packed.Point, self int, more []int) located {
 			c.also = append(c.also, i)
 		}
 	}
-	if !slices.ContainsFunc(c.address, func(i int) bool { return b.areas[i].country != "" }) && (self < 0 || b.areas[self].country == "") && b.Country != nil {
-		if i, ok := b.countries[b.countryAt(p)]; ok {
+	if !slices.ContainsFunc(c.address, func(i int) bool { return b.areas[i].country != "" }) && (self < 0 || b.areas[self].country == "") {
+		if i, ok := b.countries[b.countryOf(holding, p)]; ok {
 			c.address = append(c.address, i)
 		}
 	}
@@ -196,8 +197,22 @@ func (b *builder) contextOf(p packed.Point, self int, more []int) located {
 	return c
 }
 
+// countryOf is the country of a point outside of all countries' boundaries: the
+// one that a boundary around it names, or the one that the option knows.
+func (b *builder) countryOf(holding []int, p packed.Point) string {
+	for _, i := range holding {
+		if code, _, ok := strings.Cut(b.areas[i].tag("ISO3166-2"), "-"); ok && len(code) == 2 {
+			return strings.ToLower(code)
+		}
+	}
+	return b.countryAt(p)
+}
+
 // countryAt asks for the country of a cell of some 400 m once.
 func (b *builder) countryAt(p packed.Point) string {
+	if b.Country == nil {
+		return ""
+	}
 	cell := [2]int32{p.Lat >> 15, p.Lon >> 15}
 	code, asked := b.countryCells[cell]
 	if !asked {

@@ -88,7 +88,7 @@ func Alternatives(w string) []string { return alternatives[w] }
 func Endings(w string, yield func(string)) {
 	for _, group := range endings {
 		for _, short := range group[1:] {
-			if n := len(w) - len(short); n >= 3 && w[n:] == short {
+			if n := len(w) - len(short); n >= 2 && len(w) >= 4 && w[n:] == short {
 				yield(w[:n] + group[0])
 			}
 		}
