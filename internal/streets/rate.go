@@ -179,6 +179,7 @@ func (s *search) poiNumber(c *candidate, d packed.Doc) {
 func (s *search) score(c *candidate, d packed.Doc) {
 	var sum, got float32
 	phrases, explained := uint32(0), uint32(0)
+	c.full = true
 	for i := range s.terms {
 		bit := uint32(1) << i
 		t := &s.terms[i]
@@ -201,6 +202,7 @@ func (s *search) score(c *candidate, d packed.Doc) {
 			share = numberShare
 		}
 		got += t.weight * share
+		c.full = c.full && (share >= contextShare || share == numberShare)
 		if share > 0 {
 			explained |= 1 << min(t.phrase, 31)
 		}

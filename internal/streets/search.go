@@ -35,15 +35,16 @@ type search struct {
 // candidate is a doc that may be what is asked for.
 type candidate struct {
 	doc     uint32
-	bound   float32
-	house   uint32 // plus 1
-	name    uint32 // terms by what holds them
+	bound   float32 // the most it can explain
+	house   uint32  // plus 1
+	name    uint32  // terms by what holds them
 	where   uint32
 	number  uint32
 	slip    uint32
 	score   float32
 	whole   float32 // how much of the doc's name was asked for
 	covered float32
+	full    bool // every term is explained as it is spelled
 }
 
 // Limits that keep a search short.
@@ -65,7 +66,7 @@ func (s *Streets) Search(q Query) ([]Match, error) {
 	if len(x.terms) > 0 {
 		x.expand(q.Prefix)
 		x.run()
-		if best := x.best(); best < 0.999 && x.addSlips() {
+		if !x.understood() && x.addSlips() {
 			x.run()
 		}
 	} else {
@@ -78,12 +79,9 @@ func (s *Streets) Search(q Query) ([]Match, error) {
 	return found, nil
 }
 
-// best is the share of the question that the best result explains.
-func (s *search) best() (best float32) {
-	for _, c := range s.results {
-		best = max(best, c.covered)
-	}
-	return best
+// understood tells whether some result explains every word as it is spelled.
+func (s *search) understood() bool {
+	return slices.ContainsFunc(s.results, func(c candidate) bool { return c.full })
 }
 
 // addSlips adds words that differ by a slip of the pen from those of the
@@ -104,6 +102,7 @@ func (s *search) addSlips() bool {
 		if t.digits || len(t.text) < 3 || known&bit != 0 {
 			continue
 		}
+		s.addHalves(t.text, bit)
 		s.file.Similar(t.text, func(w uint32, text string) {
 			if len(text) > 2 {
 				s.addAlt(w, bit, true)
@@ -224,39 +223,58 @@ func (s *search) bound() {
 		s.contexts = map[uint32]uint32{}
 	}
 	clear(s.contexts)
+	elsewhere := s.anywhere()
 	numbers := uint32(0)
 	for _, n := range s.numbers {
 		numbers |= n.mask
 	}
-	least := float32(0)
+	top := float32(0)
 	for _, i := range s.table.used {
-		slot := s.table.slots[i]
+		slot := &s.table.slots[i]
 		doc := slot.doc - 1
 		kind := s.file.KindOf(doc)
 		name := slot.mask & s.nameable(kind)
-		if name == 0 {
+		// Most docs bear one frequent word and can be passed over unread.
+		if name == 0 || s.weightOf(name|elsewhere|numbers) < enough*s.total {
 			continue
 		}
-		rough := s.weightOf(name)
-		if rough+s.weightOf(s.context|numbers) < least*0.8 {
-			continue
-		}
-		d := s.file.Doc(doc)
-		c := candidate{doc: doc, name: name, slip: slot.slip, where: s.whereabouts(d.Context)}
-		reach := name | c.where
+		where := s.whereabouts(s.file.Doc(doc).Context)
+		reach := name | where
 		if kind == packed.Street || kind == packed.POI {
 			reach |= numbers
 		}
-		c.bound = s.weightOf(reach) - 0.3*s.weightOf(slot.slip) + 0.1*s.weightOf(name)
-		least = max(least, c.bound)
-		s.candidates = append(s.candidates, c)
+		bound := s.weightOf(reach) - 0.3*s.weightOf(slot.slip) + 0.1*s.weightOf(name)
+		if bound < top-leeway*s.total {
+			continue
+		}
+		top = max(top, bound)
+		s.candidates = append(s.candidates, candidate{doc: doc, bound: bound, where: where})
 	}
+	s.candidates = slices.DeleteFunc(s.candidates, func(c candidate) bool { return c.bound < top-leeway*s.total })
 	if len(s.candidates) > maxCandidates {
 		slices.SortFunc(s.candidates, func(a, b candidate) int {
 			return cmp.Or(cmp.Compare(b.bound, a.bound), cmp.Compare(a.doc, b.doc))
 		})
 		s.candidates = s.candidates[:maxCandidates]
 	}
+}
+
+// leeway is how much less of a question than the best a candidate may explain
+// by its rough rating and still be looked at.
+const leeway = 0.25
+
+// anywhere are the terms that name any area at all.
+func (s *search) anywhere() (mask uint32) {
+	areas := uint32(s.file.Areas + s.file.PostCodes)
+	streets := areas + uint32(s.file.Streets)
+	for _, i := range s.table.used {
+		slot := &s.table.slots[i]
+		// The street of a point of interest is where it lies, too.
+		if doc := slot.doc - 1; doc < areas || doc < streets && ones(slot.mask) > 1 {
+			mask |= slot.mask
+		}
+	}
+	return mask & s.context
 }
 
 // whereabouts are the terms that the docs of a context hold.

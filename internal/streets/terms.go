@@ -2,6 +2,7 @@ package streets
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -238,10 +239,8 @@ func (s *search) weigh() {
 
 // weightOf is the weight of terms together.
 func (s *search) weightOf(mask uint32) (sum float32) {
-	for i := range s.terms {
-		if mask&(1<<i) != 0 {
-			sum += s.terms[i].weight
-		}
+	for ; mask != 0; mask &= mask - 1 {
+		sum += s.terms[bits.TrailingZeros32(mask)].weight
 	}
 	return sum
 }
