@@ -2,6 +2,7 @@ package streets
 
 import (
 	"slices"
+	"strings"
 
 	"geogate/internal/streets/packed"
 )
@@ -70,8 +71,11 @@ func (s *Streets) name(tags []packed.Tag, l Languages) string {
 		keys[i] = s.file.String(t.Key)
 	}
 	for _, lang := range l {
-		if i := slices.Index(keys, "name:"+lang); i >= 0 {
-			return s.file.String(tags[i].Value)
+		base, _, _ := strings.Cut(lang, "-")
+		for _, code := range [...]string{lang, base} {
+			if i := slices.Index(keys, "name:"+code); i >= 0 {
+				return s.file.String(tags[i].Value)
+			}
 		}
 	}
 	for _, key := range []string{"name", "brand", "official_name", "short_name", "ref"} {

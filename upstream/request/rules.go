@@ -238,6 +238,7 @@ func objects(c *reading, p *param) bool {
 		id = trimSpace(id)
 		if len(id) > 1 && strings.ContainsRune("NWRnwr", rune(id[0])) && strings.Trim(id[1:], "0123456789") == "" {
 			count++
+			c.asked.Objects = append(c.asked.Objects, id)
 		}
 	}
 	if count > maxObjects {

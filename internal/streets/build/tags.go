@@ -130,7 +130,7 @@ func rolesOf(osmType byte, tags []pbf.Tag) (r roles) {
 	r.place = r.place && named && !r.boundary
 	r.street = street && named && !notStreet
 	r.house = number && !r.interpolation
-	r.poi = named && main && !r.place && !r.boundary
+	r.poi = named && main && !r.place && !r.boundary && !r.street
 	return r
 }
 
