@@ -22,7 +22,6 @@ type Query struct {
 	// MinRank and MaxRank limit results to ranks of addresses; MaxRank 0: all.
 	MinRank, MaxRank int
 	Exclude          []int64 // ids of places, see Match.ID
-	KeepDuplicates   bool
 
 	// Prefix takes the last word for the beginning of one.
 	Prefix bool

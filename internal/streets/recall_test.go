@@ -207,6 +207,10 @@ func (q question) ask(s *Streets) (m Match, ok bool, err error) {
 	return list[0], true, nil
 }
 
+// reached is the share of right first answers, in per cent, that no change may
+// fall below.
+var reached = map[string]float64{"exact": 99.5, "human": 99.5, "street": 98.5, "poi": 99, "structured": 99.2, "reverse": 98}
+
 // TestRecall asks all questions and holds the share of right first answers.
 func TestRecall(t *testing.T) {
 	type tally struct{ right, asked int }
@@ -254,6 +258,9 @@ func TestRecall(t *testing.T) {
 			line += fmt.Sprintf("  %s %5.1f %% of %d", column, 100*float64(n.right)/float64(max(1, n.asked)), n.asked)
 		}
 		t.Log(line)
+		if n := all[set]["all"]; 100*float64(n.right) < reached[set]*float64(n.asked) {
+			t.Errorf("%s: %d of %d first answers are right, want %.1f %%", set, n.right, n.asked, reached[set])
+		}
 	}
 	if *showMisses {
 		for kind, n := range kinds {

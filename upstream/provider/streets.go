@@ -82,7 +82,7 @@ func (l *local) search(ctx context.Context, files streets.Files, r request.Reque
 		Text: q.Text, Amenity: q.Field(request.Amenity), Street: q.Field(request.Street), City: q.Field(request.City),
 		County: q.Field(request.County), State: q.Field(request.State), Country: q.Field(request.Country),
 		PostalCode: q.Field(request.PostalCode), CountryCodes: q.Countries, Viewbox: q.Viewbox, Bounded: q.Has(request.Bounded),
-		Limit: q.Limit, Layers: layersOf(q), Exclude: exclude, KeepDuplicates: !q.Has(request.Dedupe),
+		Limit: q.Limit, Layers: layersOf(q), Exclude: exclude,
 	}
 	if q.FeatureType != "" {
 		query.MinRank, query.MaxRank = ranks(q.FeatureType)
