@@ -35,7 +35,7 @@ func idOf(doc, house uint32) int64 {
 // ByID finds a place by its id in this file.
 func (s *Streets) ByID(id int64) (Match, bool) {
 	switch {
-	case id > housesFrom && id-housesFrom <= int64(s.file.Info.Houses):
+	case id > housesFrom && id-housesFrom <= int64(s.file.Houses):
 		return s.houseMatch(uint32(id - housesFrom - 1)), true
 	case id > 0 && id <= int64(s.file.DocCount()):
 		return s.docMatch(uint32(id - 1)), true

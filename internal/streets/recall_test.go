@@ -160,10 +160,10 @@ func (q question) reverse() ReverseQuery {
 func (q question) hit(m Match) bool {
 	p := m.Place(Details{})
 	at := geo.Point{Lat: q.Truth.Lat, Lon: q.Truth.Lon}
-	switch {
-	case q.Kind == "postcode_only":
+	switch q.Kind {
+	case "postcode_only":
 		return strings.Contains(p.DisplayName, q.Truth.PostCode) && geo.Distance(at, p.Point) < 3000
-	case q.Kind == "any_z10" || q.Kind == "any_z14":
+	case "any_z10", "any_z14":
 		return names(p.DisplayName, q.Truth.City)
 	}
 	if q.Truth.OSMID == 0 && q.Set == "reverse" {

@@ -85,12 +85,12 @@ func (s *search) expand(prefix bool) {
 	for i := range s.terms {
 		t := &s.terms[i]
 		bit := uint32(1) << i
-		found := s.addWord(t.text, bit, false)
+		found := s.addWord(t.text, bit)
 		for _, other := range words.Alternatives(t.text) {
-			found = s.addWord(other, bit, false) || found
+			found = s.addWord(other, bit) || found
 		}
 		if code := words.CarCodes[t.text]; code != "" {
-			s.addWord(code, bit, false)
+			s.addWord(code, bit)
 		}
 		if prefix && i == len(s.terms)-1 {
 			s.addBeginning(t.text, bit)
@@ -98,7 +98,7 @@ func (s *search) expand(prefix bool) {
 		if t.digits {
 			continue
 		}
-		words.Endings(t.text, func(full string) { found = s.addWord(full, bit, false) || found })
+		words.Endings(t.text, func(full string) { found = s.addWord(full, bit) || found })
 		if !found {
 			s.addTranscribed(t.text, bit)
 			s.addHalves(t.text, bit)
@@ -111,10 +111,10 @@ func (s *search) expand(prefix bool) {
 	s.weigh()
 }
 
-func (s *search) addWord(text string, mask uint32, slip bool) bool {
+func (s *search) addWord(text string, mask uint32) bool {
 	w, ok := s.file.Word(text)
 	if ok {
-		s.addAlt(w, mask, slip)
+		s.addAlt(w, mask, false)
 	}
 	return ok
 }
@@ -143,7 +143,7 @@ func (s *search) addBeginning(prefix string, bit uint32) {
 // addTranscribed reads ae, oe and ue as ä, ö and ü, which fold to a, o and u.
 func (s *search) addTranscribed(text string, bit uint32) {
 	if plain := transcriptions.Replace(text); plain != text {
-		s.addWord(plain, bit, false)
+		s.addWord(plain, bit)
 	}
 }
 
@@ -162,8 +162,8 @@ func (s *search) addHalves(text string, bit uint32) {
 		}
 	}
 	if at > 0 {
-		s.addWord(text[:at], bit, false)
-		s.addWord(text[at:], bit, false)
+		s.addWord(text[:at], bit)
+		s.addWord(text[at:], bit)
 	}
 }
 
@@ -174,9 +174,9 @@ func (s *search) addJoined(i int) {
 		return
 	}
 	mask := uint32(3) << i
-	s.addWord(a.text+b.text, mask, false)
+	s.addWord(a.text+b.text, mask)
 	for _, other := range words.Alternatives(b.text) {
-		s.addWord(a.text+other, mask, false)
+		s.addWord(a.text+other, mask)
 	}
 }
 

@@ -23,6 +23,9 @@ func (b *builder) assemble() {
 			continue
 		}
 		e.refs = b.interpolated(&e)
+		if r := rolesOf(e.osmType, e.tags); !r.boundary && !r.place && !r.street {
+			e.lines = nil // of a building its place and its box are enough
+		}
 		e.members = slices.DeleteFunc(e.members, func(m pbf.Member) bool { return m.Kind != pbf.NodeMember })
 		kept = append(kept, e)
 	}

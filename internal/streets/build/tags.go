@@ -1,6 +1,7 @@
 package build
 
 import (
+	"slices"
 	"strings"
 
 	"geogate/internal/streets/pbf"
@@ -48,12 +49,7 @@ func wantedKey(key string) bool {
 	if strings.HasPrefix(key, "addr:") || strings.HasPrefix(key, "name:") || strings.HasPrefix(key, "alt_name:") {
 		return true
 	}
-	for _, k := range mainKeys {
-		if k == key {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(mainKeys, key)
 }
 
 // nameKey tells whether a tag holds a name to search for.

@@ -81,7 +81,7 @@ func (w *writer) area(i int) {
 	a := &w.areas[i]
 	o := w.object(&a.element)
 	o.Level, o.PlaceType, o.Country = uint8(a.level), w.string(a.placeType), w.string(a.country)
-	if a.element.osmType == 0 {
+	if a.osmType == 0 {
 		o.Class, o.Type = w.string("boundary"), w.string("administrative")
 	}
 	if a.closed {

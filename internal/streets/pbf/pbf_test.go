@@ -68,7 +68,7 @@ func FuzzBlock(f *testing.F) {
 	whole := monaco(f)
 	f.Add([]byte{})
 	f.Add(whole[:256])
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(_ *testing.T, b []byte) {
 		count := func(tags []Tag) {
 			for _, tag := range tags {
 				_ = tag.Key + tag.Value

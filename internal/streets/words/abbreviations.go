@@ -1,5 +1,7 @@
 package words
 
+import "slices"
+
 // abbreviations lists, by language, how people shorten the words of addresses.
 // The full word stands first.
 var abbreviations = [][]string{
@@ -59,15 +61,9 @@ var endings = [][]string{
 var alternatives = func() map[string][]string {
 	m := map[string][]string{}
 	add := func(a, b string) {
-		if a == b {
-			return
+		if a != b && !slices.Contains(m[a], b) {
+			m[a] = append(m[a], b)
 		}
-		for _, have := range m[a] {
-			if have == b {
-				return
-			}
-		}
-		m[a] = append(m[a], b)
 	}
 	for _, group := range abbreviations {
 		for _, a := range group {
