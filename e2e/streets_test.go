@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"io"
-	"net/http"
 	"net/url"
 	"os/exec"
 	"path/filepath"
@@ -26,21 +24,13 @@ func TestStreetsFromAnExtract(t *testing.T) {
 		{"q=" + url.QueryEscape("25 boulevard de suisse, monaco"), "25, Boulevard de Suisse"},
 		{"lat=43.7385319&lon=7.4240328", "25, Boulevard de Suisse"},
 	} {
-		resp, err := http.Get(g.URL + "/api?" + tt.query) //nolint:noctx // the test's own server
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
+		body := g.get(t, "/api?"+tt.query).Body
 		var answer struct {
 			Data []struct {
 				DisplayName string `json:"display_name"`
 			} `json:"data"`
 		}
-		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Data) == 0 {
+		if err := json.Unmarshal([]byte(body), &answer); err != nil || len(answer.Data) == 0 {
 			t.Fatalf("/api?%s = %s (%v)", tt.query, body, err)
 		}
 		if got := answer.Data[0].DisplayName; !strings.Contains(got, tt.want) {

@@ -45,7 +45,7 @@ func Import(ctx context.Context, extracts []string, out string, o Options) (pack
 	b.makeAreas()
 	b.makeStreets()
 	b.makeHouses()
-	b.nodes = nodeStore{}
+	b.nodes, b.strings = nodeStore{}, nil
 	b.makePOIs()
 	b.makePostCodes()
 	b.progress(0.85)
