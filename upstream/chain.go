@@ -33,6 +33,9 @@ type Config struct {
 	// Gazetteer answers for the kind of that name. It must be set where a spec
 	// has that kind.
 	Gazetteer Provider
+	// Files makes the providers of the kinds that read files. It must be set
+	// where a spec has such a kind.
+	Files func(Spec) (Provider, error)
 	// Observe is told of each call that was made; nil: nobody is. It must not
 	// block.
 	Observe func(Call)
@@ -70,7 +73,10 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 		if s.NeedsContact() && cfg.Contact == "" {
 			errs = append(errs, fmt.Errorf("%s: the terms of %s ask for a contact, set UPSTREAM_CONTACT to an e-mail address or URL", s.Name, s.host))
 		}
-		p := cfg.Gazetteer
+		var p Provider
+		if s.Kind == "gazetteer" {
+			p = cfg.Gazetteer
+		}
 		if k, ok := provider.KindOf(s.Kind); ok {
 			p = k.New(provider.Server{
 				Provider:  s.Name,
@@ -80,6 +86,13 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 				UserAgent: userAgent(cfg.Version, cfg.Contact),
 				Timeout:   s.Timeout,
 			})
+		}
+		if len(s.Files) > 0 && cfg.Files != nil {
+			var err error
+			if p, err = cfg.Files(s); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", s.Name, err))
+				continue
+			}
 		}
 		if p == nil {
 			errs = append(errs, fmt.Errorf("%s: no provider of kind %q", s.Name, s.Kind))

@@ -31,6 +31,7 @@ type cli struct {
 	Bulk        bulkCmd        `cmd:"" help:"Geocode a file of addresses or positions."`
 	Geocode     geocodeCmd     `cmd:"" help:"Find the place of an address."`
 	Reverse     reverseCmd     `cmd:"" help:"Find the address at a position."`
+	Import      importCmd      `cmd:"" help:"Make a streets file, for UPSTREAMS=streets+file:PATH, out of OpenStreetMap extracts."`
 	Doctor      doctorCmd      `cmd:"" help:"Check the configuration, Redis, the upstreams and the clock."`
 	Simulate    simulateCmd    `cmd:"" help:"Simulate a town of drivers and riders against running geogates, and check that dispatch keeps its promises."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the geogate on this machine whether it is alive; for containers that have no shell."`

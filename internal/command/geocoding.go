@@ -14,6 +14,7 @@ import (
 	"geogate/internal/command/redisclient"
 	"geogate/internal/gazetteer"
 	"geogate/internal/headroom"
+	"geogate/internal/streets"
 	"geogate/upstream"
 )
 
@@ -92,6 +93,13 @@ func openUpstreams(s settings, rdb redis.UniversalClient, log zerolog.Logger, ob
 		Redis:     rdb,
 		Observe:   observe,
 		Gazetteer: upstream.NewGazetteer(places, buildVersion()),
+		Files: func(s upstream.Spec) (upstream.Provider, error) {
+			library, err := streets.OpenLibrary(s.Files...)
+			if err != nil {
+				return nil, err //nolint:wrapcheck // says what it did
+			}
+			return upstream.NewStreets(library, s.Name, buildVersion()), nil
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open upstreams: %w", err)

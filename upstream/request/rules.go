@@ -298,7 +298,7 @@ func objects(c *reading, p *param) bool {
 		c.mistake(turnObjects, "Too many object IDs.")
 		return true
 	}
-	p.value = strings.Join(ids, ",")
+	p.value, c.asked.Objects = strings.Join(ids, ","), ids
 	return p.value != ""
 }
 
