@@ -60,6 +60,14 @@ bench: build ## Measure geogate beside nginx, Varnish, Redis alone and PostGIS; 
 bench-go: ## Run the Go benchmarks without the tests.
 	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
 
+# All of them share FUZZTIME, in seconds. New finds go to testdata/fuzz of their package:
+# keep them. Tests run every seed as well.
+FUZZTIME ?= 60
+
+.PHONY: fuzz
+fuzz: ## Fuzz the lane and every parser, FUZZTIME seconds in all (60).
+	scripts/fuzz $(FUZZTIME)
+
 .PHONY: soak
 soak: ## Check dispatch over a million operations while processes and Redis are killed (about 8 minutes).
 	scripts/ensure redis-server
@@ -68,6 +76,23 @@ soak: ## Check dispatch over a million operations while processes and Redis are 
 .PHONY: soak-events
 soak-events: ## Check at full size that webhooks lose no event and delay nobody (about 12 minutes).
 	go test -count=1 -timeout 60m -v -run 'TestKilled|TestFive|TestDead' ./internal/webhook -long
+
+.PHONY: siege
+siege: build ## Attack geogate from 20 addresses beside 200 honest clients for five minutes; print Markdown (needs redis-server).
+	scripts/ensure redis-server
+	go build -o bin/ ./bench/siege
+	bin/siege -geogate bin/geogate $(SIEGEFLAGS)
+
+# Each target as package:name. What a run finds is kept in testdata/fuzz.
+FUZZTIME ?= 10s
+FUZZ := gateway/exchange:FuzzUnmarshal gateway/exchange:FuzzElements gateway/exchange:FuzzCheckText gateway/exchange:FuzzForwardedFor \
+	upstream/request:FuzzCanonical internal/config:FuzzLoad internal/bulk:FuzzCSV internal/bulk:FuzzDecode cache:FuzzDecode
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser, and for a minute whether the fast lane answers as net/http does.
+	scripts/ensure redis-server
+	go test -run '^$$' -fuzz '^FuzzFastLane$$' -fuzztime 60s ./gateway/fastlane
+	for target in $(FUZZ); do go test -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) ./$${target%:*}; done
 
 .PHONY: cover
 cover: ## Run the tests and print their coverage by function.

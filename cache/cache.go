@@ -36,8 +36,8 @@ import (
 
 // Config adjusts a Cache. Each comment says what the zero value means.
 type Config struct {
-	// Memory is the size of the in-process layer in bytes of keys and bodies;
-	// 0: there is no such layer.
+	// Memory is what the in-process layer may take, in bytes; 0: there is no
+	// such layer. It is kept to within three tenths.
 	Memory int64
 	// Namespace begins every Redis key; empty: "geogate".
 	Namespace string
@@ -60,6 +60,10 @@ type Config struct {
 	// RefreshQueue is how many more may wait; 0: 256. Any more are refused,
 	// and the next hit tries again.
 	RefreshQueue int
+	// MayStore is asked before an answer of so many bytes goes to Redis; false:
+	// it stays in this process. nil: every answer goes. It must be quick and safe
+	// for concurrent use.
+	MayStore func(bytes int) bool
 	// Now is the clock that answers age by; nil: time.Now.
 	Now func() time.Time
 	// Log gets what no caller is told; zero: nothing is logged. It shows the
@@ -89,9 +93,9 @@ type Cache struct {
 
 	mu         sync.Mutex
 	flights    map[flightID]*flight
-	refreshing map[string]time.Time // key → earliest next refresh; zero: queued or under way
-	stopping   bool                 // Run is ending and waits for no more flights
-	background sync.WaitGroup       // flights
+	refreshing map[string]refreshPause // by key
+	stopping   bool                    // Run is ending and waits for no more flights
+	background sync.WaitGroup          // flights
 }
 
 // New returns a cache over rdb and starts nothing. The time limits hold only if
@@ -115,7 +119,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 		resync:       make(chan struct{}, 1),
 		refreshQueue: make(chan refreshJob, cfg.RefreshQueue),
 		flights:      map[flightID]*flight{},
-		refreshing:   map[string]time.Time{},
+		refreshing:   map[string]refreshPause{},
 	}
 	c.gens.Store(&generations{})
 	c.redis = &redisLayer{
@@ -124,6 +128,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 		log:     cfg.Log,
 		observe: cfg.ObserveRedis,
 		stats:   &c.stats,
+		may:     cfg.MayStore,
 	}
 	return c
 }
@@ -194,7 +199,7 @@ func (c *Cache) Peek(key string, d Directives, take func(Result) bool) (Result, 
 		return Result{}, false
 	}
 	r := it.found(now, LayerMemory)
-	if !d.accept(r.Age, r.Fresh) || !d.OnlyIfCached && it.due(now) || take != nil && !take(r) {
+	if !d.accept(r.Age, r.Fresh) || !d.OnlyIfCached && it.due(now) || !d.good(&it.Entry, now) || take != nil && !take(r) {
 		return Result{}, false
 	}
 	c.stats.count(&r)
@@ -207,7 +212,8 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 	}
 	now := c.now()
 	held, v := c.held(key, c.gens.Load(), now)
-	if v == valid {
+	good := held != nil && d.good(&held.Entry, now)
+	if v == valid && good && !held.passed(now) {
 		if r := held.found(now, LayerMemory); d.accept(r.Age, r.Fresh) {
 			c.refreshIfDue(ctx, &r, d, fill, now)
 			return r, nil
@@ -216,9 +222,13 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 	if d.OnlyIfCached {
 		return c.onlyCached(ctx, key, d)
 	}
-	if !d.NoCache && (held == nil || v == doubted) {
-		r, err := c.join(ctx, flightID{key: key}, d.Lane, nil, fill)
-		if err != nil || !r.cached() {
+	if !d.NoCache && (!good || v == doubted) {
+		var lastResort *item
+		if v == valid {
+			lastResort = held
+		}
+		r, err := c.join(ctx, flightID{key: key}, &d, lastResort, fill)
+		if err != nil || !r.cached() || r.Cause != nil {
 			return r, err
 		}
 		if d.accept(r.Age, r.Fresh) {
@@ -226,12 +236,12 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 			return r, nil
 		}
 	}
-	return c.join(ctx, flightID{key, true}, d.Lane, held, fill)
+	return c.join(ctx, flightID{key, true}, &d, held, fill)
 }
 
 // refreshIfDue queues a refresh of what is about to be served, if it is time.
 func (c *Cache) refreshIfDue(ctx context.Context, r *Result, d Directives, fill Fill, now time.Time) {
-	if !d.OnlyIfCached && r.item.due(now) {
+	if !d.OnlyIfCached && !d.Lesser && r.item.due(now) {
 		c.refreshSoon(ctx, r.item, fill)
 	}
 }
@@ -243,6 +253,9 @@ func (c *Cache) bypass(ctx context.Context, key string, d Directives, fill Fill)
 	}
 	e, err := c.call(ctx, fill, newPriority(d.Lane))
 	if err != nil {
+		if r := c.secondBest(key, err); r.Entry != nil {
+			return r, nil
+		}
 		return Result{}, err
 	}
 	g := c.gens.Load()
@@ -253,7 +266,7 @@ func (c *Cache) bypass(ctx context.Context, key string, d Directives, fill Fill)
 
 func (c *Cache) onlyCached(ctx context.Context, key string, d Directives) (Result, error) {
 	a := &allowance{c.cfg.RedisBudget}
-	r, ok := c.lookupKey(ctx, a, key, c.current(ctx, a), func(*item) {})
+	r, ok := c.lookupKey(ctx, a, key, c.current(ctx, a), d.good, func(*item) {})
 	if !ok || !d.accept(r.Age, r.Fresh) {
 		return Result{}, ErrNotCached
 	}

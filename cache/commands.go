@@ -82,6 +82,7 @@ func (r *redisLayer) acquire(ctx context.Context, a *allowance, key, name, token
 		l.token, l.holder = token, ""
 	}
 	if value.Err() == nil {
+		l.head = head(value.Val())
 		l.stored = r.open(key, []byte(value.Val()))
 	}
 	return l, nil
@@ -89,16 +90,29 @@ func (r *redisLayer) acquire(ctx context.Context, a *allowance, key, name, token
 
 // store writes the record for what is left of its life, gives the lease back
 // and announces it. It reports false if the key was purged since the lease was
-// acquired.
+// acquired, or if Redis holds something better.
+// Where there is no room left for answers, it only gives the lease
+// back, and returns errNoRoom.
 func (r *redisLayer) store(ctx context.Context, a *allowance, rec *Record, l lease, now time.Time) (bool, error) {
 	n := r.names(rec.Key)
 	value := rec.encode()
+	if r.may != nil && !r.may(len(value)) {
+		r.stats.redisRefused.Add(1)
+		return false, errors.Join(errNoRoom, r.release(ctx, a, rec.Key, l.name, l.token))
+	}
 	left := max(rec.life()-rec.age(now), time.Millisecond)
 	stored := event{kind: eventStored, storedAt: rec.StoredAt.UnixNano(), key: rec.Key}
+	if rec.Rank > 0 {
+		// Processes that hold a better one keep it: only those that wait look.
+		stored = event{kind: eventReleased, key: rec.Key}
+	}
+	args := []any{l.token, value, left.Milliseconds(), l.mark, n.channel, stored.String()}
+	if rec.Rank > 0 {
+		args = append(args, l.replaceable(rec.Rank))
+	}
 	var reply []any
 	err := r.do(ctx, a, "store", n.entry, func(ctx context.Context) (err error) {
-		reply, err = storeScript.Run(ctx, r.rdb, []string{n.entry, l.name, n.mark},
-			l.token, value, left.Milliseconds(), l.mark, n.channel, stored.String()).Slice()
+		reply, err = storeScript.Run(ctx, r.rdb, []string{n.entry, l.name, n.mark}, args...).Slice()
 		return err
 	})
 	if err != nil {

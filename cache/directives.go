@@ -24,11 +24,24 @@ type Directives struct {
 	// Lane is People or Bulk: for whom a fill runs that this request begins.
 	// People who come to wait for a fill of another lane move it to theirs.
 	Lane Lane
+	// Lesser says that the fill may do less than those of other callers. They
+	// join it, but if it leaves nothing in the cache they begin one of their
+	// own; and it refreshes nothing.
+	Lesser bool
+	// LastResort picks the answers that are served past their freshness only
+	// when no new one can be had; nil: there are none. It must be quick, and the
+	// same for all callers.
+	LastResort func(*Entry) bool
 	// MaxAge is the greatest age accepted; nil: any.
 	MaxAge *time.Duration
 	// MaxStale is how far past its freshness an answer is accepted; nil: as
 	// far as its own Stale allows, or not at all when MaxAge is set.
 	MaxStale *time.Duration
+}
+
+// good reports whether an answer may be served before another one was asked for.
+func (d *Directives) good(e *Entry, now time.Time) bool {
+	return e.fresh(now) || d.LastResort == nil || !d.LastResort(e)
 }
 
 // accept reports whether the request takes an entry of this age.

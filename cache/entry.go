@@ -31,6 +31,10 @@ type Entry struct {
 	// ETag is a strong validator, quotes included. It is made from the
 	// content, so it is the same in every process; a fill leaves it empty.
 	ETag string
+	// Rank is 0 for an answer that counts in full. Another one is from a source
+	// that a number of better ones come before, and was obtained because those
+	// failed: it never takes the place of a live answer of a lower rank.
+	Rank uint8
 	// NoStore forbids keeping the answer in any layer.
 	NoStore bool
 }
@@ -60,6 +64,7 @@ func (e *Entry) complete(now time.Time) {
 	// Only wall time survives Redis; keeping the monotonic part would make
 	// the same entry age differently in two processes.
 	e.StoredAt = e.StoredAt.Round(0).UTC()
+	e.Body = tight(e.Body) // it may be kept for long
 	if e.ETag == "" {
 		e.ETag = strongETag(e)
 	}

@@ -29,6 +29,7 @@ func (l Lane) String() string { return [...]string{"people", "bulk", "refresh"}[
 type Priority struct {
 	began  Lane
 	raised chan struct{}
+	renews *Entry
 }
 
 func newPriority(began Lane) *Priority {
@@ -49,11 +50,16 @@ func (p *Priority) Lane() Lane {
 // a fill that began there.
 func (p *Priority) Raised() <-chan struct{} { return p.raised }
 
+// Renews is the answer that a refresh is to renew, nil for any other fill. It is
+// shared: read only.
+func (p *Priority) Renews() *Entry { return p.renews }
+
 // Fill obtains the answer for the key it was passed with. It may be called
 // after the Get that passed it has returned (for a caller that gave up, and
 // for refreshes), so it must not use anything that ends with the request.
 // Its own ctx carries the values of that request's context but neither its
-// cancellation nor its deadline. After an error nothing is stored.
+// cancellation nor its deadline. After an error nothing is stored; with a
+// *SecondBestError callers still get an answer.
 type Fill func(ctx context.Context, p *Priority) (Entry, error)
 
 // fillAndStore obtains the answer, puts it into the layers and gives the
@@ -72,7 +78,7 @@ func (c *Cache) fillAndStore(ctx context.Context, a *allowance, f *flight, l lea
 	}()
 	e, err := c.call(ctx, fill, f.priority)
 	if err != nil {
-		return Result{}, err
+		return c.secondBest(f.key, err), err
 	}
 	it := c.newItem(Record{Key: f.key, Entry: e, generation: g.seq()}, g)
 	it.provider.fills.Add(1)
@@ -98,8 +104,7 @@ func (c *Cache) keep(ctx context.Context, a *allowance, f *flight, it *item, l l
 	if f.purged || err == nil && !inRedis {
 		return false
 	}
-	c.memory.put(it)
-	return inRedis || c.memory != nil
+	return c.memory.offer(it, g) || inRedis
 }
 
 // call runs the fill under its own deadline and turns a panic into an error.

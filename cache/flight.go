@@ -27,6 +27,7 @@ type flightID struct {
 type flight struct {
 	flightID
 	priority *Priority // raised under Cache.mu
+	asked    Directives
 	done     chan struct{}
 	result   Result
 	err      error
@@ -58,12 +59,16 @@ func (f *flight) wake() {
 	}
 }
 
-// fellShort reports whether a caller in a better lane than the one the landed
-// flight began in might get more from a flight of their own: the budget may
-// have had no room for that lane, or the refresh may have left the work to
-// another process.
-func (f *flight) fellShort() bool {
-	return f.err != nil || f.result.Cause != nil || f.forced && f.result.cached()
+// fellShort reports whether a caller might get more from a flight of their own
+// than from this one, which has landed. In a better lane than the one it began
+// in: the budget may have had no room for that lane, or the refresh may have
+// left the work to another process. After a lesser flight: it may have left
+// nothing because of what it was not allowed to do.
+func (f *flight) fellShort(d *Directives) bool {
+	if f.asked.Lesser && !d.Lesser && (f.err != nil || !f.result.Stored) {
+		return true
+	}
+	return d.Lane < f.priority.began && (f.err != nil || f.result.Cause != nil || f.forced && f.result.cached())
 }
 
 // join waits for the flight of id, and begins it if there is none. A person who
@@ -71,10 +76,10 @@ func (f *flight) fellShort() bool {
 // apart from ctx: a caller that goes away leaves it running for the others, and
 // its answer is stored even if nobody is left. held is what memory had, for a
 // forced flight to fall back on.
-func (c *Cache) join(ctx context.Context, id flightID, lane Lane, held *item, fill Fill) (Result, error) {
+func (c *Cache) join(ctx context.Context, id flightID, d *Directives, held *item, fill Fill) (Result, error) {
 	for {
 		g := c.gens.Load()
-		f, joined := c.flight(ctx, id, lane, held, fill)
+		f, joined := c.flight(ctx, id, d, held, fill)
 		select {
 		case <-f.done:
 		case <-ctx.Done():
@@ -82,7 +87,7 @@ func (c *Cache) join(ctx context.Context, id flightID, lane Lane, held *item, fi
 		}
 		r := f.result
 		switch {
-		case joined && lane < f.priority.began && f.fellShort():
+		case joined && f.fellShort(d):
 			continue
 		case joined && f.err == nil && !g.covers(r.item.generation, r.Entry):
 			continue // purged before this caller came
@@ -95,16 +100,17 @@ func (c *Cache) join(ctx context.Context, id flightID, lane Lane, held *item, fi
 }
 
 // flight returns the flight of id, and whether it was under way before.
-func (c *Cache) flight(ctx context.Context, id flightID, lane Lane, held *item, fill Fill) (f *flight, joined bool) {
+func (c *Cache) flight(ctx context.Context, id flightID, d *Directives, held *item, fill Fill) (f *flight, joined bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f, ok := c.flights[id]; ok {
-		if lane == People {
+		if d.Lane == People {
 			f.raise()
 		}
 		return f, true
 	}
-	f = newFlight(id, lane)
+	f = newFlight(id, d.Lane)
+	f.asked = *d
 	c.flights[id] = f
 	c.detach(func() {
 		defer c.land(f)
@@ -162,7 +168,7 @@ func (c *Cache) resolve(ctx context.Context, f *flight, held *item, fill Fill) (
 		//	caller 2: memory has nothing
 		//	caller 1: begins a flight, which fills, stores and ends
 		//	caller 2: finds no flight and begins this one
-		if r, ok := c.lookup(ctx, a, f, g); ok {
+		if r, ok := c.lookup(ctx, a, f, g, f.asked.good); ok {
 			return r, nil
 		}
 		var waited bool
@@ -177,13 +183,16 @@ func (c *Cache) resolve(ctx context.Context, f *flight, held *item, fill Fill) (
 	r, err := c.fillAndStore(ctx, a, f, l, fill)
 	if err == nil {
 		if f.forced && (held != nil || l.stored != nil) {
-			c.announceReplaced(ctx, r.item)
+			c.announceReplaced(ctx, &r)
 		}
 		return r, nil
 	}
 	if stale, ok := c.fallback(ctx, a, f, held); ok {
 		stale.Cause = err
 		return stale, nil
+	}
+	if r.Entry != nil {
+		return r, nil
 	}
 	return Result{}, err
 }
@@ -221,6 +230,16 @@ type lease struct {
 	holder string  // the token of that other process
 	stored *Record // the live answer in Redis, nil if there is none
 	mark   string  // of the last purge, for store
+	head   string  // first bytes of what Redis holds, live or not
+	rank   int     // of the live answer in Redis; -1: there is none
+}
+
+// replaceable is the head of what an answer of that rank may replace.
+func (l *lease) replaceable(rank uint8) string {
+	if l.rank >= 0 && l.rank < int(rank) {
+		return ""
+	}
+	return l.head
 }
 
 // yielding begins the tokens of fills that queue behind those for people.
@@ -266,6 +285,9 @@ func (c *Cache) contend(ctx context.Context, a *allowance, f *flight, g *generat
 		if err != nil {
 			return lease{}, waited, ctx.Err() // without Redis, fill here
 		}
+		if l.stored != nil && !f.asked.good(&l.stored.Entry, c.now()) {
+			l.stored = nil
+		}
 		if l.stored != nil || l.token != "" {
 			return l, waited, nil
 		}
@@ -306,7 +328,10 @@ func (c *Cache) tryLease(ctx context.Context, a *allowance, key string, lane Lan
 // acquire tries to take a lease. Its stored is what may be served, if anything.
 func (c *Cache) acquire(ctx context.Context, a *allowance, key, name, token string, g *generations) (lease, error) {
 	l, err := c.redis.acquire(ctx, a, key, name, token, c.cfg.LeaseTTL)
-	if !c.usable(l.stored, g) {
+	l.rank = -1
+	if c.usable(l.stored, g) {
+		l.rank = int(l.stored.Rank)
+	} else {
 		l.stored = nil
 	}
 	return l, err

@@ -26,6 +26,8 @@ type item struct {
 	refreshAt int64  // Unix nanoseconds
 
 	hits atomic.Uint64
+	// outdated: a refresh found that the answer is no longer right.
+	outdated atomic.Bool
 	// seen is what was known of purges when the item was last found valid, so
 	// that a hit only compares two pointers; inDoubt if Redis has to be asked.
 	seen    atomic.Pointer[generations]
@@ -84,6 +86,14 @@ func (it *item) doubted() bool { return it.seen.Load() == inDoubt }
 // before that when it is in use.
 func (it *item) due(now time.Time) bool {
 	return now.UnixNano() >= it.refreshAt && (it.hits.Load() >= inUse || !it.fresh(now) || it.memory == nil)
+}
+
+// passed reports whether the item is not served any more without asking first.
+func (it *item) passed(now time.Time) bool { return it.outdated.Load() && !it.fresh(now) }
+
+// betterThan reports whether the item may be served and is of a lower rank.
+func (it *item) betterThan(other *item, now time.Time) bool {
+	return it.Rank < other.Rank && it.alive(now)
 }
 
 // found describes a fresh or stale item of a layer.

@@ -2,18 +2,19 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 // lookup looks through the layers for a live answer on behalf of a flight. What
-// it finds in Redis goes into memory.
-func (c *Cache) lookup(ctx context.Context, a *allowance, f *flight, g *generations) (Result, bool) {
-	return c.lookupKey(ctx, a, f.key, g, func(it *item) { c.adopt(f, it) })
+// it finds in Redis goes into memory. Answers that are not good are passed over.
+func (c *Cache) lookup(ctx context.Context, a *allowance, f *flight, g *generations, good func(*Entry, time.Time) bool) (Result, bool) {
+	return c.lookupKey(ctx, a, f.key, g, good, func(it *item) { c.adopt(f, it) })
 }
 
-func (c *Cache) lookupKey(ctx context.Context, a *allowance, key string, g *generations, adopt func(*item)) (Result, bool) {
+func (c *Cache) lookupKey(ctx context.Context, a *allowance, key string, g *generations, good func(*Entry, time.Time) bool, adopt func(*item)) (Result, bool) {
 	held, v := c.held(key, g, c.now())
-	if v == valid {
+	if v == valid && good(&held.Entry, c.now()) {
 		return held.found(c.now(), LayerMemory), true
 	}
 	// Whatever the error, the cache goes on without Redis.
@@ -23,13 +24,13 @@ func (c *Cache) lookupKey(ctx context.Context, a *allowance, key string, g *gene
 		rec, err = c.redis.read(ctx, a, key)
 	}
 	switch {
-	case err != nil && held != nil:
+	case err != nil && held != nil && good(&held.Entry, c.now()):
 		return held.found(c.now(), LayerMemory), true
-	case err == nil && c.usable(rec, g):
+	case err == nil && c.usable(rec, g) && good(&rec.Entry, c.now()):
 		it := c.newItem(*rec, g)
 		adopt(it)
 		return it.found(c.now(), LayerRedis), true
-	case err == nil && held != nil:
+	case err == nil && v == doubted && !c.usable(rec, g):
 		// In doubt, and Redis no longer has it.
 		c.memory.drop(key)
 	}
@@ -56,6 +57,19 @@ func (c *Cache) usable(rec *Record, g *generations) bool {
 	return rec != nil && rec.alive(c.now()) && g.covers(rec.generation, &rec.Entry)
 }
 
+// secondBest is the answer in an error of a fill, if there is one.
+func (c *Cache) secondBest(key string, err error) Result {
+	second, ok := errors.AsType[*SecondBestError](err)
+	if !ok {
+		return Result{}
+	}
+	e, g := second.Entry, c.gens.Load()
+	e.complete(c.now())
+	r := c.newItem(Record{Key: key, Entry: e, generation: g.seq()}, g).filled(Bypass, c.now())
+	r.Cause = second.Err
+	return r
+}
+
 // adopt puts into memory what the flight found in Redis, unless an event has
 // overtaken it.
 func (c *Cache) adopt(f *flight, it *item) {
@@ -67,13 +81,13 @@ func (c *Cache) adopt(f *flight, it *item) {
 	if f.superseded != 0 && f.superseded != it.StoredAt.UnixNano() {
 		it.doubt()
 	}
-	c.memory.adopt(it)
+	c.memory.adopt(it, c.now())
 }
 
 // fallback finds an answer to serve in place of an error.
 func (c *Cache) fallback(ctx context.Context, a *allowance, f *flight, held *item) (Result, bool) {
 	g := c.gens.Load()
-	r, ok := c.lookup(ctx, a, f, g)
+	r, ok := c.lookup(ctx, a, f, g, func(*Entry, time.Time) bool { return true })
 	if !ok && held != nil && held.alive(c.now()) && held.judge(g) != purged {
 		// Evicted while the fill was under way.
 		r, ok = held.found(c.now(), LayerMemory), true

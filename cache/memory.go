@@ -2,15 +2,14 @@ package cache
 
 import (
 	"iter"
-	"math"
 	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
 )
 
-// memoryLayer holds answers ready to be written, weighed in bytes of key and
-// body. A nil *memoryLayer is a layer that is turned off: it holds nothing.
+// memoryLayer holds answers ready to be written, and no more of them than fit
+// into the memory it was given (see weigh). A nil *memoryLayer is a layer that is turned off: it holds nothing.
 type memoryLayer struct {
 	cache *otter.Cache[string, *item]
 	clock *memoryClock
@@ -35,17 +34,6 @@ func newMemoryLayer(maxBytes int64, now func() time.Time) *memoryLayer {
 			return e.Value.life() - e.Value.age(now()) + expirySlack
 		}),
 	})}
-}
-
-func weigh(key string, it *item) uint32 {
-	n := len(key) + len(it.Body)
-	if z := it.gzipped.Load(); z != nil {
-		n += len(z.Body)
-	}
-	if it.reading.Load() != nil {
-		n += readingWeight
-	}
-	return uint32(min(n, math.MaxUint32))
 }
 
 // get returns a live item.
@@ -80,15 +68,32 @@ func (m *memoryLayer) put(it *item) {
 	}
 }
 
+// offer is put unless there is a valid item of a lower rank. It reports whether
+// the layer took the item.
+func (m *memoryLayer) offer(it *item, g *generations) bool {
+	if m == nil || it.Rank == 0 {
+		m.put(it)
+		return m != nil
+	}
+	m.clock.advance()
+	kept, _ := m.cache.Compute(it.Key, func(old *item, found bool) (*item, otter.ComputeOp) {
+		if found && old.betterThan(it, m.clock.now()) && old.judge(g) == valid {
+			return old, otter.CancelOp
+		}
+		return it, otter.WriteOp
+	})
+	return kept == it
+}
+
 // adopt is put for an item read from Redis: it yields to a newer one, because
 // a fill may have stored that in both layers since the read.
-func (m *memoryLayer) adopt(it *item) {
+func (m *memoryLayer) adopt(it *item, now time.Time) {
 	if m == nil {
 		return
 	}
 	m.clock.advance()
 	m.cache.Compute(it.Key, func(old *item, found bool) (*item, otter.ComputeOp) {
-		if found && !old.doubted() && old.StoredAt.After(it.StoredAt) {
+		if found && !old.doubted() && (old.StoredAt.After(it.StoredAt) || old.betterThan(it, now)) {
 			return old, otter.CancelOp
 		}
 		return it, otter.WriteOp

@@ -170,8 +170,12 @@ func (c *Cache) announce(ctx context.Context, a *allowance, what string, p *purg
 
 // announceReplaced tells every process that a forced fill has replaced an
 // answer that they may hold as fresh. If that fails they keep theirs until it
-// expires.
-func (c *Cache) announceReplaced(ctx context.Context, it *item) {
+// expires. A lesser answer is not announced: theirs may be better.
+func (c *Cache) announceReplaced(ctx context.Context, r *Result) {
+	if !r.Stored || r.Rank > 0 {
+		return
+	}
+	it := r.item
 	e := event{kind: eventReplaced, storedAt: it.StoredAt.UnixNano(), key: it.Key}
 	err := c.announce(ctx, &allowance{c.cfg.RedisBudget}, "replace key", &purge{event: e})
 	if err != nil {

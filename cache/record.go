@@ -23,15 +23,17 @@ type Record struct {
 //	version  1 byte
 //	flags    1 byte
 //	numbers  status, stored at (unix nanoseconds), fresh, stale (nanoseconds),
-//	         generation: varints
+//	         generation, and in version 2 the rank: varints
 //	texts    key, content type, provider, outcome, ETag: length and bytes
 //	body     the rest, an s2 block if flagCompressed is set
 //	checksum 4 bytes, CRC-32C of everything before it
 //
 // Any change takes a new version. What another version wrote reads as a miss,
-// in both directions, so releases can run side by side.
+// in both directions, so releases can run side by side. Version 2 is only for
+// answers with a rank, so that the others are read by releases before it.
 const (
 	codecVersion   = 1
+	rankedVersion  = 2
 	flagCompressed = 1 << 0
 
 	checksumSize = 4
@@ -39,6 +41,12 @@ const (
 	// allocate. It is far above the cap on upstream bodies.
 	maxDecodedBody = 64 << 20
 )
+
+// headSize is how many bytes at the beginning of an encoded record tell it from
+// any other of its key: the numbers are among them.
+const headSize = 64
+
+func head(value string) string { return value[:min(len(value), headSize)] }
 
 // Both errors are misses.
 var (
@@ -50,16 +58,22 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (r *Record) encode() []byte {
 	e := &r.Entry
-	size := 2 + 5*binary.MaxVarintLen64 + 5*binary.MaxVarintLen64 +
+	size := 2 + 6*binary.MaxVarintLen64 + 5*binary.MaxVarintLen64 +
 		len(r.Key) + len(e.ContentType) + len(e.Provider) + len(e.Outcome) + len(e.ETag) +
 		s2.MaxEncodedLen(len(e.Body)) + checksumSize
 	b := make([]byte, 0, size)
 	b = append(b, codecVersion, 0)
+	if e.Rank > 0 {
+		b[0] = rankedVersion
+	}
 	b = binary.AppendVarint(b, int64(e.Status))
 	b = binary.AppendVarint(b, e.StoredAt.UnixNano())
 	b = binary.AppendVarint(b, int64(e.Fresh))
 	b = binary.AppendVarint(b, int64(e.Stale))
 	b = binary.AppendUvarint(b, r.generation)
+	if e.Rank > 0 {
+		b = binary.AppendUvarint(b, uint64(e.Rank))
+	}
 	for _, s := range [...]string{r.Key, e.ContentType, e.Provider, e.Outcome, e.ETag} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
@@ -85,7 +99,7 @@ func decode(b []byte) (Record, error) {
 	if len(b) == 0 {
 		return Record{}, errCorrupt
 	}
-	if b[0] != codecVersion {
+	if b[0] != codecVersion && b[0] != rankedVersion {
 		return Record{}, errForeign
 	}
 	if len(b) < 2+checksumSize {
@@ -95,7 +109,7 @@ func decode(b []byte) (Record, error) {
 	if crc32.Checksum(b, castagnoli) != sum {
 		return Record{}, errCorrupt
 	}
-	flags := b[1]
+	version, flags := b[0], b[1]
 	d := decoder{rest: b[2:]}
 	var r Record
 	r.Status = int(d.varint())
@@ -103,6 +117,9 @@ func decode(b []byte) (Record, error) {
 	r.Fresh = time.Duration(d.varint())
 	r.Stale = time.Duration(d.varint())
 	r.generation = d.uvarint()
+	if version == rankedVersion {
+		r.Rank = uint8(d.uvarint())
+	}
 	r.Key = d.text()
 	r.ContentType = d.common()
 	r.Provider = d.common()

@@ -20,11 +20,13 @@ func sample() *Record {
 
 func TestRecordRoundTrip(t *testing.T) {
 	big := sample()
+	ranked := sample()
+	ranked.Rank = 2
 	small := sample()
 	small.Body = []byte("[]")
 	empty := sample()
 	empty.Body = []byte{}
-	for name, rec := range map[string]*Record{"compressed": big, "as it is": small, "no body": empty} {
+	for name, rec := range map[string]*Record{"compressed": big, "as it is": small, "no body": empty, "with a rank": ranked} {
 		t.Run(name, func(t *testing.T) {
 			b := rec.encode()
 			got, err := decode(b)
@@ -44,7 +46,7 @@ func TestRecordRoundTrip(t *testing.T) {
 func TestDecodeRejectsWhatItDidNotWrite(t *testing.T) {
 	good := sample().encode()
 	older := bytes.Clone(good)
-	older[0] = codecVersion + 1
+	older[0] = rankedVersion + 1
 	if _, err := decode(older); !errors.Is(err, errForeign) {
 		t.Errorf("another version: %v, want errForeign", err)
 	}

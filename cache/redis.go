@@ -16,6 +16,9 @@ import (
 // answering or because the request has used up its time for Redis.
 var errRedisSkipped = errors.New("redis skipped")
 
+// errNoRoom means that Redis has no room left for answers.
+var errNoRoom = errors.New("no room for answers in redis")
+
 const (
 	// breakerFailures in a row make a Redis node count as down.
 	breakerFailures = 3
@@ -32,6 +35,7 @@ type redisLayer struct {
 	log     zerolog.Logger
 	observe func(op string, d time.Duration, err error)
 	stats   *counters
+	may     func(bytes int) bool // nil: always
 
 	refusing atomic.Bool // the last store was refused
 	breakers sync.Map    // address of the node (empty outside a cluster) → *gobreaker.CircuitBreaker[struct{}]

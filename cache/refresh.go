@@ -11,6 +11,9 @@ const (
 	// refreshRetry is the shortest pause before a key is tried again after its
 	// refresh failed or was left to another flight; jitter at most doubles it.
 	refreshRetry = 5 * time.Second
+	// mostRefreshRetry is the longest. The pause doubles with each failure, so
+	// that a key that cannot be renewed costs nine calls in ten minutes at most.
+	mostRefreshRetry = 2 * time.Minute
 	// maxRefreshing bounds the keys that are queued, refreshed or pausing.
 	maxRefreshing = 4096
 )
@@ -24,13 +27,20 @@ type refreshJob struct {
 	run func(stop context.Context) error
 }
 
+// refreshPause is what is known of a key whose refresh is queued or has failed.
+type refreshPause struct {
+	until    time.Time // earliest next refresh; zero: queued or under way
+	failures int       // in a row
+}
+
 // refreshSoon queues a refresh of the item, unless one is queued or under way or
 // was tried a moment ago. When the queue is full it does nothing, and a later
 // hit tries again.
 func (c *Cache) refreshSoon(ctx context.Context, it *item, fill Fill) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if notBefore, ok := c.refreshing[it.Key]; ok && (notBefore.IsZero() || c.now().Before(notBefore)) {
+	before, ok := c.refreshing[it.Key]
+	if ok && (before.until.IsZero() || c.now().Before(before.until)) {
 		return
 	}
 	job := refreshJob{it.Key, func(stop context.Context) error {
@@ -39,10 +49,10 @@ func (c *Cache) refreshSoon(ctx context.Context, it *item, fill Fill) {
 		defer context.AfterFunc(stop, cancel)()
 		return c.refresh(ctx, it, fill)
 	}}
-	if len(c.refreshing) < maxRefreshing {
+	if ok || len(c.refreshing) < maxRefreshing {
 		select {
 		case c.refreshQueue <- job:
-			c.refreshing[it.Key] = time.Time{}
+			c.refreshing[it.Key] = refreshPause{failures: before.failures}
 			return
 		default:
 		}
@@ -80,8 +90,12 @@ func (c *Cache) refreshed(key string, err error) {
 		delete(c.refreshing, key)
 		return
 	}
-	c.refreshing[key] = c.now().Add(refreshRetry + rand.N(refreshRetry))
+	p := c.refreshing[key]
+	wait := min(refreshRetry<<min(p.failures, 16), mostRefreshRetry)
+	p.until = c.now().Add(wait + rand.N(wait))
+	defer func() { c.refreshing[key] = p }()
 	if !errors.Is(err, errRefreshedElsewhere) {
+		p.failures++
 		c.stats.refreshErrors.Add(1)
 		c.log.Debug().Err(err).Str("hash", Hash(key)).Msg("cache refresh failed")
 	}
@@ -90,6 +104,7 @@ func (c *Cache) refreshed(key string, err error) {
 // refresh renews the item if nobody else has or is about to.
 func (c *Cache) refresh(ctx context.Context, it *item, fill Fill) error {
 	f := newFlight(flightID{it.Key, true}, Refresh)
+	f.priority.renews = &it.Entry
 	c.mu.Lock()
 	_, busy := c.flights[f.flightID]
 	if !busy {
@@ -109,26 +124,33 @@ func (c *Cache) renew(ctx context.Context, f *flight, it *item, fill Fill) (Resu
 	a := &allowance{c.cfg.RedisBudget}
 	l := c.tryLease(ctx, a, f.key, Refresh, c.current(ctx, a))
 	switch {
-	case l.stored != nil && l.stored.StoredAt.After(it.StoredAt):
+	case l.stored != nil && l.stored.StoredAt.After(it.StoredAt) && l.stored.Rank <= it.Rank:
 		return c.takeOver(ctx, f, l, false), nil
 	case l.holder != "":
 		return Result{}, errRefreshedElsewhere
 	}
 	c.stats.refreshes.Add(1)
 	r, err := c.fillAndStore(ctx, a, f, l, fill)
-	if err == nil && f.priority.Lane() == People {
-		c.announceReplaced(ctx, r.item) // a person wanted a new answer, and has it
+	switch {
+	case err == nil && f.priority.Lane() == People:
+		c.announceReplaced(ctx, &r) // a person wanted a new answer, and has it
+	case err != nil && r.Entry != nil:
+		it.outdated.Store(true)
 	}
 	return r, err
 }
 
-// tidyRefreshing forgets the pauses that are over.
+// tidyRefreshing forgets the keys that have not been refreshed again for long
+// after their pause was over; when there are many, as soon as it is over.
 func (c *Cache) tidyRefreshing() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	for key, notBefore := range c.refreshing {
-		if !notBefore.IsZero() && now.After(notBefore) {
+	if len(c.refreshing) < maxRefreshing/2 {
+		now = now.Add(-2 * mostRefreshRetry)
+	}
+	for key, p := range c.refreshing {
+		if !p.until.IsZero() && now.After(p.until) {
 			delete(c.refreshing, key)
 		}
 	}

@@ -185,3 +185,28 @@ func TestCallersDoNotWaitForRefreshes(t *testing.T) {
 	asynctest.Eventually(t, "refresh ends", func() bool { return c.Stats().RefreshErrors == 1 })
 	want(t, get(t, c, "k", Directives{}, neverFill(t)), Hit, LayerMemory, "call 2")
 }
+
+// A key that cannot be renewed is tried less and less often.
+func TestFailingRefreshBacksOff(t *testing.T) {
+	var clk clock
+	c := running(t, New(redistest.Start(t).Client(t), Config{Memory: 1 << 20, Now: clk.now}))
+	var calls, tries atomic.Int64
+	get(t, c, "k", Directives{}, counted(&calls))
+	clk.advance(2 * time.Hour)
+	for range 600 { // seconds
+		get(t, c, "k", Directives{}, func(context.Context, *Priority) (Entry, error) {
+			tries.Add(1)
+			return Entry{}, errors.New("down")
+		})
+		asynctest.Eventually(t, "no refresh is under way", func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			p, ok := c.refreshing["k"]
+			return ok && !p.until.IsZero()
+		})
+		clk.advance(time.Second)
+	}
+	if n := tries.Load(); n < 4 || n > 9 {
+		t.Errorf("%d tries in ten minutes, want 4 to 9", n)
+	}
+}

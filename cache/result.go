@@ -44,8 +44,8 @@ type Result struct {
 	Stored bool
 	// Age is how long ago the answer was obtained.
 	Age time.Duration
-	// Cause is the error of the fill instead of which a Stale answer is
-	// served; nil when nothing failed.
+	// Cause is the error of the fill instead of which a Stale answer is served,
+	// or a second-best one as Bypass; nil when nothing failed.
 	Cause error
 
 	item *item
@@ -76,9 +76,6 @@ func (r *Result) ContentLengthHeader() []string { return r.item.header.contentLe
 // HeaderBlock is Content-Length, Content-Type and ETag as they go on the wire, each
 // line with its end.
 func (r *Result) HeaderBlock() string { return r.item.header.text }
-
-// readingWeight is what a reading counts for in the memory layer, in bytes.
-const readingWeight = 256
 
 // Reading returns what read makes of the body, and keeps it in memory with the
 // answer, so that callers who always want the same of it parse it once. An

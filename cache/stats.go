@@ -28,11 +28,11 @@ type Stats struct {
 
 	RedisCalls   uint64        // round trips tried
 	RedisErrors  uint64        // round trips without a usable answer
-	RedisRefused uint64        // entries that Redis refused to store, out of memory
+	RedisRefused uint64        // entries for which Redis had no room
 	RedisTime    time.Duration // spent in round trips
 
 	MemoryEntries int    // present number of entries in the memory layer
-	MemoryBytes   uint64 // of their keys and bodies
+	MemoryBytes   uint64 // that they take, about
 
 	Listening bool // the subscription to the events of other processes is alive
 

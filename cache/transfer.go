@@ -19,7 +19,7 @@ const (
 )
 
 // Export ranges over the answers in Redis that may still be served, in no
-// order. What changes meanwhile may be missing, and an answer may come twice.
+// order, but for those with a rank, which live for minutes. What changes meanwhile may be missing, and an answer may come twice.
 // It ends with an error if Redis fails. The caller decides which answers the
 // providers' terms let out.
 func (c *Cache) Export(ctx context.Context) iter.Seq2[Record, error] {
@@ -39,7 +39,7 @@ func (c *Cache) Export(ctx context.Context) iter.Seq2[Record, error] {
 					yield(Record{}, c.unavailable("export cache", err))
 					return
 				}
-				if c.usable(rec, c.gens.Load()) && !yield(*rec, nil) {
+				if c.usable(rec, c.gens.Load()) && rec.Rank == 0 && !yield(*rec, nil) {
 					return
 				}
 			}

@@ -100,7 +100,7 @@ func BenchmarkNearest(b *testing.B) {
 			for b.Loop() {
 				from := all[rng.IntN(len(all))].Point
 				started := time.Now()
-				found, err := e.Nearest(b.Context(), dispatch.NearestQuery{Point: from, RadiusM: 5000, Limit: 10})
+				found, _, err := e.Nearest(b.Context(), dispatch.NearestQuery{Point: from, RadiusM: 5000, Limit: 10})
 				took = append(took, time.Since(started))
 				if err != nil || len(found) == 0 {
 					b.Fatalf("Nearest = %v, %v", found, err)
@@ -158,7 +158,7 @@ func BenchmarkWakeUp(b *testing.B) {
 		ride := request(b, rider, p)
 		group.Go(func() {
 			for ctx.Err() == nil {
-				changes, err := rider.Changes(ctx, ride.ID, ride.Version)
+				changes, _, err := rider.Changes(ctx, ride.ID, ride.Revision)
 				if len(changes) > 0 || err != nil {
 					matched <- time.Now()
 					return

@@ -71,7 +71,7 @@ func TestRegionsOnDifferentNodes(t *testing.T) {
 	for i := range 100 {
 		region := fmt.Sprint("city", i)
 		owner := c.Owner(t, key(region))
-		if owner != c.Owner(t, key(here)) && owner != c.Owner(t, "geogate:regions") {
+		if owner != c.Owner(t, key(here)) && owner != c.Owner(t, "geogate:duty") {
 			there = region
 			break
 		}
@@ -79,10 +79,10 @@ func TestRegionsOnDifferentNodes(t *testing.T) {
 	if there == "" {
 		t.Fatal("no region on another node")
 	}
-	e := dispatch.New(rdb, dispatch.Config{})
+	e := dispatch.New(rdb, dispatch.Config{Regions: []string{here, there}})
 	run(t, e)
-	for _, region := range []string{here, there} {
-		p := at("1", north(10))
+	for i, region := range []string{here, there} {
+		p := at(fmt.Sprint(i), north(10))
 		p.Region = region
 		track(t, e, p)
 	}

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"geogate/internal/geo"
@@ -31,8 +32,8 @@ type Driver struct {
 	RideID  string    // of a reserved or busy driver
 }
 
-// Driver returns what is known of a driver now. An empty region means any: the default
-// one first, then where they were last heard of.
+// Driver returns what is known of a driver now, in the region or, if that is empty, in
+// their home.
 // Errors: InputError, ErrNotFound, ErrUnavailable.
 func (e *Engine) Driver(ctx context.Context, region, id string) (Driver, error) {
 	found, err := e.drivers(ctx, region, id)
@@ -41,7 +42,7 @@ func (e *Engine) Driver(ctx context.Context, region, id string) (Driver, error) 
 	}
 	best := found[0]
 	for _, d := range found[1:] {
-		if best.Region != DefaultRegion && d.SeenAt.After(best.SeenAt) {
+		if d.SeenAt.After(best.SeenAt) {
 			best = d
 		}
 	}
@@ -69,6 +70,12 @@ func (e *Engine) DeleteDriver(ctx context.Context, region, id string) error {
 		}
 		switch answer.code {
 		case "ok", "not_found": // somebody else was faster
+			if !e.manyRegions() {
+				break
+			}
+			if err := e.dropHome(ctx, id, d.Region); err != nil {
+				return fmt.Errorf("delete driver: %w", err)
+			}
 		default:
 			_, err := answer.rideOrRefusal()
 			return fmt.Errorf("delete driver: %w", err)
@@ -82,13 +89,8 @@ func (e *Engine) drivers(ctx context.Context, region, id string) ([]Driver, erro
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
-	regions := []string{region}
-	if region == "" {
-		var err error
-		if regions, err = e.allRegions(ctx); err != nil {
-			return nil, err
-		}
-	} else if err := checkRegion(region); err != nil {
+	regions, err := e.regionsOf(ctx, region, id)
+	if err != nil {
 		return nil, err
 	}
 	calls := make([]call, len(regions))
@@ -114,6 +116,27 @@ func (e *Engine) drivers(ctx context.Context, region, id string) ([]Driver, erro
 		return nil, ErrNotFound
 	}
 	return found, nil
+}
+
+// regionsOf returns where a driver may be: in the region named or else at home. A
+// driver whose home was forgotten may be anywhere.
+func (e *Engine) regionsOf(ctx context.Context, region, id string) ([]string, error) {
+	if region != "" {
+		if _, refused := e.regionNamed(region); refused != nil {
+			return nil, refused
+		}
+		return []string{region}, nil
+	}
+	if e.manyRegions() {
+		found, err := e.homes(ctx, []string{id})
+		if err != nil {
+			return nil, err
+		}
+		if found[id] != nil && slices.Contains(e.regions, found[id].Region) {
+			return []string{found[id].Region}, nil
+		}
+	}
+	return e.regions, nil
 }
 
 func (r *record) driver(region string) (Driver, error) {

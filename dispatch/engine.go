@@ -13,8 +13,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,17 +33,15 @@ const (
 	renewEvery = 1500 * time.Millisecond
 	// pollAtMost is the longest pause between two looks at the due set.
 	pollAtMost = time.Second
-	// tsAhead is how far a position's ts may lie in the future. One wrong unit or
-	// year would otherwise lock out every later position of the driver.
-	tsAhead = 24 * time.Hour
+	// tsAhead is how far a position's ts may lie in the future: enough for a clock that is
+	// not set exactly, and no longer than a driver can be locked out by one wrong report.
+	tsAhead = 2 * time.Minute
 
 	// backlogFactor is how many times StreamLen the events may grow to while Emit is
 	// behind, before the oldest are lost: what is handed on is trimmed, and only that.
 	backlogFactor = 20
 
-	channel    = "geogate:dispatch"
-	regionsKey = "geogate:regions"
-	maxRegions = 256
+	channel = "geogate:dispatch"
 )
 
 // Config adjusts an Engine. Zero values mean the defaults given; all processes on
@@ -54,6 +52,8 @@ type Config struct {
 	RadiiM      []float64     // expanding search radii in metres, ascending; 1000, 2000, 5000
 	OfferTTL    time.Duration // how long a driver may answer an offer; 0: the nearest is assigned at once
 	DriverTTL   time.Duration // a driver not heard of for this long is not a candidate; 60 s
+	Regions     []string      // names of the regions there are; DefaultRegion alone
+	MaxDrivers  int           // available, reserved and busy drivers in a region; 100000
 	MaxPerRider int           // live rides of one rider and region; 3
 	MaxRides    int           // live rides in a region; 100000
 	Retention   time.Duration // how long ended rides, their idempotency keys and offline drivers stay readable; 24 h
@@ -81,9 +81,7 @@ type Engine struct {
 	hub    hub.Hub
 	// subscribed tells whether wake-ups arrive at hub.
 	subscribed atomic.Bool
-
-	mu      sync.Mutex
-	regions map[string]bool // known to be registered, or about to be
+	regions    []string // declared; never changes
 }
 
 // New returns an engine on rdb. It starts nothing and does not call Redis.
@@ -96,6 +94,12 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 	orDuration(&cfg.RedisTimeout, 1500*time.Millisecond)
 	if len(cfg.RadiiM) == 0 {
 		cfg.RadiiM = []float64{1000, 2000, 5000}
+	}
+	if len(cfg.Regions) == 0 {
+		cfg.Regions = []string{DefaultRegion}
+	}
+	if cfg.MaxDrivers == 0 {
+		cfg.MaxDrivers = 100_000
 	}
 	if cfg.MaxPerRider == 0 {
 		cfg.MaxPerRider = 3
@@ -114,10 +118,11 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		"backlog":       backlog,
 		"channel":       channel,
 		"driver_ttl":    cfg.DriverTTL.Milliseconds(),
+		"max_drivers":   cfg.MaxDrivers,
 		"max_per_rider": cfg.MaxPerRider,
 		"max_rides":     cfg.MaxRides,
 		"offer_ttl":     cfg.OfferTTL.Milliseconds(),
-		"radii":         growingRadii(cfg.RadiiM),
+		"radii":         cfg.RadiiM,
 		"retention":     cfg.Retention.Milliseconds(),
 		"ride_ttl":      cfg.RideTTL.Milliseconds(),
 		"stream":        cfg.StreamLen,
@@ -133,7 +138,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		cfg:     cfg,
 		worker:  strings.ToLower(rand.Text()),
 		static:  strings.TrimSuffix(string(static), "}"),
-		regions: map[string]bool{DefaultRegion: true},
+		regions: slices.Clone(cfg.Regions),
 	}
 }
 
@@ -152,19 +157,4 @@ func (e *Engine) scriptConfig() string {
 		entropy = rand.Text()
 	}
 	return fmt.Sprintf(`%s,"next":%d,"entropy":%q}`, e.static, max(1, next), entropy)
-}
-
-// smallestRadius starts every search, in metres. It is about the distance at which a
-// crowded town has its nearest driver.
-const smallestRadius = 62.5
-
-// growingRadii puts smaller radii, each twice the last, in front of the given ones.
-// They change nothing about who is found; they keep Redis from sorting all drivers of
-// a crowded kilometre to find the nearest.
-func growingRadii(radii []float64) []float64 {
-	var all []float64
-	for r := smallestRadius; r < radii[0]; r *= 2 {
-		all = append(all, r)
-	}
-	return append(all, radii...)
 }

@@ -52,11 +52,12 @@ func (e *InputError) Is(target error) bool { return target == ErrInvalid }
 const (
 	CodeInvalidID       = "invalid_id"
 	CodeInvalidPosition = "invalid_position"
-	CodeInvalidTime     = "invalid_ts" // far in the future
-	CodeOlder           = "older"      // a newer position is known; this one has no effect
+	CodeFuture          = "future" // a ts further ahead than clocks differ
+	CodeOlder           = "older"  // a newer position is known; this one has no effect
 	CodeInvalidVehicle  = "invalid_vehicle"
 	CodeInvalidTags     = "invalid_tags"
-	CodeInvalidRegion   = "invalid_region"
+	CodeUnknownRegion   = "unknown_region"
+	CodeDriverCap       = "driver_cap" // there are as many drivers as there may be
 	CodeInvalidRadius   = "invalid_radius"
 	CodeInvalidLimit    = "invalid_limit"
 	CodeInvalidKey      = "invalid_idempotency_key"

@@ -58,18 +58,18 @@ func ExampleEngine_Changes() {
 		fmt.Println(err)
 		return
 	}
-	last := int64(0) // or the Last-Event-ID of a client that comes back
+	last := dispatch.Revision("") // or the Last-Event-ID of a client that comes back
 	for ended := false; !ended; {
-		versions, err := engine.Changes(ctx, ride.ID, last)
+		versions, _, err := engine.Changes(ctx, ride.ID, last)
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
 		for _, v := range versions {
 			fmt.Println(v.Version, v.State)
-			last, ended = v.Version, v.State.Ended()
+			last, ended = v.Revision, v.State.Ended()
 		}
-		if last == 1 {
+		if !ended {
 			if _, err := engine.Cancel(ctx, ride.ID); err != nil {
 				fmt.Println(err)
 				return

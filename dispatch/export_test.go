@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"crypto/rand"
 	"time"
 )
 
@@ -11,18 +12,21 @@ func (e *Engine) Reconcile(ctx context.Context, age time.Duration) error {
 }
 
 // Sweep takes drivers who were not heard of off the map.
-func (e *Engine) Sweep(ctx context.Context) (int, error) { return e.sweep(ctx, DefaultRegion) }
+func (e *Engine) Sweep(ctx context.Context) error {
+	_, err := e.sweep(ctx, DefaultRegion)
+	return err
+}
 
 // ClaimAndDie leases due rides as a worker that is never heard of again.
 func (e *Engine) ClaimAndDie(ctx context.Context) ([]string, error) {
-	answer, err := e.run(ctx, claimScript, DefaultRegion, "dead", lease.Milliseconds(), claimMost)
+	answer, err := e.run(ctx, claimScript, DefaultRegion, "dead", lease.Milliseconds(), claimMost, rand.Text())
 	return answer.strings(0), err
 }
 
 // Claim leases due rides as Run does.
 func (e *Engine) Claim(ctx context.Context) ([]string, error) {
-	answer, err := e.run(ctx, claimScript, DefaultRegion, e.worker, lease.Milliseconds(), claimMost)
-	return answer.strings(0), err
+	rides, _, err := e.claim(ctx, DefaultRegion)
+	return rides, err
 }
 
 // Renew renews the leases of rides as Run does.
@@ -49,3 +53,8 @@ func (e *Engine) Subscribed() bool { return e.subscribed.Load() }
 
 // LookEvery is how often a waiting call looks without a wake-up.
 const LookEvery = lookEvery
+
+// WorkDue does what is due as Run does.
+func (e *Engine) WorkDue(ctx context.Context) (time.Duration, error) {
+	return e.workDue(ctx, DefaultRegion)
+}

@@ -48,7 +48,7 @@ func TestRedisAwayAndBack(t *testing.T) {
 			return err
 		},
 		"Nearest": func(ctx context.Context) error {
-			_, err := e.Nearest(ctx, dispatch.NearestQuery{Point: santiago, RadiusM: 1, Limit: 1})
+			_, _, err := e.Nearest(ctx, dispatch.NearestQuery{Point: santiago, RadiusM: 1, Limit: 1})
 			return err
 		},
 		"Request": func(ctx context.Context) error {
@@ -56,7 +56,7 @@ func TestRedisAwayAndBack(t *testing.T) {
 			return err
 		},
 		"Ride":   func(ctx context.Context) error { _, err := e.Ride(ctx, ride.ID); return err },
-		"Wait":   func(ctx context.Context) error { _, err := e.Wait(ctx, ride.ID, 1); return err },
+		"Wait":   func(ctx context.Context) error { _, err := e.Wait(ctx, ride.ID, ride.Revision); return err },
 		"Cancel": func(ctx context.Context) error { _, err := e.Cancel(ctx, ride.ID); return err },
 		"Driver": func(ctx context.Context) error { _, err := e.Driver(ctx, "", "1"); return err },
 		"Offers": func(ctx context.Context) error { _, err := e.Offers(ctx, "", "1"); return err },

@@ -18,19 +18,19 @@ func checkKey(key string) *InputError {
 	return nil
 }
 
-// ClaimKey takes an idempotency key before work that comes ahead of Request, such as
+// ClaimKey takes a subject's idempotency key before work that comes ahead of Request, such as
 // looking up an address. Either it returns the ride that the key led to before, and
 // nothing is left to do; or it returns a claim for RideRequest.Claim, which lapses
 // after 30 s or by DropKey, and meanwhile others get ErrKeyInFlight. Request without
 // ClaimKey is just as safe. Errors: InputError, ErrKeyReused, ErrKeyInFlight,
 // ErrUnavailable.
-func (e *Engine) ClaimKey(ctx context.Context, region, key, fingerprint string) (claim string, ride *Ride, err error) {
-	region = orDefault(region)
-	if err := errors.Join(asError(checkRegion(region)), asError(checkKey(key))); err != nil {
+func (e *Engine) ClaimKey(ctx context.Context, region, subject, key, fingerprint string) (claim string, ride *Ride, err error) {
+	region, refused := e.regionNamed(region)
+	if err := errors.Join(asError(refused), asError(checkKey(key))); err != nil {
 		return "", nil, fmt.Errorf("claim idempotency key: %w", err)
 	}
 	claim = rand.Text()
-	answer, err := e.run(ctx, claimKeyScript, region, digest(key), fingerprint, claim, claimLapse.Milliseconds())
+	answer, err := e.run(ctx, claimKeyScript, region, digest(subject, key), fingerprint, claim, claimLapse.Milliseconds())
 	if err != nil {
 		return "", nil, fmt.Errorf("claim idempotency key: %w", err)
 	}
@@ -44,9 +44,14 @@ func (e *Engine) ClaimKey(ctx context.Context, region, key, fingerprint string) 
 	return "", &found, nil
 }
 
-// DropKey gives a claimed key back when no ride came of it. Errors: ErrUnavailable.
-func (e *Engine) DropKey(ctx context.Context, region, key, claim string) error {
-	if _, err := e.run(ctx, dropKeyScript, orDefault(region), digest(key), claim); err != nil {
+// DropKey gives a claimed key back after an error. If a ride came of it all the same, the
+// key goes on leading to it. Errors: ErrUnavailable.
+func (e *Engine) DropKey(ctx context.Context, region, subject, key, claim string) error {
+	region, refused := e.regionNamed(region)
+	if refused != nil {
+		return fmt.Errorf("drop idempotency key: %w", refused)
+	}
+	if _, err := e.run(ctx, dropKeyScript, region, digest(subject, key), claim); err != nil {
 		return fmt.Errorf("drop idempotency key: %w", err)
 	}
 	return nil

@@ -47,6 +47,26 @@ func TestIdempotencyKey(t *testing.T) {
 	})
 }
 
+func TestAnIdempotencyKeyIsItsSubjectsOwn(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		e := dispatch.New(rdb, dispatch.Config{})
+		ids := make(map[string]string)
+		for _, subject := range []string{"ann", "bob", ""} {
+			ask := dispatch.RideRequest{Pickup: santiago, Subject: subject, IdempotencyKey: "k", Fingerprint: "body"}
+			claim, ride, err := e.ClaimKey(t.Context(), "", subject, "k", "body")
+			if err != nil || ride != nil {
+				t.Fatalf("ClaimKey for %q = %+v, %v, want a claim", subject, ride, err)
+			}
+			ask.Claim = claim
+			made, err := e.Request(t.Context(), ask)
+			if err != nil || ids[made.ID] != "" {
+				t.Errorf("%q got the ride of %q, %v", subject, ids[made.ID], err)
+			}
+			ids[made.ID] = subject + " "
+		}
+	})
+}
+
 func TestIdempotencyKeyUnderConcurrency(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{})
@@ -77,40 +97,40 @@ func TestClaimKey(t *testing.T) {
 		e := dispatch.New(rdb, dispatch.Config{})
 		ask := dispatch.RideRequest{Pickup: santiago, IdempotencyKey: "k", Fingerprint: "f"}
 
-		claim, ride, err := e.ClaimKey(ctx, "", "k", "f")
+		claim, ride, err := e.ClaimKey(ctx, "", "", "k", "f")
 		if err != nil || ride != nil || claim == "" {
 			t.Fatalf("ClaimKey = %q, %v, %v, want a claim", claim, ride, err)
 		}
-		if _, _, err := e.ClaimKey(ctx, "", "k", "f"); !errors.Is(err, dispatch.ErrKeyInFlight) {
+		if _, _, err := e.ClaimKey(ctx, "", "", "k", "f"); !errors.Is(err, dispatch.ErrKeyInFlight) {
 			t.Errorf("ClaimKey of a claimed key: %v, want in flight", err)
 		}
-		if _, _, err := e.ClaimKey(ctx, "", "k", "g"); !errors.Is(err, dispatch.ErrKeyReused) {
+		if _, _, err := e.ClaimKey(ctx, "", "", "k", "g"); !errors.Is(err, dispatch.ErrKeyReused) {
 			t.Errorf("ClaimKey with another body: %v, want reused", err)
 		}
 		if _, err := e.Request(ctx, ask); !errors.Is(err, dispatch.ErrKeyInFlight) {
 			t.Errorf("Request without the claim: %v, want in flight", err)
 		}
-		if err := e.DropKey(ctx, "", "k", "not the claim"); err != nil {
+		if err := e.DropKey(ctx, "", "", "k", "not the claim"); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := e.ClaimKey(ctx, "", "k", "f"); !errors.Is(err, dispatch.ErrKeyInFlight) {
+		if _, _, err := e.ClaimKey(ctx, "", "", "k", "f"); !errors.Is(err, dispatch.ErrKeyInFlight) {
 			t.Errorf("a claim was dropped by somebody else: %v", err)
 		}
-		if err := e.DropKey(ctx, "", "k", claim); err != nil {
+		if err := e.DropKey(ctx, "", "", "k", claim); err != nil {
 			t.Fatal(err)
 		}
-		if ask.Claim, _, err = e.ClaimKey(ctx, "", "k", "f"); err != nil {
+		if ask.Claim, _, err = e.ClaimKey(ctx, "", "", "k", "f"); err != nil {
 			t.Fatalf("ClaimKey after DropKey: %v", err)
 		}
 		made, err := e.Request(ctx, ask)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ride, err = e.ClaimKey(ctx, "", "k", "f"); err != nil || ride == nil || ride.ID != made.ID {
+		if _, ride, err = e.ClaimKey(ctx, "", "", "k", "f"); err != nil || ride == nil || ride.ID != made.ID {
 			t.Errorf("ClaimKey after the request = %v, %v, want its ride", ride, err)
 		}
 		// A late DropKey must not take the key from the ride.
-		if err := e.DropKey(ctx, "", "k", ask.Claim); err != nil {
+		if err := e.DropKey(ctx, "", "", "k", ask.Claim); err != nil {
 			t.Fatal(err)
 		}
 		if again, err := e.Request(ctx, ask); err != nil || again.ID != made.ID {

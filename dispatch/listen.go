@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,8 +16,29 @@ const (
 )
 
 // Topics are what the scripts publish.
-func rideTopic(id string) string           { return "ride " + id }
-func driverTopic(region, id string) string { return "driver " + prefix(region) + " " + id }
+func rideTopic(id string) string   { return "ride " + id }
+func driverTopic(id string) string { return "driver " + id }
+
+// regionTopic is woken by everything that happens in a region.
+func regionTopic(region string) string { return "region " + region }
+
+// wakeFor wakes those who wait for what a message tells of: "ride ID", or "driver PREFIX
+// ID" with the prefix of the region.
+func (e *Engine) wakeFor(message string) {
+	kind, what, _ := strings.Cut(message, " ")
+	switch kind {
+	case "ride":
+		region, _ := regionOfRide(what)
+		e.hub.Wake(message)
+		e.hub.Wake(regionTopic(region))
+	case "driver":
+		in, id, _ := strings.Cut(what, " ")
+		e.hub.Wake(driverTopic(id))
+		e.hub.Wake(regionTopic(strings.TrimSuffix(strings.TrimPrefix(in, "geogate:{"), "}")))
+	default:
+		e.hub.Wake(message)
+	}
+}
 
 // subscribe feeds the hub until ctx ends. go-redis reconnects by itself; what was
 // published meanwhile is lost, so every listener is woken then.
@@ -40,7 +62,7 @@ func (e *Engine) subscribe(ctx context.Context) {
 				e.subscribed.Store(true)
 				e.hub.WakeAll()
 			case *redis.Message:
-				e.hub.Wake(m.Payload)
+				e.wakeFor(m.Payload)
 			}
 		}
 	}

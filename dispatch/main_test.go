@@ -141,7 +141,7 @@ func reach(t testing.TB, e *dispatch.Engine, id string, state dispatch.State) di
 	defer cancel()
 	ride, err := e.Ride(ctx, id)
 	for err == nil && ride.State != state && !ride.State.Ended() && ctx.Err() == nil {
-		ride, err = e.Wait(ctx, id, ride.Version)
+		ride, err = e.Wait(ctx, id, ride.Revision)
 	}
 	if err != nil || ride.State != state {
 		t.Fatalf("ride = %+v, %v, want it to become %s", ride, err, state)

@@ -1,9 +1,11 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -39,41 +41,60 @@ func (q NearestQuery) check() *InputError {
 	if q.Limit < 1 || q.Limit > MaxLimit {
 		return &InputError{CodeInvalidLimit, fmt.Sprintf("limit is 1…%d", MaxLimit)}
 	}
-	if err := checkRegion(orDefault(q.Region)); err != nil {
-		return err
-	}
 	if err := checkVehicle(q.Vehicle); err != nil {
 		return err
 	}
 	return checkTags(q.Tags)
 }
 
+// nearestSteps is how many bounded scripts one Nearest may use. Only filters that few of
+// many drivers meet take more than one.
+const nearestSteps = 16
+
 // Nearest returns the available drivers within the radius, nearest first, at most
 // Limit: heard of within DriverTTL, with the vehicle and all tags asked for. It
-// changes nothing. Errors: InputError, ErrUnavailable.
-func (e *Engine) Nearest(ctx context.Context, q NearestQuery) ([]Candidate, error) {
-	if err := q.check(); err != nil {
-		return nil, fmt.Errorf("find nearest drivers: %w", err)
+// changes nothing. complete is false when there were too many to look at them all: then
+// there may be others, and nearer ones. Errors: InputError, ErrUnavailable.
+func (e *Engine) Nearest(ctx context.Context, q NearestQuery) (found []Candidate, complete bool, err error) {
+	region, refused := e.regionNamed(q.Region)
+	if err := errors.Join(asError(q.check()), asError(refused)); err != nil {
+		return nil, false, fmt.Errorf("find nearest drivers: %w", err)
 	}
-	radii, err := json.Marshal(growingRadii([]float64{q.RadiusM}))
-	if err != nil {
-		return nil, fmt.Errorf("find nearest drivers: %w", err)
+	from := ""
+	for range nearestSteps {
+		answer, err := e.run(ctx, nearestScript, region, formatFloat(q.Point.Lon), formatFloat(q.Point.Lat),
+			formatFloat(q.RadiusM), q.Vehicle, encodeTags(q.Tags), q.Limit, from)
+		if err != nil {
+			return nil, false, fmt.Errorf("find nearest drivers: %w", err)
+		}
+		if found, err = addCandidates(found, answer.strings(0), q.Limit); err != nil {
+			return nil, false, fmt.Errorf("find nearest drivers: %w: %w", ErrUnavailable, err)
+		}
+		if from = answer.string(1); from == "" {
+			return found, true, nil
+		}
 	}
-	answer, err := e.run(ctx, nearestScript, orDefault(q.Region), formatFloat(q.Point.Lon), formatFloat(q.Point.Lat),
-		string(radii), q.Vehicle, encodeTags(q.Tags), q.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("find nearest drivers: %w", err)
-	}
-	flat := answer.strings(0)
-	found := make([]Candidate, 0, len(flat)/5)
+	return found, false, nil
+}
+
+// addCandidates adds what a step found, five values each, and keeps the nearest of all,
+// each once.
+func addCandidates(found []Candidate, flat []string, limit int) ([]Candidate, error) {
 	for i := 0; i+4 < len(flat); i += 5 {
 		c, err := newCandidate(flat[i : i+5])
 		if err != nil {
-			return nil, fmt.Errorf("find nearest drivers: %w: %w", ErrUnavailable, err)
+			return nil, err
 		}
 		found = append(found, c)
 	}
-	return found, nil
+	slices.SortStableFunc(found, func(a, b Candidate) int { return cmp.Compare(a.DistanceM, b.DistanceM) })
+	seen := make(map[string]bool, len(found))
+	found = slices.DeleteFunc(found, func(c Candidate) bool {
+		again := seen[c.ID]
+		seen[c.ID] = true
+		return again
+	})
+	return found[:min(len(found), limit)], nil
 }
 
 // newCandidate decodes id, lat, lng, metres and seen.

@@ -63,7 +63,7 @@ func TestNearestAgreesWithMeasuringAll(t *testing.T) {
 				return cmp.Compare(geo.Distance(where[a], q.Point), geo.Distance(where[b], q.Point))
 			})
 			want = want[:min(len(want), q.Limit)]
-			got, err := e.Nearest(t.Context(), q)
+			got, _, err := e.Nearest(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +88,7 @@ func TestNearestAcrossTheDateLine(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{})
 		track(t, e, at("west", geo.Point{Lat: -17, Lon: 179.995}), at("east", geo.Point{Lat: -17, Lon: -179.995}))
-		got, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: geo.Point{Lat: -17, Lon: 179.999}, RadiusM: 5000, Limit: 5})
+		got, _, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: geo.Point{Lat: -17, Lon: 179.999}, RadiusM: 5000, Limit: 5})
 		if err != nil || len(got) != 2 || got[0].ID != "west" || got[1].ID != "east" {
 			t.Errorf("Nearest = %+v, %v, want both sides", got, err)
 		}
@@ -110,7 +110,7 @@ func TestNearestShowsOnlyFreshAvailableDrivers(t *testing.T) {
 		if ride := request(t, e, north(40)); ride.Driver == nil || ride.Driver.DriverID != "taken" {
 			t.Fatalf("ride = %+v, want the nearest fresh driver", ride)
 		}
-		got, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: santiago, RadiusM: 1000, Limit: 1})
+		got, _, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: santiago, RadiusM: 1000, Limit: 1})
 		if err != nil || len(got) != 1 || got[0].ID != "fresh" {
 			t.Errorf("Nearest = %+v, %v, want the fresh one", got, err)
 		}
@@ -131,13 +131,13 @@ func TestNearestRefusals(t *testing.T) {
 		{"no limit", func(q *dispatch.NearestQuery) { q.Limit = 0 }, dispatch.CodeInvalidLimit},
 		{"limit too large", func(q *dispatch.NearestQuery) { q.Limit = 101 }, dispatch.CodeInvalidLimit},
 		{"position", func(q *dispatch.NearestQuery) { q.Point.Lat = 86 }, dispatch.CodeInvalidPosition},
-		{"region", func(q *dispatch.NearestQuery) { q.Region = "Ä" }, dispatch.CodeInvalidRegion},
+		{"region", func(q *dispatch.NearestQuery) { q.Region = "Ä" }, dispatch.CodeUnknownRegion},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			q := ok
 			tt.change(&q)
-			_, err := e.Nearest(t.Context(), q)
+			_, _, err := e.Nearest(t.Context(), q)
 			var input *dispatch.InputError
 			if !errors.As(err, &input) || input.Code != tt.code {
 				t.Errorf("Nearest = %v, want code %s", err, tt.code)

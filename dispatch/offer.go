@@ -22,14 +22,14 @@ type Offer struct {
 
 // Offers returns the offers that a driver may answer now: none or one, since a driver
 // is reserved for one ride at a time. It waits for one until ctx ends, then returns
-// none. An empty region means DefaultRegion. Errors: InputError, ErrUnavailable; an
+// none. Their home is looked up; region, which may be empty, helps only before their
+// first position. Errors: InputError, ErrUnavailable; an
 // unknown driver has no offers, and may wait before their first position.
 func (e *Engine) Offers(ctx context.Context, region, driver string) ([]Offer, error) {
-	region = orDefault(region)
 	var offers []Offer
-	err := checkOffered(region, driver)
+	err := e.checkOffered(region, driver)
 	if err == nil {
-		err = e.await(ctx, driverTopic(region, driver), func() (bool, error) {
+		err = e.await(ctx, driverTopic(driver), func() (bool, error) {
 			offers, err = e.offers(ctx, region, driver)
 			return len(offers) > 0, err
 		})
@@ -42,9 +42,8 @@ func (e *Engine) Offers(ctx context.Context, region, driver string) ([]Offer, er
 
 // OffersNow is Offers without the wait.
 func (e *Engine) OffersNow(ctx context.Context, region, driver string) ([]Offer, error) {
-	region = orDefault(region)
 	var offers []Offer
-	err := checkOffered(region, driver)
+	err := e.checkOffered(region, driver)
 	if err == nil {
 		offers, err = e.offers(ctx, region, driver)
 	}
@@ -54,14 +53,30 @@ func (e *Engine) OffersNow(ctx context.Context, region, driver string) ([]Offer,
 	return offers, nil
 }
 
-func checkOffered(region, driver string) error {
-	if err := checkRegion(region); err != nil {
-		return err
+func (e *Engine) checkOffered(region, driver string) error {
+	if region != "" {
+		if _, refused := e.regionNamed(region); refused != nil {
+			return refused
+		}
 	}
 	return asError(checkID(driver))
 }
 
+// offers looks in the driver's home, whichever region they ask in.
 func (e *Engine) offers(ctx context.Context, region, driver string) ([]Offer, error) {
+	if e.manyRegions() {
+		found, err := e.homes(ctx, []string{driver})
+		if err != nil {
+			return nil, err
+		}
+		if found[driver] != nil {
+			region = found[driver].Region
+		}
+	}
+	region, refused := e.regionNamed(region)
+	if refused != nil {
+		return nil, nil // a driver who was never heard of, where there is no default region
+	}
 	answer, err := e.run(ctx, offersScript, region, driver)
 	if err != nil || len(answer.values) < 2 {
 		return nil, err

@@ -126,7 +126,7 @@ func TestOfferDeclinedGoesToTheNextAndNeverBack(t *testing.T) {
 		if o := offerTo(t, e, "c"); o.RideID != ride.ID {
 			t.Errorf("offer = %+v, want one for the first ride", o)
 		}
-		versions, err := e.Changes(ctx, ride.ID, 1)
+		versions, _, err := e.Changes(ctx, ride.ID, "1")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,11 +6,12 @@ import (
 	"strconv"
 	"time"
 
-	"geogate/internal/hub"
+	"github.com/redis/go-redis/v9"
 )
 
-// outboxMost is how many events are read at a time.
-const outboxMost = 100
+// OutboxMost is how many events are read and handed on at a time: it bounds how long
+// one step keeps Redis busy.
+const OutboxMost = 100
 
 // Event tells of one transition. It was appended to the region's stream in the step
 // that made the transition.
@@ -28,15 +29,22 @@ type Event struct {
 	Reason    string
 	DistanceM float64
 	SeenAt    time.Time // when the driver of an offer or match was last heard of
+
+	// Ride is the ride at Version, for events of rides, and Driver the driver as they are
+	// now, for events of drivers; nil when Redis no longer has them. Emit gets them,
+	// EventOf does not.
+	Ride   *Ride
+	Driver *Driver
 }
 
-// EmitFunc takes an event over. It must be safe to call it again with the same one.
-type EmitFunc func(ctx context.Context, ev Event) error
+// EmitFunc takes events of one region over, at most OutboxMost. It must be safe to call
+// it again with the same ones, and with some of them.
+type EmitFunc func(ctx context.Context, events []Event) error
 
 // handOn passes the events of a region to Emit, in order, whenever this process holds
 // the lease for it.
 func (e *Engine) handOn(ctx context.Context, region string) {
-	wake, stop := e.hub.Listen(hub.Any)
+	wake, stop := e.hub.Listen(regionTopic(region))
 	defer stop()
 	e.repeat(ctx, "hand on events", func(ctx context.Context) (time.Duration, error) {
 		more, err := e.handOnSome(ctx, region)
@@ -60,7 +68,7 @@ func (e *Engine) handOn(ctx context.Context, region string) {
 
 // handOnSome hands on what it finds and reports whether there may be more.
 func (e *Engine) handOnSome(ctx context.Context, region string) (more bool, err error) {
-	answer, err := e.run(ctx, outboxReadScript, region, e.worker, lease.Milliseconds(), outboxMost)
+	answer, err := e.run(ctx, outboxReadScript, region, e.worker, lease.Milliseconds(), OutboxMost)
 	if err != nil {
 		return false, fmt.Errorf("read events: %w", err)
 	}
@@ -68,33 +76,73 @@ func (e *Engine) handOnSome(ctx context.Context, region string) (more bool, err 
 		return false, nil
 	}
 	entries, _ := answer.values[0].([]any)
-	started, last := time.Now(), ""
-	for _, entry := range entries {
-		ev, err := newEvent(region, entry)
-		if err != nil {
+	if len(entries) == 0 {
+		return false, nil
+	}
+	events := make([]Event, len(entries))
+	for i, entry := range entries {
+		if events[i], err = newEvent(region, entry); err != nil {
 			return false, err
 		}
-		if err = e.cfg.Emit(ctx, ev); err != nil {
-			err = fmt.Errorf("emit event: %w", err)
-		} else {
-			last = ev.ID
-		}
-		// A slow process must not outlive its lease: it notes how far it got, and reads on.
-		if err != nil || ctx.Err() != nil || time.Since(started) > renewEvery {
-			return true, e.handedOn(ctx, region, last, err)
-		}
 	}
-	return len(entries) == outboxMost, e.handedOn(ctx, region, last, nil)
+	if err := e.illustrate(ctx, events); err != nil {
+		return false, fmt.Errorf("read what events tell of: %w", err)
+	}
+	// A slow process must not outlive its lease.
+	emitting, cancel := context.WithTimeout(ctx, lease-renewEvery)
+	defer cancel()
+	if err := e.cfg.Emit(emitting, events); err != nil {
+		return false, fmt.Errorf("emit events: %w", err)
+	}
+	last := events[len(events)-1].ID
+	if _, err := e.run(context.WithoutCancel(ctx), outboxDoneScript, region, e.worker, last, "0"); err != nil {
+		return false, fmt.Errorf("note events handed on: %w", err)
+	}
+	return len(entries) == OutboxMost, nil
 }
 
-func (e *Engine) handedOn(ctx context.Context, region, last string, cause error) error {
-	if last == "" {
-		return cause
+// illustrate reads the rides and drivers that events tell of, in one round trip.
+func (e *Engine) illustrate(ctx context.Context, events []Event) error {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
+	defer cancel()
+	found := make([]*redis.MapStringStringCmd, len(events))
+	_, err := e.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, ev := range events {
+			key := prefix(ev.Region) + ":driver:" + ev.DriverID
+			if ev.Version > 0 {
+				key = prefix(ev.Region) + ":ride:" + ev.RideID
+			}
+			found[i] = pipe.HGetAll(ctx, key)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if _, err := e.run(context.WithoutCancel(ctx), outboxDoneScript, region, e.worker, last, "0"); err != nil {
-		return fmt.Errorf("note events handed on: %w", err)
+	for i := range events {
+		ev := &events[i]
+		r := &record{id: ev.DriverID, fields: found[i].Val()}
+		switch {
+		case len(r.fields) == 0: // the event outlived them
+		case ev.Version > 0:
+			r.id = ev.RideID
+			if r.fields["h"+strconv.FormatInt(ev.Version, 10)] == "" { // of a history that was lost
+				continue
+			}
+			ride, err := r.rideAt(ev.Version)
+			if err != nil {
+				return err
+			}
+			ev.Ride = &ride
+		default:
+			driver, err := r.driver(ev.Region)
+			if err != nil {
+				return err
+			}
+			ev.Driver = &driver
+		}
 	}
-	return cause
+	return nil
 }
 
 // newEvent decodes an entry of the stream as a script returns it.

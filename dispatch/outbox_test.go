@@ -19,13 +19,13 @@ func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
 		var mu sync.Mutex
 		var got []dispatch.Event
 		calls := 0
-		emit := func(_ context.Context, ev dispatch.Event) error {
+		emit := func(_ context.Context, events []dispatch.Event) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if calls++; calls%3 == 0 {
+			if calls++; calls%3 == 1 {
 				return errors.New("try again")
 			}
-			got = append(got, ev)
+			got = append(got, events...)
 			return nil
 		}
 		e := dispatch.New(rdb, dispatch.Config{Emit: emit})
@@ -52,6 +52,9 @@ func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
 		if matched.RideID != ride.ID || matched.Version != 2 || matched.DriverID != "1" || matched.DistanceM < 98 || matched.SeenAt.IsZero() {
 			t.Errorf("event = %+v", matched)
 		}
+		if matched.Ride == nil || matched.Ride.State != dispatch.Matched || matched.Ride.Version != 2 || got[0].Driver == nil || got[0].Driver.ID != "1" {
+			t.Errorf("the events came with %+v and %+v, want what they tell of", matched.Ride, got[0].Driver)
+		}
 
 		// A process that starts later goes on where the others stopped.
 		track(t, e, at("2", north(100)))
@@ -72,13 +75,13 @@ func TestEventsWaitForWhoeverTakesThem(t *testing.T) {
 		var mu sync.Mutex
 		var taken int
 		away := true
-		e := dispatch.New(rdb, dispatch.Config{StreamLen: keep, RedisTimeout: time.Minute, Emit: func(context.Context, dispatch.Event) error {
+		e := dispatch.New(rdb, dispatch.Config{StreamLen: keep, RedisTimeout: time.Minute, Emit: func(_ context.Context, events []dispatch.Event) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if away {
 				return errors.New("away")
 			}
-			taken++
+			taken += len(events)
 			return nil
 		}})
 		stop := run(t, e)

@@ -69,7 +69,9 @@ func (r *record) rideAt(version int64) (Ride, error) {
 		CreatedAt: r.time("created"),
 		ExpiresAt: r.time("deadline"),
 	}
-	line := strings.SplitN(r.fields["h"+strconv.FormatInt(version, 10)], "|", 7)
+	history := r.fields["h"+strconv.FormatInt(version, 10)]
+	ride.Revision = revision(version, history)
+	line := strings.SplitN(history, "|", 7)
 	if len(line) != 7 {
 		r.fail("history")
 		return Ride{}, r.err

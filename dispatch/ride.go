@@ -24,13 +24,15 @@ const (
 // Ended reports whether nothing can happen any more.
 func (s State) Ended() bool { return s == Completed || s == Cancelled || s == Expired }
 
-// Ride is one version of a rider's ride. What it holds depends on ID and Version alone,
-// so a version serves as an entity tag.
+// Ride is one version of a rider's ride. What it holds depends on ID and Revision alone,
+// so a revision serves as an entity tag.
 type Ride struct {
 	ID      string
 	Region  string
 	State   State
 	Version int64 // 1 when created, one more with each transition
+	// Revision tells the version apart from the same one in a history that Redis lost.
+	Revision Revision
 	// Reason says what brought the ride to its state where that is not obvious:
 	// "declined", "lapsed" (an offer), "deadline", "ride_ttl" (completed by the clock),
 	// "lost" (the driver of an offer had vanished from Redis).
@@ -65,6 +67,8 @@ type RideRequest struct {
 	// IdempotencyKey makes repeated requests lead to one ride, within the region and
 	// Retention. Fingerprint is any digest of the request's content; the same key with
 	// another one is ErrKeyReused. Claim is what ClaimKey returned, if it was called.
+	// Keys are Subject's own: another subject's same key is another key.
+	Subject        string
 	IdempotencyKey string
 	Fingerprint    string
 	Claim          string
@@ -78,9 +82,6 @@ func (r RideRequest) check() *InputError {
 		if err := checkID(r.RiderID); err != nil {
 			return &InputError{err.Code, "rider_" + err.Detail}
 		}
-	}
-	if err := checkRegion(orDefault(r.Region)); err != nil {
-		return err
 	}
 	if err := checkVehicle(r.Vehicle); err != nil {
 		return err
@@ -100,13 +101,13 @@ func (e *Engine) Request(ctx context.Context, r RideRequest) (Ride, error) {
 	if err := r.check(); err != nil {
 		return Ride{}, fmt.Errorf("request ride: %w", err)
 	}
-	region := orDefault(r.Region)
-	if err := e.useRegion(ctx, region); err != nil {
-		return Ride{}, fmt.Errorf("request ride: %w", err)
+	region, refused := e.regionNamed(r.Region)
+	if refused != nil {
+		return Ride{}, fmt.Errorf("request ride: %w", refused)
 	}
 	answer, err := e.run(ctx, requestScript, region,
 		newRideID(region), formatFloat(r.Pickup.Lat), formatFloat(r.Pickup.Lon), r.RiderID,
-		r.Vehicle, encodeTags(r.Tags), digest(r.IdempotencyKey), r.Fingerprint, r.Claim)
+		r.Vehicle, encodeTags(r.Tags), digest(r.Subject, r.IdempotencyKey), r.Fingerprint, r.Claim)
 	if err != nil {
 		return Ride{}, fmt.Errorf("request ride: %w", err)
 	}

@@ -117,8 +117,8 @@ func TestUnknownRides(t *testing.T) {
 				ctx := t.Context()
 				for what, call := range map[string]func() error{
 					"Ride":     func() error { _, err := e.Ride(ctx, id); return err },
-					"Wait":     func() error { _, err := e.Wait(ctx, id, 0); return err },
-					"Changes":  func() error { _, err := e.Changes(ctx, id, 0); return err },
+					"Wait":     func() error { _, err := e.Wait(ctx, id, ""); return err },
+					"Changes":  func() error { _, _, err := e.Changes(ctx, id, ""); return err },
 					"Cancel":   func() error { _, err := e.Cancel(ctx, id); return err },
 					"Complete": func() error { _, err := e.Complete(ctx, id); return err },
 					"Accept":   func() error { _, err := e.Accept(ctx, id, "1"); return err },
@@ -223,7 +223,7 @@ func TestRequestRefusals(t *testing.T) {
 			{"swapped", dispatch.RideRequest{Pickup: geo.Point{Lat: -170, Lon: 33}}, dispatch.CodeInvalidPosition},
 			{"pole", dispatch.RideRequest{Pickup: geo.Point{Lat: 89}}, dispatch.CodeInvalidPosition},
 			{"rider too long", dispatch.RideRequest{RiderID: strings.Repeat("r", 129)}, dispatch.CodeInvalidID},
-			{"region", dispatch.RideRequest{Region: "a}b"}, dispatch.CodeInvalidRegion},
+			{"region", dispatch.RideRequest{Region: "a}b"}, dispatch.CodeUnknownRegion},
 			{"vehicle", dispatch.RideRequest{Vehicle: "a\x00"}, dispatch.CodeInvalidVehicle},
 			{"tag", dispatch.RideRequest{Tags: []string{"a\nb"}}, dispatch.CodeInvalidTags},
 			{"key", dispatch.RideRequest{IdempotencyKey: strings.Repeat("k", 256)}, dispatch.CodeInvalidKey},

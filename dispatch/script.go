@@ -36,13 +36,15 @@ var (
 	sweepScript      = newScript("sweep")
 	trackScript      = newScript("track")
 	wakeScript       = newScript("wake")
+	leaveScript      = newScript("leave")
 
-	regionScript = lua.Load(scriptFiles, "region")
+	dutyScript = lua.Load(scriptFiles, "clock", "duty")
+	homeScript = lua.Load(scriptFiles, "home")
 )
 
 // newScript loads an entry point behind the files that it is made of.
 func newScript(name string) *redis.Script {
-	return lua.Load(scriptFiles, "clock", "lease", "lib", name)
+	return lua.Load(scriptFiles, "clock", "lease", "store", "drivers", "rides", "search", "matching", name)
 }
 
 // reply is what a script answers: a code and what belongs to it.
@@ -61,6 +63,14 @@ func (r reply) strings(i int) []string {
 		out[j] = fmt.Sprint(v)
 	}
 	return out
+}
+
+func (r reply) string(i int) string {
+	if i >= len(r.values) {
+		return ""
+	}
+	text, _ := r.values[i].(string)
+	return text
 }
 
 func (r reply) int(i int) int64 {
@@ -98,8 +108,8 @@ type call struct {
 	args   []any
 }
 
-// runAll runs a script several times in one round trip. Redis serves others between
-// two of them.
+// runAll runs a script several times in one round trip. Redis may serve nobody else
+// until it has done all that it has read, 16 KiB at a time.
 func (e *Engine) runAll(ctx context.Context, s *redis.Script, calls []call) ([]reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()

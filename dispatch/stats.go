@@ -23,14 +23,10 @@ type Stats struct {
 
 // Stats returns the figures of every region. Errors: ErrUnavailable.
 func (e *Engine) Stats(ctx context.Context) ([]Stats, error) {
-	regions, err := e.allRegions(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read figures: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
-	all := make([]Stats, 0, len(regions))
-	for _, region := range regions {
+	all := make([]Stats, 0, len(e.regions))
+	for _, region := range e.regions {
 		p := prefix(region)
 		var waiting, live, available, engaged, events *redis.IntCmd
 		var counts *redis.MapStringStringCmd

@@ -3,28 +3,35 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"geogate/internal/geo"
 )
 
-// Positions travel in scripts of trackChunk, so that Redis serves others in between,
-// and trackRound of them per round trip, so that one stays within a client's read
-// timeout also on a slow server.
 const (
-	trackChunk = 128
-	trackRound = 4
+	// trackChunk is how many drivers one script stores. One whose tags are given counts as
+	// retagged: sixteen new tags in place of sixteen others are some 40 commands.
+	trackChunk = 48
+	retagged   = 3
+	// trackPositions is how many of their positions come with it.
+	trackPositions = 512
+	// trackRound is how many scripts go in one round trip, which must stay within a
+	// client's read timeout also on a slow server.
+	trackRound = 8
+	// wakeCalls is how many scripts one Track may spend on rides that wait for drivers whom
+	// it made available. Others are found by the rides' own attempts.
+	wakeCalls = 256
 )
 
 // Position says where a driver is.
 type Position struct {
 	ID     string // the driver's; at most MaxIDLen bytes
 	Point  geo.Point
-	Region string // empty: DefaultRegion. The same id in two regions is two drivers
+	Region string // empty: DefaultRegion. A driver who reports from another one moves there
 	// Time is when the position was taken, by the driver's clock; zero if unknown. It
-	// orders a driver's positions and nothing else: whether a driver was heard of goes
-	// by the time of arrival.
+	// orders a driver's positions. One older than DriverTTL makes nobody available.
 	Time    time.Time
 	Vehicle *string   // nil: as before
 	Tags    *[]string // nil: as before
@@ -35,9 +42,6 @@ func (p Position) check() *InputError {
 		return err
 	}
 	if err := checkPoint(p.Point); err != nil {
-		return err
-	}
-	if err := checkRegion(orDefault(p.Region)); err != nil {
 		return err
 	}
 	if p.Vehicle != nil {
@@ -51,19 +55,11 @@ func (p Position) check() *InputError {
 	return nil
 }
 
-// args are the six values of a position in track.lua.
-func (p Position) args() []any {
-	ts, vehicle, tags := "", "", ""
-	if !p.Time.IsZero() {
-		ts = strconv.FormatInt(p.Time.UnixMilli(), 10)
+func (p Position) ts() string {
+	if p.Time.IsZero() {
+		return ""
 	}
-	if p.Vehicle != nil {
-		vehicle = "=" + *p.Vehicle
-	}
-	if p.Tags != nil {
-		tags = "=" + encodeTags(*p.Tags)
-	}
-	return []any{p.ID, formatFloat(p.Point.Lat), formatFloat(p.Point.Lon), ts, vehicle, tags}
+	return strconv.FormatInt(p.Time.UnixMilli(), 10)
 }
 
 // TrackResult tells what became of each position of one Track.
@@ -80,90 +76,251 @@ type Rejection struct {
 	Detail string
 }
 
-// Track stores positions, in order. The first position of a driver who was not
-// available makes them available and, in the same step, tries waiting rides nearby;
-// a reserved or busy driver only moves. Positions that cannot be taken are reported
-// one by one. Errors: ErrUnavailable; then some positions may have been stored,
-// and repeating all of them is safe.
+// Track stores positions, those of one driver in order. The newest position of a driver
+// who was not available makes them available and, in the same step, tries waiting rides
+// nearby; a reserved or busy driver only moves. Positions that cannot be taken are
+// reported one by one. Errors: ErrUnavailable; then some positions may have been
+// stored, and repeating all of them is safe.
 func (e *Engine) Track(ctx context.Context, positions []Position) (TrackResult, error) {
+	t := tracking{Engine: e, reports: make([]report, len(positions)), wakes: wakeCalls}
+	var accepted []int
+	for i, p := range positions {
+		t.reports[i] = report{Position: p}
+		err := p.check()
+		if err == nil {
+			t.reports[i].region, err = e.regionNamed(p.Region)
+		}
+		if t.reports[i].refused = err; err == nil {
+			accepted = append(accepted, i)
+		}
+	}
+	for _, part := range t.parts(accepted) {
+		if err := t.track(ctx, part); err != nil {
+			return TrackResult{}, fmt.Errorf("track drivers: %w", err)
+		}
+	}
 	var result TrackResult
-	refused := make(map[int]*InputError)
-	batches := make(map[string][]int) // region → indexes, in order
-	var regions []string
-	for i, p := range positions {
-		if err := p.check(); err != nil {
-			refused[i] = err
-			continue
-		}
-		region := orDefault(p.Region)
-		if _, seen := batches[region]; !seen {
-			regions = append(regions, region)
-		}
-		batches[region] = append(batches[region], i)
-	}
-	for _, region := range regions {
-		if err := e.useRegion(ctx, region); err != nil {
-			if input, ok := err.(*InputError); ok { //nolint:errorlint // useRegion returns it bare
-				for _, i := range batches[region] {
-					refused[i] = input
-				}
-				continue
-			}
-			return result, fmt.Errorf("track drivers: %w", err)
-		}
-		if err := e.trackRegion(ctx, region, positions, batches[region], refused); err != nil {
-			return result, fmt.Errorf("track drivers: %w", err)
-		}
-	}
-	for i, p := range positions {
-		if err := refused[i]; err != nil {
-			result.Rejected = append(result.Rejected, Rejection{Index: i, ID: p.ID, Code: err.Code, Detail: err.Detail})
+	for i := range t.reports {
+		if err := t.reports[i].refused; err != nil {
+			result.Rejected = append(result.Rejected, Rejection{Index: i, ID: positions[i].ID, Code: err.Code, Detail: err.Detail})
 		}
 	}
 	result.Accepted = len(positions) - len(result.Rejected)
 	return result, nil
 }
 
-func (e *Engine) trackRegion(ctx context.Context, region string, positions []Position, indexes []int, refused map[int]*InputError) error {
-	for len(indexes) > 0 {
-		round := indexes[:min(len(indexes), trackChunk*trackRound)]
-		indexes = indexes[len(round):]
-		var calls []call
-		for at := 0; at < len(round); at += trackChunk {
-			var args []any
-			for _, i := range round[at:min(at+trackChunk, len(round))] {
-				args = append(args, positions[i].args()...)
-			}
-			calls = append(calls, call{region, args})
+// tracking is one call of Track.
+type tracking struct {
+	*Engine
+	reports []report
+	wakes   int // scripts that may still be spent on waiting rides
+}
+
+// report is a position on its way into a region.
+type report struct {
+	Position
+	region  string
+	home    *home // nil where there is one region, or the report is from elsewhere
+	refused *InputError
+}
+
+// args are the seven values of a position in track.lua.
+func (r *report) args() []any {
+	vehicle, tags, turn := "", "", ""
+	if r.home != nil {
+		turn = strconv.FormatInt(r.home.Turn, 10)
+		vehicle, tags = "?"+r.home.Vehicle, "?"+r.home.Tags
+	}
+	if r.Vehicle != nil {
+		vehicle = "=" + *r.Vehicle
+	}
+	if r.Tags != nil {
+		tags = "=" + encodeTags(*r.Tags)
+	}
+	return []any{r.ID, formatFloat(r.Point.Lat), formatFloat(r.Point.Lon), r.ts(), vehicle, tags, turn}
+}
+
+// parts cuts a list where a driver reports from another region than before in it, so
+// that a part has each driver in one region only.
+func (t *tracking) parts(indexes []int) [][]int {
+	if !t.manyRegions() {
+		return [][]int{indexes}
+	}
+	var parts [][]int
+	regions, first := make(map[string]string), 0
+	for n, i := range indexes {
+		r := &t.reports[i]
+		if seen, ok := regions[r.ID]; ok && seen != r.region {
+			parts, first = append(parts, indexes[first:n]), n
+			clear(regions)
 		}
-		replies, err := e.runAll(ctx, trackScript, calls)
-		if err != nil {
+		regions[r.ID] = r.region
+	}
+	return append(parts, indexes[first:])
+}
+
+// track stores a part. Reports of drivers whom another process moved meanwhile begin
+// anew.
+func (t *tracking) track(ctx context.Context, part []int) error {
+	for range homeTries {
+		if err := t.settleHomes(ctx, part); err != nil {
 			return err
 		}
-		var untried []any
-		for n, r := range replies {
-			list := r.strings(0)
-			for j := 0; j+1 < len(list); j += 2 {
-				offset, err := strconv.Atoi(list[j])
-				if err != nil {
-					return fmt.Errorf("%w: index of a refused position: %w", ErrUnavailable, err)
-				}
-				refused[round[n*trackChunk+offset]] = refusal(list[j+1])
-			}
-			for _, id := range r.strings(1) {
-				untried = append(untried, id)
+		byRegion := make(map[string][]int)
+		for _, i := range part {
+			if t.reports[i].refused == nil {
+				byRegion[t.reports[i].region] = append(byRegion[t.reports[i].region], i)
 			}
 		}
-		if err := e.wakeRides(ctx, region, untried); err != nil {
+		var moved []int
+		for region, indexes := range byRegion {
+			again, err := t.trackRegion(ctx, region, indexes)
+			if err != nil {
+				return err
+			}
+			moved = append(moved, again...)
+		}
+		if part = moved; len(part) == 0 {
+			return nil
+		}
+		slices.Sort(part)
+		for _, i := range part {
+			if err := t.raiseTurn(ctx, t.reports[i].ID, t.reports[i].region); err != nil {
+				return err
+			}
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, errMoving)
+}
+
+// settleHomes finds out which region each report belongs to.
+func (t *tracking) settleHomes(ctx context.Context, part []int) error {
+	if !t.manyRegions() {
+		return nil
+	}
+	var drivers []string
+	seen := make(map[string]bool, len(part))
+	for _, i := range part {
+		if id := t.reports[i].ID; !seen[id] {
+			seen[id] = true
+			drivers = append(drivers, id)
+		}
+	}
+	known, err := t.homes(ctx, drivers)
+	if err != nil {
+		return err
+	}
+	for _, i := range part {
+		r := &t.reports[i]
+		at, here, refused, err := t.settleHome(ctx, r.ID, r.region, r.ts(), known[r.ID])
+		switch {
+		case err != nil:
 			return err
+		case refused != "":
+			r.refused = refusal(refused)
+		case here:
+			r.home, known[r.ID] = at, at
+		default:
+			r.region = at.Region
 		}
 	}
 	return nil
 }
 
+// trackRegion returns the reports of drivers who have moved elsewhere.
+func (t *tracking) trackRegion(ctx context.Context, region string, indexes []int) (moved []int, err error) {
+	chunks := t.chunks(indexes)
+	for len(chunks) > 0 {
+		round := chunks[:min(len(chunks), trackRound)]
+		calls := make([]call, len(round))
+		for n, chunk := range round {
+			more := ""
+			if last := n + 1; last < len(chunks) && t.reports[chunks[last][0]].ID == t.reports[chunk[len(chunk)-1]].ID {
+				more = "1"
+			}
+			args := []any{more}
+			for _, i := range chunk {
+				args = append(args, t.reports[i].args()...)
+			}
+			calls[n] = call{region, args}
+		}
+		replies, err := t.runAll(ctx, trackScript, calls)
+		if err != nil {
+			return nil, err
+		}
+		var untried []any
+		for n, r := range replies {
+			again, err := t.refuse(r.strings(0), round[n])
+			if err != nil {
+				return nil, err
+			}
+			moved = append(moved, again...)
+			for _, id := range r.strings(1) {
+				untried = append(untried, id)
+			}
+		}
+		if err := t.wakeRides(ctx, region, untried); err != nil {
+			return nil, err
+		}
+		chunks = chunks[len(round):]
+	}
+	return moved, nil
+}
+
+// chunks brings the positions of each driver together, in order, and cuts the list for
+// scripts.
+func (t *tracking) chunks(indexes []int) [][]int {
+	rank := make(map[string]int)
+	for n, i := range indexes {
+		if _, seen := rank[t.reports[i].ID]; !seen {
+			rank[t.reports[i].ID] = n
+		}
+	}
+	slices.SortStableFunc(indexes, func(a, b int) int { return rank[t.reports[a].ID] - rank[t.reports[b].ID] })
+	var chunks [][]int
+	first, drivers := 0, 0
+	for n, i := range indexes {
+		weight := 0
+		if r := &t.reports[i]; n == first || r.ID != t.reports[indexes[n-1]].ID {
+			weight = 1
+			if r.Tags != nil || r.Vehicle != nil || r.home != nil && r.home.Tags != "" {
+				weight = retagged
+			}
+		}
+		if drivers += weight; drivers > trackChunk || n-first == trackPositions {
+			chunks = append(chunks, indexes[first:n])
+			first, drivers = n, max(1, weight)
+		}
+	}
+	if first < len(indexes) {
+		chunks = append(chunks, indexes[first:])
+	}
+	return chunks
+}
+
+// refuse notes what a script refused, as index in the chunk and code, and returns
+// the reports of drivers who have moved elsewhere.
+func (t *tracking) refuse(list []string, chunk []int) (moved []int, err error) {
+	for j := 0; j+1 < len(list); j += 2 {
+		n, err := strconv.Atoi(list[j])
+		if err != nil || n >= len(chunk) {
+			return nil, fmt.Errorf("%w: index of a refused position: %w", ErrUnavailable, err)
+		}
+		if list[j+1] == "moved" {
+			moved = append(moved, chunk[n])
+		} else {
+			t.reports[chunk[n]].refused = refusal(list[j+1])
+		}
+	}
+	return moved, nil
+}
+
 func refusal(code string) *InputError {
-	if code == "future" {
-		return &InputError{CodeInvalidTime, "ts is more than a day in the future"}
+	switch code {
+	case CodeFuture:
+		return &InputError{CodeFuture, fmt.Sprintf("ts is more than %s in the future", tsAhead)}
+	case CodeDriverCap:
+		return &InputError{CodeDriverCap, "there are as many drivers as this geogate allows"}
 	}
 	return &InputError{CodeOlder, "a newer position of this driver is known"}
 }
@@ -171,17 +328,14 @@ func refusal(code string) *InputError {
 // wakeRides tries waiting rides for drivers who became available, more of them than one
 // script may try. Each call gets further; whoever is left is found by the rides' own
 // attempts.
-func (e *Engine) wakeRides(ctx context.Context, region string, drivers []any) error {
-	for len(drivers) > 0 {
+func (t *tracking) wakeRides(ctx context.Context, region string, drivers []any) error {
+	for ; len(drivers) > 0 && t.wakes > 0; t.wakes-- {
 		batch := drivers[:min(len(drivers), trackChunk)]
-		answer, err := e.run(ctx, wakeScript, region, batch...)
+		answer, err := t.run(ctx, wakeScript, region, batch...)
 		if err != nil {
 			return err
 		}
 		left := answer.strings(0)
-		if len(left) == len(batch) {
-			return nil
-		}
 		rest := make([]any, 0, len(left)+len(drivers)-len(batch))
 		for _, id := range left {
 			rest = append(rest, id)

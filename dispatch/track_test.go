@@ -46,14 +46,14 @@ func TestTrackRejectsEachForItself(t *testing.T) {
 			{"last indexable latitude", at("n", geo.Point{Lat: geo.MaxMercatorLat, Lon: 180}), ""},
 			{"beyond it", at("2", geo.Point{Lat: 85.0512}), "invalid_position"},
 			{"southern edge", at("s", geo.Point{Lat: -geo.MaxMercatorLat, Lon: -180}), ""},
-			{"region with a brace", with(at("2", santiago), func(p *dispatch.Position) { p.Region = "a{" }), "invalid_region"},
+			{"region with a brace", with(at("2", santiago), func(p *dispatch.Position) { p.Region = "a{" }), "unknown_region"},
 			{"tag with a line feed", with(at("2", santiago), func(p *dispatch.Position) { p.Tags = &[]string{"a\nb"} }), "invalid_tags"},
 			{"17 tags", with(at("2", santiago), func(p *dispatch.Position) { tags := slices.Repeat([]string{"t"}, 17); p.Tags = &tags }), "invalid_tags"},
 			{"vehicle too long", with(at("2", santiago), func(p *dispatch.Position) { v := strings.Repeat("v", 65); p.Vehicle = &v }), "invalid_vehicle"},
 			{"older", with(at("mono", north(100)), func(p *dispatch.Position) { p.Time = now.Add(-time.Millisecond) }), "older"},
 			{"same time", with(at("mono", north(1)), func(p *dispatch.Position) { p.Time = now }), ""},
 			{"not said when", at("mono", north(2)), ""},
-			{"next year", with(at("mono", north(3)), func(p *dispatch.Position) { p.Time = now.AddDate(1, 0, 0) }), "invalid_ts"},
+			{"next year", with(at("mono", north(3)), func(p *dispatch.Position) { p.Time = now.AddDate(1, 0, 0) }), "future"},
 			{"before 1970", with(at("old", north(3)), func(p *dispatch.Position) { p.Time = time.UnixMilli(-5) }), ""},
 		}
 		var all []dispatch.Position
@@ -148,7 +148,7 @@ func TestTrackKeepsVehicleAndTags(t *testing.T) {
 		}
 		found := func(vehicle string, tags ...string) bool {
 			t.Helper()
-			got, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: santiago, RadiusM: 1000, Limit: 1, Vehicle: vehicle, Tags: tags})
+			got, _, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: santiago, RadiusM: 1000, Limit: 1, Vehicle: vehicle, Tags: tags})
 			if err != nil {
 				t.Fatal(err)
 			}

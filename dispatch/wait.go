@@ -8,9 +8,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Wait returns the ride as soon as its version is above after or it has ended, and
-// as it is when ctx ends; that is not an error. Errors: ErrNotFound, ErrUnavailable.
-func (e *Engine) Wait(ctx context.Context, id string, after int64) (Ride, error) {
+// Wait returns the ride as soon as its revision is another one than after or it has
+// ended, and as it is when ctx ends; that is not an error. Errors: ErrNotFound,
+// ErrUnavailable.
+func (e *Engine) Wait(ctx context.Context, id string, after Revision) (Ride, error) {
 	var ride Ride
 	err := e.await(ctx, rideTopic(id), func() (bool, error) {
 		next, err := e.onRide(ctx, id, rideScript)
@@ -18,7 +19,7 @@ func (e *Engine) Wait(ctx context.Context, id string, after int64) (Ride, error)
 			return false, err
 		}
 		ride = next
-		return ride.Version > after || ride.State.Ended(), nil
+		return ride.Revision != after || ride.State.Ended(), nil
 	})
 	if err != nil {
 		return Ride{}, fmt.Errorf("wait for ride: %w", err)
@@ -26,17 +27,20 @@ func (e *Engine) Wait(ctx context.Context, id string, after int64) (Ride, error)
 	return ride, nil
 }
 
+// versionsKept is how many versions of a ride can be read, as in rides.lua.
+const versionsKept = 64
+
 // Changes is Wait for those who must not miss a version: it returns every version
-// above after, in order, as soon as there is one. With after below 1 it returns the
-// present version alone, to begin with. It returns none when ctx ends first, or when
-// the ride has ended at version after: then nothing will ever come.
+// behind after, in order, as soon as there is one. With an empty after, or one that is
+// not in the ride's history because Redis lost it, it returns the present version alone,
+// to begin with. It returns none when ctx ends first, or when the ride has ended at
+// after; ended tells which: then nothing will ever come.
 // Errors: ErrNotFound, ErrUnavailable.
 //
-// An event stream is a loop: call Changes with the last version sent, and a context
-// that ends when it is time for a heartbeat, until a version has ended.
-func (e *Engine) Changes(ctx context.Context, id string, after int64) ([]Ride, error) {
-	var rides []Ride
-	err := e.await(ctx, rideTopic(id), func() (bool, error) {
+// An event stream is a loop: call Changes with the last revision sent, and a context
+// that ends when it is time for a heartbeat, until ended.
+func (e *Engine) Changes(ctx context.Context, id string, after Revision) (rides []Ride, ended bool, err error) {
+	err = e.await(ctx, rideTopic(id), func() (bool, error) {
 		r, err := e.rideRecord(ctx, id, rideScript)
 		if err != nil {
 			return false, err
@@ -45,23 +49,33 @@ func (e *Engine) Changes(ctx context.Context, id string, after int64) ([]Ride, e
 		if err != nil {
 			return false, err
 		}
-		from := after + 1
-		if after < 1 {
-			from = last.Version
-		}
-		for version := from; version <= last.Version; version++ {
+		ended = last.State.Ended()
+		for version := max(r.behind(after, last.Version), last.Version-versionsKept+1); version <= last.Version; version++ {
 			ride, err := r.rideAt(version)
 			if err != nil {
 				return false, err
 			}
 			rides = append(rides, ride)
 		}
-		return len(rides) > 0 || last.State.Ended(), nil
+		return len(rides) > 0 || ended, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("follow ride: %w", err)
+		return nil, false, fmt.Errorf("follow ride: %w", err)
 	}
-	return rides, nil
+	return rides, ended, nil
+}
+
+// behind returns the version that follows a revision, or the last one when the revision
+// is not in this history.
+func (r *record) behind(after Revision, last int64) int64 {
+	version, exact := after.version()
+	switch {
+	case version < 1 || version > last:
+		return last
+	case exact && revision(version, r.fields["h"+strconv.FormatInt(version, 10)]) != after:
+		return last
+	}
+	return version + 1
 }
 
 // RideAt returns a ride as it was at one of its versions, which is what an Event tells
@@ -71,7 +85,7 @@ func (e *Engine) RideAt(ctx context.Context, id string, version int64) (Ride, er
 	if err != nil {
 		return Ride{}, fmt.Errorf("read ride: %w", err)
 	}
-	if version < 1 || version > r.integer("version") {
+	if last := r.integer("version"); version < 1 || version > last || version <= last-versionsKept {
 		return Ride{}, fmt.Errorf("read ride: %w", ErrNotFound)
 	}
 	ride, err := r.rideAt(version)

@@ -19,16 +19,16 @@ func TestWait(t *testing.T) {
 
 		short, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 		defer cancel()
-		if got, err := e.Wait(short, ride.ID, ride.Version); err != nil || got.Version != ride.Version {
+		if got, err := e.Wait(short, ride.ID, ride.Revision); err != nil || got.Version != ride.Version {
 			t.Errorf("Wait in vain = %+v, %v, want the ride as it is", got, err)
 		}
-		if got, err := e.Wait(t.Context(), ride.ID, 0); err != nil || got.Version != 1 {
+		if got, err := e.Wait(t.Context(), ride.ID, ""); err != nil || got.Version != 1 {
 			t.Errorf("Wait for a version that is there = %+v, %v", got, err)
 		}
 
 		waited := make(chan dispatch.Ride, 1)
 		go func() {
-			got, err := e.Wait(t.Context(), ride.ID, ride.Version)
+			got, err := e.Wait(t.Context(), ride.ID, ride.Revision)
 			if err != nil {
 				t.Error(err)
 			}
@@ -40,7 +40,7 @@ func TestWait(t *testing.T) {
 		if got := <-waited; got.State != dispatch.Cancelled {
 			t.Errorf("Wait = %+v, want it cancelled", got)
 		}
-		if got, err := e.Wait(t.Context(), ride.ID, 99); err != nil || got.State != dispatch.Cancelled {
+		if got, err := e.Wait(t.Context(), ride.ID, "99"); err != nil || got.State != dispatch.Cancelled {
 			t.Errorf("Wait for more than an end = %+v, %v, want it at once", got, err)
 		}
 	})
@@ -51,22 +51,22 @@ func TestChangesMissNoVersion(t *testing.T) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{})
 		ride := request(t, e, santiago)
-		if got, err := e.Changes(ctx, ride.ID, 0); err != nil || len(got) != 1 || got[0].State != dispatch.Searching {
+		if got, _, err := e.Changes(ctx, ride.ID, ""); err != nil || len(got) != 1 || got[0].State != dispatch.Searching {
 			t.Fatalf("Changes from the beginning = %+v, %v, want the present state", got, err)
 		}
 		track(t, e, at("1", santiago))
 		if _, err := e.Complete(ctx, ride.ID); err != nil {
 			t.Fatal(err)
 		}
-		got, err := e.Changes(ctx, ride.ID, 1)
+		got, _, err := e.Changes(ctx, ride.ID, ride.Revision)
 		if err != nil || len(got) != 2 || got[0].State != dispatch.Matched || got[1].State != dispatch.Completed ||
 			got[0].Version != 2 || got[1].Version != 3 || got[0].Driver == nil || got[1].Driver == nil {
 			t.Fatalf("Changes after version 1 = %+v, %v, want matched and completed", got, err)
 		}
-		if got, err := e.Changes(ctx, ride.ID, 0); err != nil || len(got) != 1 || got[0].State != dispatch.Completed {
+		if got, _, err := e.Changes(ctx, ride.ID, ""); err != nil || len(got) != 1 || got[0].State != dispatch.Completed {
 			t.Errorf("Changes from the beginning = %+v, %v, want the present state", got, err)
 		}
-		if got, err := e.Changes(ctx, ride.ID, 3); err != nil || len(got) != 0 {
+		if got, ended, err := e.Changes(ctx, ride.ID, got[1].Revision); err != nil || len(got) != 0 || !ended {
 			t.Errorf("Changes after the end = %+v, %v, want none, at once", got, err)
 		}
 	})
@@ -82,7 +82,7 @@ func TestChangesArriveByWakeUp(t *testing.T) {
 		started := time.Now()
 		changed := make(chan []dispatch.Ride, 1)
 		go func() {
-			got, err := rider.Changes(t.Context(), ride.ID, ride.Version)
+			got, _, err := rider.Changes(t.Context(), ride.ID, ride.Revision)
 			if err != nil {
 				t.Error(err)
 			}

@@ -2,7 +2,9 @@ package dispatch
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,67 +16,55 @@ import (
 const (
 	// claimMost is how many due rides a worker leases at a time, and workSlice how
 	// many of them it does in one round trip, between which it may renew or give back.
+	// Redis serves nobody else between the scripts of one round trip.
 	claimMost = 256
-	workSlice = 32
+	workSlice = 8
 
-	sweepEvery = 500 * time.Millisecond
-	sweepMost  = 200
+	// sweepEvery is the longest pause between two sweeps, and sweepSoonest the shortest.
+	sweepEvery   = time.Second
+	sweepSoonest = 50 * time.Millisecond
+	sweepMost    = 100
 
 	reconcileEvery = 30 * time.Second
-	reconcileMost  = 200
+	reconcileMost  = 50
 )
 
-// Run does what falls due, in all regions, until ctx ends: attempts, deadlines, lapsed
-// offers, drivers not heard of, leaks, and handing events on. Then it gives its leases
-// back and returns nil. Any number of processes may run it at the same time, each once.
-// While Redis is away Run keeps trying.
+// Run does what falls due in the regions that are this process's share, until ctx ends:
+// attempts, deadlines, lapsed offers, drivers not heard of, leaks, and handing events
+// on. Then it gives its leases back and returns nil. Any number of processes may run it
+// at the same time, each once. While Redis is away Run keeps trying.
 func (e *Engine) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		e.subscribe(ctx)
 		return nil
 	})
-	running := make(map[string]bool)
-	e.repeat(ctx, "find regions", func(ctx context.Context) (time.Duration, error) {
-		regions, err := e.refreshRegions(ctx)
-		for _, region := range regions {
-			if running[region] {
-				continue
-			}
-			running[region] = true
-			e.runRegion(ctx, group, region)
-		}
-		return time.Second, err
+	group.Go(func() error {
+		e.shareRegions(ctx)
+		return nil
 	})
 	return group.Wait()
 }
 
-func (e *Engine) runRegion(ctx context.Context, group *errgroup.Group, region string) {
+// workRegion does the work of a region until ctx ends.
+func (e *Engine) workRegion(ctx context.Context, region string) {
+	var loops sync.WaitGroup
 	loop := func(what string, do func(ctx context.Context) (time.Duration, error)) {
-		group.Go(func() error {
-			e.repeat(ctx, what, do)
-			return nil
-		})
+		loops.Go(func() { e.repeat(ctx, what, do) })
 	}
 	loop("work due rides", func(ctx context.Context) (time.Duration, error) {
 		return e.workDue(ctx, region)
 	})
 	loop("sweep drivers", func(ctx context.Context) (time.Duration, error) {
-		looked, err := e.sweep(ctx, region)
-		if looked == sweepMost {
-			return 0, err
-		}
-		return sweepEvery, err
+		return e.sweep(ctx, region)
 	})
 	loop("reconcile", func(ctx context.Context) (time.Duration, error) {
 		return reconcileEvery, e.reconcile(ctx, region, reconcileEvery)
 	})
 	if e.cfg.Emit != nil {
-		group.Go(func() error {
-			e.handOn(ctx, region)
-			return nil
-		})
+		loops.Go(func() { e.handOn(ctx, region) })
 	}
+	loops.Wait()
 }
 
 // repeat calls do until ctx ends, after the pause that it returns or, after an
@@ -107,55 +97,43 @@ func (e *Engine) repeat(ctx context.Context, what string, do func(ctx context.Co
 	}
 }
 
-// refreshRegions returns the regions to work: the registered ones and those that this
-// process has used. The latter are registered again in case Redis was emptied.
-func (e *Engine) refreshRegions(ctx context.Context) ([]string, error) {
-	stored, err := e.allRegions(ctx)
-	registered := make(map[string]bool, len(stored))
-	var used []string
-	e.mu.Lock()
-	for _, region := range stored {
-		registered[region] = true
-		e.regions[region] = true
-	}
-	for region := range e.regions {
-		used = append(used, region)
-	}
-	e.mu.Unlock()
-	if err != nil {
-		return used, fmt.Errorf("list regions: %w", err)
-	}
-	for _, region := range used {
-		if registered[region] {
-			continue
-		}
-		if err := regionScript.Run(ctx, e.rdb, []string{regionsKey}, region, maxRegions).Err(); err != nil {
-			return used, fmt.Errorf("register region: %w", err)
-		}
-	}
-	return used, nil
-}
-
 // workDue does everything that is due in a region and returns how long to wait for
 // the next look.
 func (e *Engine) workDue(ctx context.Context, region string) (time.Duration, error) {
 	for {
-		// Not interrupted by ctx: leases that were granted to nobody would have to lapse.
-		answer, err := e.run(context.WithoutCancel(ctx), claimScript, region, e.worker, lease.Milliseconds(), claimMost)
+		rides, next, err := e.claim(ctx, region)
 		if err != nil {
 			return 0, fmt.Errorf("claim due rides: %w", err)
 		}
-		rides := answer.strings(0)
 		if err := e.workClaimed(ctx, region, rides); err != nil || ctx.Err() != nil {
 			return 0, err
 		}
 		if len(rides) < claimMost {
 			wait := e.pollPause()
-			if next := answer.int(1); next >= 0 {
+			if next >= 0 {
 				// The server counts whole milliseconds: one more, so as not to come too early.
 				wait = min(wait, time.Duration(next+1)*time.Millisecond)
 			}
 			return wait, nil
+		}
+	}
+}
+
+// claim leases due rides, and returns in how many milliseconds the next one is due, or -1.
+// A call whose answer is lost is repeated as the same one: rides leased to nobody would
+// have to wait until their leases lapse.
+func (e *Engine) claim(ctx context.Context, region string) (rides []string, next int64, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lease)
+	defer cancel()
+	call := rand.Text()
+	retry := pause.NewGrowing(20*time.Millisecond, time.Second)
+	for {
+		answer, err := e.run(ctx, claimScript, region, e.worker, lease.Milliseconds(), claimMost, call)
+		if err == nil {
+			return answer.strings(0), answer.int(1), nil
+		}
+		if pause.For(ctx, retry.Next()) != nil {
+			return nil, 0, err
 		}
 	}
 }
@@ -207,14 +185,25 @@ func (e *Engine) onLeases(ctx context.Context, s *redis.Script, region string, r
 	}
 }
 
-// sweep takes drivers who were not heard of off the map, and returns how many it looked
-// at.
-func (e *Engine) sweep(ctx context.Context, region string) (int, error) {
+// sweep takes drivers who were not heard of off the map and forgets those who are long
+// gone. It returns how long to wait for the next time.
+func (e *Engine) sweep(ctx context.Context, region string) (time.Duration, error) {
 	answer, err := e.run(ctx, sweepScript, region, sweepMost)
 	if err != nil {
 		return 0, fmt.Errorf("sweep drivers: %w", err)
 	}
-	return int(answer.int(0)), nil
+	if e.manyRegions() {
+		for _, id := range answer.strings(2) {
+			if err := e.dropHome(ctx, id, region); err != nil {
+				return 0, fmt.Errorf("sweep drivers: %w", err)
+			}
+		}
+	}
+	next := answer.int(1)
+	if next < 0 {
+		return sweepEvery, nil
+	}
+	return min(sweepEvery, max(sweepSoonest, time.Duration(next+1)*time.Millisecond)), nil
 }
 
 // reconcile looks once at each driver who was last looked at longer than age ago.
@@ -227,7 +216,7 @@ func (e *Engine) reconcile(ctx context.Context, region string, age time.Duration
 		if freed, filed := answer.int(1), answer.int(2); freed+filed > 0 {
 			e.cfg.Log.Warn().Str("region", region).Int64("drivers", freed).Int64("rides", filed).Msg("leaks repaired")
 		}
-		if answer.int(0) < reconcileMost {
+		if answer.int(0) == 0 { // no more
 			return nil
 		}
 	}

@@ -160,7 +160,7 @@ func TestHundredRidersTenDriversThreeEngines(t *testing.T) {
 				e := engines[i%3]
 				ride, err := e.Request(t.Context(), dispatch.RideRequest{Pickup: north(float64(5 * i))})
 				for err == nil && ride.State != dispatch.Matched && !ride.State.Ended() {
-					ride, err = e.Wait(t.Context(), ride.ID, ride.Version)
+					ride, err = e.Wait(t.Context(), ride.ID, ride.Revision)
 				}
 				if err != nil {
 					t.Errorf("rider %d: %v", i, err)

@@ -69,7 +69,7 @@ func (l *listener) subscribe(tb testing.TB, p *process, types string) (id string
 	tb.Helper()
 	l.mu.Lock() // a first event must find the secret
 	defer l.mu.Unlock()
-	s := decode[struct{ ID, Secret string }](tb, p.post(tb, "/events/subscribers", fmt.Sprintf(`{"url":%q,"types":[%q]}`, l.URL, types)), 201)
+	s := decode[struct{ ID, Secret string }](tb, p.post(tb, "/events/subscribers", fmt.Sprintf(`{"url":%q,"types":[%q]}`, l.URL, types), "Authorization", "Bearer "+adminToken), 201)
 	l.secret = s.Secret
 	return s.ID
 }
@@ -89,7 +89,7 @@ func compact(tb testing.TB, text []byte) string {
 func TestRidesAreToldToSubscribers(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
-	vars := settings("REDIS_URL", "redis://"+redis.Addr, "WEBHOOK_ALLOW_CIDRS", "127.0.0.0/8", "WEBHOOK_RETRIES", "100ms,200ms,400ms")
+	vars := settings("REDIS_URL", "redis://"+redis.Addr, "ADMIN_TOKEN", adminToken, "WEBHOOK_ALLOW_CIDRS", "127.0.0.0/8", "WEBHOOK_RETRIES", "100ms,200ms,400ms")
 	first, second := start(t, vars), start(t, vars)
 	l := newListener(t)
 	l.subscribe(t, first, "request.*")
@@ -174,12 +174,12 @@ func TestBusIsKilledUnderLoad(t *testing.T) {
 	t.Cleanup(func() { stopBus() })
 	url := fmt.Sprintf("nats://127.0.0.1:%d", options.Port)
 	redis := redistest.Start(t)
-	p := start(t, settings("REDIS_URL", "redis://"+redis.Addr, "NATS_URL", url, "UPSTREAMS", "gazetteer"))
+	p := start(t, settings("REDIS_URL", "redis://"+redis.Addr, "ADMIN_TOKEN", adminToken, "NATS_URL", url, "UPSTREAMS", "gazetteer"))
 
 	var ids []string
 	load := func(n int) {
 		for i := range n {
-			a := p.post(t, "/events", fmt.Sprintf(`{"type":"news.flash","data":%d}`, i))
+			a := p.post(t, "/events", fmt.Sprintf(`{"type":"news.flash","data":%d}`, i), "Authorization", "Bearer "+adminToken)
 			if a.Took > 2*time.Second {
 				t.Errorf("publishing took %s", a.Took)
 			}

@@ -167,7 +167,7 @@ func TestAdminToken(t *testing.T) {
 		}
 	}
 	closed := start(t, settings())
-	wantProblem(t, closed.get(t, "/metrics", "Authorization", "Bearer "), http.StatusForbidden)
+	wantProblem(t, closed.get(t, "/metrics", "Authorization", "Bearer ", "Via", "1.1 proxy"), http.StatusForbidden)
 }
 
 // decodeLog returns the lines of a JSON log, banner left out.

@@ -67,6 +67,9 @@ var meanings = []meaning{
 	{bulk.ErrUnfinished, http.StatusConflict, "job_unfinished", "the job has no complete result yet", "wait for it, or get what there is with ?partial=1"},
 	{bulk.ErrTooLarge, http.StatusRequestEntityTooLarge, "upload_too_large", "the upload is larger than a job may be", "split it"},
 	{bulk.ErrInvalid, http.StatusBadRequest, "invalid_upload", "the upload cannot be understood", ""},
+	{bulk.ErrNoRoom, http.StatusServiceUnavailable, "redis_filling_up", "Redis is filling up, and what is left is kept for dispatch", "delete jobs that are done, or wait until they expire"},
+	{bulk.ErrClientFull, http.StatusTooManyRequests, "too_many_jobs", "this client has as many jobs, or as many bytes in them, as geogate keeps for one", "delete a job that you no longer need, or wait until one expires"},
+	{bulk.ErrFull, http.StatusServiceUnavailable, "jobs_full", "geogate keeps as many jobs, or as many bytes in them, as it may", "try again later; jobs make room when they are deleted or expire"},
 	{bulk.ErrUnavailable, http.StatusServiceUnavailable, "job_store_unavailable", "jobs need their store, which does not answer or is full", ""},
 
 	{identity.ErrUnavailable, http.StatusServiceUnavailable, "credential_unchecked", "the credential cannot be checked now", ""},

@@ -24,6 +24,7 @@ import (
 	"geogate/gateway/metrics"
 	"geogate/gateway/rides"
 	"geogate/internal/bulk"
+	"geogate/internal/headroom"
 	"geogate/internal/identity"
 )
 
@@ -77,6 +78,10 @@ type Config struct {
 
 	Jobs *bulk.Master // bulk geocoding; nil: there is none
 
+	// RedisMemory tells how much room Redis has left, and whether what is optional
+	// is still written; nil: not known. It must not block.
+	RedisMemory func() headroom.State
+
 	// Disagreements tells of settings that other processes on the same Redis
 	// have otherwise, one sentence each; nil: not known. It must not block.
 	Disagreements func() []string
@@ -98,7 +103,8 @@ type Gateway struct {
 	geocoder *Geocoder
 	ping     func(context.Context) error
 
-	disagreements func() []string // nil: not known
+	disagreements func() []string       // nil: not known
+	redisMemory   func() headroom.State // nil: not known
 
 	geocoding *geocoding.API
 	rides     *rides.API
@@ -139,7 +145,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		pages = exchange.Pages{} // none, which is not the same as every one
 	}
 	g := &Gateway{
-		geocoder: geocoder, ping: ping, disagreements: cfg.Disagreements, log: cfg.Log, version: cfg.Version,
+		geocoder: geocoder, ping: ping, disagreements: cfg.Disagreements, redisMemory: cfg.RedisMemory, log: cfg.Log, version: cfg.Version,
 		proxies: exchange.Proxies(cfg.TrustedProxies), pages: pages,
 		authority: cfg.Identity.Authority, ledger: cfg.Identity.Ledger,
 		anonymous: &identity.Caller{Scopes: cfg.Identity.Anonymous}, busCaller: cfg.Identity.Bus,
@@ -182,7 +188,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	}, cfg.Identity.Credentials)
 	g.metrics.Collect(metrics.Sources{
 		Cache: geocoder.Cache(), Chain: geocoder.Chain(), Engine: engine, Streams: streams.Open,
-		Log: happenings.Log, Subscribers: happenings.Subscribers,
+		Log: happenings.Log, Subscribers: happenings.Subscribers, RedisMemory: cfg.RedisMemory,
 	})
 	g.router = g.route()
 	return g

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"geogate/gateway/exchange"
+	"geogate/internal/headroom"
 )
 
 // pingTimeout bounds what readiness may cost: orchestrators give a probe one
@@ -24,9 +25,30 @@ type readiness struct {
 	Status    string           `json:"status"` // ready, degraded, starting, draining
 	Redis     string           `json:"redis"`  // up, down
 	Upstreams []upstreamHealth `json:"upstreams"`
+	// RedisMemory is absent until it has been measured.
+	RedisMemory *redisMemory `json:"redis_memory,omitempty"`
 	// Disagreements are settings that the processes on one Redis should share
 	// and do not.
 	Disagreements []string `json:"disagreements,omitempty"`
+}
+
+// redisMemory is how full Redis is, in bytes. A full Redis is no reason to send
+// nobody here: hits, misses and rides go on.
+type redisMemory struct {
+	Used           int64  `json:"used"`
+	Limit          int64  `json:"limit"`           // 0: none
+	OptionalWrites string `json:"optional_writes"` // on, paused: those of cache and jobs
+}
+
+func redisMemoryOf(s headroom.State) *redisMemory {
+	if !s.Known {
+		return nil
+	}
+	m := &redisMemory{Used: s.Used, Limit: s.Limit, OptionalWrites: "on"}
+	if s.Paused {
+		m.OptionalWrites = "paused"
+	}
+	return m
 }
 
 type upstreamHealth struct {
@@ -48,6 +70,12 @@ func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
 	for _, s := range g.geocoder.Chain().States() {
 		answer.Upstreams = append(answer.Upstreams, upstreamHealth{s.Name, s.Kind, s.State})
 		if s.State != "up" {
+			answer.Status = "degraded"
+		}
+	}
+	if g.redisMemory != nil {
+		answer.RedisMemory = redisMemoryOf(g.redisMemory())
+		if answer.RedisMemory != nil && answer.RedisMemory.OptionalWrites == "paused" {
 			answer.Status = "degraded"
 		}
 	}

@@ -56,6 +56,11 @@ func askRow(ctx context.Context, geocoder *Geocoder, req upstream.Request) (bulk
 			return bulk.Answer{}, err
 		}
 	}
+	if res.Cause != nil && res.Outcome != string(upstream.Found) {
+		// A stale "nothing there", or one that somebody who might know more had no
+		// say in: a row has time to wait for a better answer.
+		return bulk.Answer{}, res.Cause
+	}
 	a := bulk.Answer{
 		Provider: res.Provider,
 		Cached:   res.Class == cache.Hit || res.Class == cache.Stale || res.Collapsed,

@@ -33,6 +33,9 @@ type Config struct {
 	// Gazetteer answers for the kind of that name. It must be set where a spec
 	// has that kind.
 	Gazetteer Provider
+	// Files makes the providers of the kinds that read files. It must be set
+	// where a spec has such a kind.
+	Files func(Spec) (Provider, error)
 	// Observe is told of each call that was made; nil: nobody is. It must not
 	// block.
 	Observe func(Call)
@@ -70,7 +73,10 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 		if s.NeedsContact() && cfg.Contact == "" {
 			errs = append(errs, fmt.Errorf("%s: the terms of %s ask for a contact, set UPSTREAM_CONTACT to an e-mail address or URL", s.Name, s.host))
 		}
-		p := cfg.Gazetteer
+		var p Provider
+		if s.Kind == "gazetteer" {
+			p = cfg.Gazetteer
+		}
 		if k, ok := provider.KindOf(s.Kind); ok {
 			p = k.New(provider.Server{
 				Provider:  s.Name,
@@ -80,6 +86,13 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 				UserAgent: userAgent(cfg.Version, cfg.Contact),
 				Timeout:   s.Timeout,
 			})
+		}
+		if len(s.Files) > 0 && cfg.Files != nil {
+			var err error
+			if p, err = cfg.Files(s); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", s.Name, err))
+				continue
+			}
 		}
 		if p == nil {
 			errs = append(errs, fmt.Errorf("%s: no provider of kind %q", s.Name, s.Kind))
@@ -144,11 +157,32 @@ func userAgent(version, contact string) string {
 func (c *Chain) Primary() string { return c.members[0].spec.Name }
 
 // Identity tells apart what answers of different configurations must not be
-// mixed: it changes with the kind and the address of the first provider.
+// mixed: it changes with the kind and the address of the first provider, and
+// with its data where this process knows of that.
 func (c *Chain) Identity() string {
 	s := c.members[0].spec
-	sum := sha256.Sum256([]byte(s.Kind + "+" + s.base))
+	identity := s.Kind + "+" + s.base
+	if p, ok := c.members[0].provider.(interface{ DataVersion() string }); ok {
+		identity += " " + p.DataVersion()
+	}
+	sum := sha256.Sum256([]byte(identity))
 	return s.Name + "-" + hex.EncodeToString(sum[:3])
+}
+
+// Autocomplete reports whether the terms of all providers, and of at least one,
+// allow search-as-you-type.
+func (c *Chain) Autocomplete() (all, some bool) {
+	all = true
+	for _, m := range c.members {
+		all = all && m.spec.Policy.Autocomplete
+		some = some || m.spec.Policy.Autocomplete
+	}
+	return all, some
+}
+
+// Allows reports whether the terms of at least one provider allow the endpoint.
+func (c *Chain) Allows(ep Endpoint) bool {
+	return slices.ContainsFunc(c.members, func(m *member) bool { return !m.spec.Policy.Forbids(ep) })
 }
 
 // Policy returns the terms of the first provider.

@@ -234,6 +234,7 @@ func TestBudgetWithoutRedis(t *testing.T) {
 	rs := redistest.Start(t)
 	server, own, fallback := upstreamtest.New(t), upstreamtest.New(t), upstreamtest.New(t)
 	public := fleet(t, 1, one(t, rs), "nominatim+"+server.URL+"#rate=1000/s,nominatim+"+fallback.URL+"#name=second", true, patient)[0]
+	fallback.SetAnswer(upstreamtest.Places(1))
 	closed := fleet(t, 1, one(t, rs), "nominatim+"+server.URL+"#rate=1000/s", true, patient)[0]
 	open := fleet(t, 1, one(t, rs), "nominatim+"+own.URL+"#rate=1000/s", false, 0)[0]
 	ask := func(c *upstream.Chain, n int) (upstream.Answer, error) {
@@ -311,7 +312,7 @@ func TestBudgetOfOneServer(t *testing.T) {
 	}
 	defer c.Close()
 	_, err = c.Geocode(t.Context(), request(t, "search?q=x"), upstream.People)
-	if !errors.Is(err, upstream.ErrBudget) || server.Calls() != 1 {
-		t.Errorf("Geocode: %v after %d calls, want %v after 1", err, server.Calls(), upstream.ErrBudget)
+	if !errors.Is(err, upstream.ErrUnavailable) || server.Calls() != 1 {
+		t.Errorf("Geocode: %v after %d calls, want %v after 1", err, server.Calls(), upstream.ErrUnavailable)
 	}
 }

@@ -48,8 +48,9 @@ func newMember(s Spec, p Provider, b *budget.Budget, observe func(Call), log zer
 			}
 			log.Warn().Str("upstream", name).Str("breaker", to.String()).Msg("breaker changed")
 		},
-		// A caller who leaves says nothing about the provider.
-		IsExcluded: isCallerGone,
+		// A caller who leaves says nothing about the provider, and neither does a
+		// call that was not made.
+		IsExcluded: func(err error) bool { return isCallerGone(err) || notAsked(err) },
 	})
 	return m
 }
@@ -82,11 +83,11 @@ func (m *member) blocked() error {
 // geocode asks the provider, and once more after a failure that may be gone a
 // moment later: only if somebody waits for the answer, and only as long as such
 // retries are rare.
-func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
+func (m *member) geocode(ctx context.Context, r Request, lane Lane, t turn) (Answer, error) {
 	m.retries.earn()
 	var first error
 	a, err := backoff.Retry(ctx, func() (Answer, error) {
-		a, err := m.attempt(ctx, r, lane, deadline)
+		a, err := m.attempt(ctx, r, lane, t)
 		switch {
 		case first != nil && err != nil:
 			// The second attempt may have failed for want of budget. The first
@@ -106,37 +107,26 @@ func (m *member) geocode(ctx context.Context, r Request, lane Lane, deadline tim
 	return a, err
 }
 
-// attempt asks the provider once breaker and budget let it. It waits for budget
-// until deadline at most.
-func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline time.Time) (Answer, error) {
+// attempt asks the provider once breaker and budget let it, within its turn.
+//
+// The breaker comes first: a half-open one lets a single call try the provider,
+// and those that it turns away must not take the budget of that call.
+func (m *member) attempt(ctx context.Context, r Request, lane Lane, t turn) (Answer, error) {
 	if err := m.blocked(); err != nil {
 		return Answer{}, err
 	}
 	asked := time.Now()
-	if m.budget != nil {
-		release, err := m.budget.Acquire(ctx, lane, deadline)
+	a, err := m.breaker.Execute(func() (Answer, error) {
+		release, err := m.acquire(ctx, lane, t.wait)
 		if err != nil {
-			return Answer{}, m.noBudget(ctx, err)
+			return Answer{}, err
 		}
 		defer release()
-	}
-	began := time.Now()
-	a, err := m.breaker.Execute(func() (Answer, error) {
-		a, err := m.provider.Geocode(ctx, r)
-		if err != nil && ctx.Err() != nil {
-			return a, m.name(callerGone(ctx))
-		}
-		return a, err
+		return m.call(ctx, r, lane, t, asked)
 	})
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+	if err == gobreaker.ErrOpenState || err == gobreaker.ErrTooManyRequests { //nolint:errorlint // the breaker's own, not that of blocked
 		return Answer{}, &Error{Provider: m.spec.Name, Kind: ErrUnavailable, RetryAfter: time.Second, Err: err}
 	}
-	label := m.count(a, err)
-	m.observe(Call{
-		Provider: m.spec.Name, Outcome: label, Lane: lane.Present(ctx),
-		Waited: began.Sub(asked), Took: time.Since(began),
-	})
-	m.heed(err)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -145,10 +135,48 @@ func (m *member) attempt(ctx context.Context, r Request, lane Lane, deadline tim
 	return a, nil
 }
 
+// acquire waits for budget, as long as the provider may be asked at all.
+func (m *member) acquire(ctx context.Context, lane Lane, deadline time.Time) (release func(), err error) {
+	if m.budget == nil {
+		return func() {}, nil
+	}
+	release, err = m.budget.AcquireWhile(ctx, lane, deadline, m.blocked)
+	if err != nil {
+		return nil, m.noBudget(ctx, err)
+	}
+	return release, nil
+}
+
+// call asks the provider, and heeds and counts what it says.
+func (m *member) call(ctx context.Context, r Request, lane Lane, t turn, asked time.Time) (Answer, error) {
+	began := time.Now()
+	inTurn, done := t.call(ctx)
+	defer done()
+	a, err := m.provider.Geocode(inTurn, r)
+	if err != nil && ctx.Err() != nil {
+		err = m.name(callerGone(ctx))
+	}
+	label := m.count(a, err)
+	m.observe(Call{
+		Provider: m.spec.Name, Outcome: label, Lane: lane.Present(ctx),
+		Waited: began.Sub(asked), Took: time.Since(began),
+	})
+	m.heed(err)
+	return a, err
+}
+
+// notAsked reports whether a call ended before the provider was asked.
+func notAsked(err error) bool {
+	return errors.Is(err, ErrBudget) || errors.Is(err, budget.ErrPaused) ||
+		errors.Is(err, budget.ErrUncounted) || errors.Is(err, gobreaker.ErrOpenState)
+}
+
 // noBudget returns the error of a call that the budget did not let through.
 func (m *member) noBudget(ctx context.Context, err error) error {
 	refused, ok := errors.AsType[*budget.Error](err)
 	switch {
+	case notAsked(err) && !ok: // blocked meanwhile
+		return err
 	case !ok:
 		return m.name(callerGone(ctx))
 	case errors.Is(err, budget.ErrUsedUp):
@@ -169,9 +197,21 @@ func (m *member) heed(err error) {
 	case !errors.Is(err, ErrUnavailable) || pause == 0:
 		return
 	}
-	m.pausedUntil.Store(time.Now().Add(pause).UnixNano())
 	if m.budget != nil {
-		m.budget.Pause(pause)
+		pause = m.budget.Pause(pause)
+	}
+	m.pauseUntil(time.Now().Add(pause).UnixNano())
+}
+
+// pauseUntil leaves the provider alone until then, in Unix nanoseconds. A pause
+// never gets shorter: the provider may have said "ten minutes" to one call and
+// "a second" to another one that was under way.
+func (m *member) pauseUntil(then int64) {
+	for {
+		now := m.pausedUntil.Load()
+		if now >= then || m.pausedUntil.CompareAndSwap(now, then) {
+			return
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 	"time"
 )
@@ -11,6 +12,8 @@ type Probe struct {
 	Name string
 	Took time.Duration
 	Err  error // nil: it answered
+	// Data is the date of its map data, where it tells.
+	Data time.Time
 }
 
 // Probe asks every provider once for its status, or for a place where it has no
@@ -25,10 +28,23 @@ func (c *Chain) Probe(ctx context.Context) []Probe {
 		}
 		req, err := Canonical(endpoint, query, "")
 		began := time.Now()
+		var answer Answer
 		if err == nil {
-			_, err = m.provider.Geocode(ctx, req)
+			answer, err = m.provider.Geocode(ctx, req)
 		}
-		probes[i] = Probe{Name: m.spec.Name, Took: time.Since(began), Err: err}
+		probes[i] = Probe{Name: m.spec.Name, Took: time.Since(began), Err: err, Data: dataDate(answer.Body)}
 	}
 	return probes
+}
+
+// dataDate reads the date of the data from the body of a status, zero where
+// there is none.
+func dataDate(body []byte) time.Time {
+	var status struct {
+		Updated time.Time `json:"data_updated"`
+	}
+	if json.Unmarshal(body, &status) != nil {
+		return time.Time{}
+	}
+	return status.Updated
 }

@@ -58,6 +58,9 @@ type Spec struct {
 	OnEmptyNext bool          // an empty answer sends the question to the next provider
 	Policy      Policy
 
+	// Files are what a kind that reads files reads.
+	Files []string
+
 	base   string // scheme, user information, host and path, without a trailing slash
 	host   string // lower case, without the port
 	shown  string // scheme, host and path
@@ -76,9 +79,16 @@ func (s Spec) String() string {
 // localKinds need no URL.
 var localKinds = []string{"gazetteer"}
 
+// fileKinds read files: their address is file:PATH, or file:PATH;PATH for
+// several.
+var fileKinds = []string{"streets"}
+
+// maxFiles is the most files that one upstream reads.
+const maxFiles = 16
+
 // Kinds lists the kinds of upstream that UPSTREAMS may name.
 func Kinds() []string {
-	return slices.Sorted(slices.Values(slices.Concat(provider.Kinds(), localKinds)))
+	return slices.Sorted(slices.Values(slices.Concat(provider.Kinds(), localKinds, fileKinds)))
 }
 
 // ParseSpecs reads UPSTREAMS: entries separated by commas, each a kind, '+' and
@@ -131,6 +141,8 @@ func parseSpec(entry string) (Spec, []error) {
 		if hasAddress {
 			errs = append(errs, errors.New("it is built in and takes no URL"))
 		}
+	case slices.Contains(fileKinds, kind):
+		errs = append(errs, s.setFiles(address)...)
 	case network:
 		errs = append(errs, s.setAddress(address)...)
 	default:
@@ -142,6 +154,16 @@ func parseSpec(entry string) (Spec, []error) {
 	s.Policy = policyOf(s)
 	errs = append(errs, s.Policy.settle(&s)...)
 	return s, errs
+}
+
+func (s *Spec) setFiles(address string) []error {
+	list, ok := strings.CutPrefix(address, "file:")
+	s.Files = strings.Split(strings.TrimPrefix(list, "//"), ";")
+	if !ok || slices.Contains(s.Files, "") || len(s.Files) > maxFiles {
+		return []error{fmt.Errorf("expected file:PATH after %q, or file:PATH;PATH for up to %d files", s.Kind+"+", maxFiles)}
+	}
+	s.base, s.shown = address, address
+	return nil
 }
 
 func (s *Spec) setAddress(address string) []error {

@@ -54,7 +54,8 @@ func TestParseSpecsReportsAllMistakes(t *testing.T) {
 		"gazetteer#max_ttl=-1s&on_empty=stop," +
 		"gazetteer+https://x#name=," +
 		"nominatim+http://a#concurrency=0&burst=x&name=b&name=c," +
-		"nominatim+https://nominatim.openstreetmap.org#name=osm&rate=2/s&concurrency=4&burst=9")
+		"nominatim+https://nominatim.openstreetmap.org#name=osm&rate=2/s&concurrency=4&burst=9," +
+		"streets+https://x")
 	if err == nil {
 		t.Fatal("ParseSpecs took nonsense")
 	}
@@ -75,6 +76,7 @@ func TestParseSpecsReportsAllMistakes(t *testing.T) {
 		"upstream 6 (nominatim): rate: the terms of nominatim.openstreetmap.org allow at most 1/s",
 		"upstream 6 (nominatim): concurrency: the terms of nominatim.openstreetmap.org allow at most 1",
 		"upstream 6 (nominatim): burst: the terms of nominatim.openstreetmap.org allow none",
+		`upstream 7 (streets): expected file:PATH after "streets+"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)
@@ -82,6 +84,20 @@ func TestParseSpecsReportsAllMistakes(t *testing.T) {
 	}
 	if _, err := ParseSpecs(" , "); err == nil {
 		t.Error("ParseSpecs took an empty list")
+	}
+}
+
+func TestFilesOfStreets(t *testing.T) {
+	specs, err := ParseSpecs("streets+file:a.streets;/b/c.streets#on_empty=next,gazetteer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := specs[0]
+	if len(s.Files) != 2 || s.Files[0] != "a.streets" || s.Files[1] != "/b/c.streets" || !s.OnEmptyNext || s.Name != "streets" {
+		t.Errorf("spec = %+v", s)
+	}
+	if want := "streets+file:a.streets;/b/c.streets#name=streets"; s.String() != want {
+		t.Errorf("String = %q, want %q", s, want)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"net/url"
 
 	"geogate/internal/gazetteer"
+	"geogate/internal/streets"
 	"geogate/upstream/budget"
 	"geogate/upstream/provider"
 	"geogate/upstream/request"
@@ -110,6 +111,12 @@ func ParseQuery(raw string) url.Values { return request.ParseQuery(raw) }
 // the binary; it goes into Config.Gazetteer. See [provider.NewGazetteer].
 func NewGazetteer(g *gazetteer.Gazetteer, version string) Provider {
 	return provider.NewGazetteer(g, version)
+}
+
+// NewStreets returns the provider that answers from streets files; Config.Files
+// makes it. See [provider.NewStreets].
+func NewStreets(l *streets.Library, name, version string) Provider {
+	return provider.NewStreets(l, name, version)
 }
 
 // WithRaised returns a context whose calls move to the lane of People when

@@ -10,7 +10,7 @@ settle(ride)
 if not live(ride) then
   redis.call('ZREM', P .. ':due', ride.id)
 elseif ride.version == version and (ride.state ~= 'searching' or not attempt(ride)) then
-  -- Nothing changed, so nothing has filed the ride since the lease put it off.
+  -- Nothing has filed the ride since the lease put it off.
   redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker')
   schedule(ride)
 end

@@ -13,4 +13,5 @@ if d.state == 'reserved' or d.state == 'busy' then
 end
 if d.state == 'available' then go_offline(d, 'deleted') end
 redis.call('DEL', P .. ':driver:' .. d.id)
+redis.call('ZREM', P .. ':watch', d.id)
 return { 'ok' }

@@ -26,7 +26,7 @@ if redis.call('ZCARD', P .. ':due') >= cfg.max_rides then return { 'ride_cap' } 
 local rider = ARGV[5]
 if rider ~= '' and redis.call('SCARD', P .. ':rider:' .. rider) >= cfg.max_per_rider then
   -- Rides that vanished with lost data must not count against their rider.
-  for _, id in ipairs(redis.call('SMEMBERS', P .. ':rider:' .. rider)) do
+  for _, id in ipairs(redis.call('SRANDMEMBER', P .. ':rider:' .. rider, 64)) do
     if redis.call('EXISTS', P .. ':ride:' .. id) == 0 then
       redis.call('SREM', P .. ':rider:' .. rider, id)
     end
@@ -44,8 +44,7 @@ if idem ~= '' then
   redis.call('DEL', P .. ':idem:' .. idem)
   redis.call('HSET', P .. ':idem:' .. idem, 'fingerprint', ARGV[9], 'ride', ride.id)
 end
-if not attempt(ride) then
-  redis.call('GEOADD', P .. ':waiting', ride.lng, ride.lat, ride.id)
-  schedule(ride)
-end
+local outcome = attempt(ride)
+if outcome ~= 'taken' then redis.call('GEOADD', P .. ':waiting', ride.lng, ride.lat, ride.id) end
+if not outcome then schedule(ride) end
 return answer('ok', ride)

@@ -1,39 +1,90 @@
--- Stores positions. ARGV[2…]: six values a position: id, lat, lng, ts in ms or '',
--- vehicle and tags, each '' for unchanged or '=' and the value.
+-- Stores positions. ARGV: 2 '1' if the last driver has more to come in another call,
+-- 3… seven values a position, those of one driver in a row: id, lat, lng, ts in ms or
+-- '', vehicle and tags, each '' for unchanged, '=' and the value, or '?' and the value
+-- for a driver who is not known here, and the turn of
+-- their home, '' where this is not their home or there is only one region.
 -- Answers {'ok', {refused index, code, …}, drivers not yet tried for waiting rides}.
+local width = 7
 local refused = {}
-for i = 2, #ARGV, 6 do
-  local id, lat, lng, ts = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local key = P .. ':driver:' .. id
-  local h = redis.call('HMGET', key, 'state', 'ts', 'vehicle', 'tags')
-  local state = h[1] or 'offline'
-  if ts ~= '' and tonumber(ts) > now + cfg.ts_ahead then
-    refused[#refused + 1] = (i - 2) / 6
-    refused[#refused + 1] = 'future'
-  elseif ts ~= '' and h[2] and tonumber(ts) < tonumber(h[2]) then
-    refused[#refused + 1] = (i - 2) / 6
-    refused[#refused + 1] = 'older'
-  else
-    local old = { id = id, vehicle = h[3] or '', tags = h[4] or '' }
-    local d = { id = id, lat = lat, lng = lng, seen = number(now), vehicle = old.vehicle, tags = old.tags }
-    if ARGV[i + 4] ~= '' then d.vehicle = string.sub(ARGV[i + 4], 2) end
-    if ARGV[i + 5] ~= '' then d.tags = string.sub(ARGV[i + 5], 2) end
-    local changed = not h[1] or d.vehicle ~= old.vehicle or d.tags ~= old.tags
-    if changed then
-      redis.call('HSET', key, 'lat', lat, 'lng', lng, 'seen', d.seen, 'state', state,
-        'vehicle', d.vehicle, 'tags', d.tags)
-    else
-      redis.call('HSET', key, 'lat', lat, 'lng', lng, 'seen', d.seen)
-    end
-    if ts ~= '' then redis.call('HSET', key, 'ts', ts) end
-    if state == 'available' then
-      if changed then unindex(old) end
-      index(d)
-    elseif state == 'offline' then
-      event({ 'type', 'driver.available', 'driver', id, 'at', d.seen })
-      redis.call('PERSIST', key)
-      go_available(d)
-    end
+
+local function refuse(i, code)
+  refused[#refused + 1] = (i - 3) / width
+  refused[#refused + 1] = code
+end
+
+-- refusal judges a position against what is known of its driver.
+local function refusal(d, ts, turn)
+  if d.turn and turn ~= '' and tonumber(turn) < tonumber(d.turn) then return 'moved' end
+  if ts ~= '' and tonumber(ts) > now + cfg.ts_ahead then return 'future' end
+  if ts ~= '' and d.ts and tonumber(ts) < tonumber(d.ts) then return 'older' end
+  return nil
+end
+
+-- said is a new value for what was known.
+local function said(value, was, known)
+  if value == '' or known and string.sub(value, 1, 1) == '?' then return was end
+  return string.sub(value, 2)
+end
+
+-- no_room reports whether there are as many drivers as there may be. Positions from the
+-- past make nobody available, but they are remembered for a while.
+local function no_room(d)
+  if d.state == 'offline' and not d.late then
+    return redis.call('ZCARD', P .. ':avail') + redis.call('ZCARD', P .. ':engaged') >= cfg.max_drivers
   end
+  return not d.known and redis.call('ZCARD', P .. ':watch') + redis.call('ZCARD', P .. ':engaged') >= 2 * cfg.max_drivers
+end
+
+-- store writes the newest position of a driver; before is what was known of them.
+local function store(d, before, to_come)
+  local key = P .. ':driver:' .. d.id
+  redis.call('HSET', key, 'lat', d.lat, 'lng', d.lng, 'seen', d.seen, 'state', d.state,
+    'vehicle', d.vehicle, 'tags', d.tags)
+  if d.ts then redis.call('HSET', key, 'ts', d.ts) end
+  if d.turn then redis.call('HSET', key, 'turn', d.turn) end
+  if not before.known then redis.call('PERSIST', key) end
+  if before.moving and d.home then redis.call('HDEL', key, 'moving') end
+  if d.state == 'available' then
+    if d.vehicle ~= before.vehicle or d.tags ~= before.tags then unindex(before) end
+    index(d)
+  elseif d.state == 'offline' and not d.late and not to_come then
+    event({ 'type', 'driver.available', 'driver', d.id, 'at', d.seen })
+    redis.call('PERSIST', key)
+    go_available(d)
+  elseif not before.known then
+    watch(d.id, now + remembered(d))
+  end
+end
+
+local i = 3
+while i <= #ARGV do
+  local id = ARGV[i]
+  local h = redis.call('HMGET', P .. ':driver:' .. id, 'state', 'ts', 'vehicle', 'tags', 'seen', 'lat', 'lng',
+    'turn', 'served', 'moving')
+  local before = { id = id, vehicle = h[3] or '', tags = h[4] or '', known = h[1], moving = h[10] }
+  local d = { id = id, known = h[1], state = h[1] or 'offline', ts = h[2], vehicle = before.vehicle, tags = before.tags,
+    seen = h[5], lat = h[6], lng = h[7], turn = h[8], served = h[9], late = true }
+  if d.state == 'gone' then d.state, d.known, before.known = 'offline', false, false end
+  local taken = false
+  while i <= #ARGV and ARGV[i] == id do
+    local ts, turn = ARGV[i + 3], ARGV[i + 6]
+    local late = ts ~= '' and tonumber(ts) < now - cfg.driver_ttl
+    local code = refusal(d, ts, turn)
+    if not code and not taken and no_room({ state = d.state, known = d.known, late = late }) then code = 'driver_cap' end
+    if code then
+      refuse(i, code)
+    else
+      taken = true
+      -- Without a ts the last position counts as of its arrival, which is later than this one.
+      if not late or d.ts or d.state == 'offline' then d.lat, d.lng = ARGV[i + 1], ARGV[i + 2] end
+      if not late or not d.seen then d.seen = number(now) end
+      d.late = d.late and late
+      if ts ~= '' and not (late and not d.ts and d.state ~= 'offline') then d.ts = ts end
+      d.vehicle, d.tags = said(ARGV[i + 4], d.vehicle, d.known), said(ARGV[i + 5], d.tags, d.known)
+      if turn ~= '' then d.turn, d.home = turn, true end
+    end
+    i = i + width
+  end
+  if taken then store(d, before, ARGV[2] == '1' and i > #ARGV) end
 end
 return { 'ok', refused, wake() }

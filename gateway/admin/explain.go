@@ -70,7 +70,7 @@ func (a *API) Explain(w http.ResponseWriter, r *http.Request) error {
 	answer := explanation{
 		Endpoint: endpoint, Canonical: req.Query(), Key: a.geocoder.Key(req), Hash: cache.Hash(a.geocoder.Key(req)),
 		Provider: a.geocoder.Chain.Primary(), Cell: cell,
-		Policy:    policyView{Allowed: !policy.Forbids(endpoint), Autocomplete: policy.Autocomplete, Export: policy.Export},
+		Policy:    policyView{Allowed: a.geocoder.Chain.Allows(endpoint), Autocomplete: policy.Autocomplete, Export: policy.Export},
 		Lifetimes: lifetimesView{a.geocoder.Fresh.String(), a.geocoder.Empty.String(), a.geocoder.Stale.String()},
 	}
 	if policy.MaxTTL > 0 {

@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"geogate/gateway"
 	"geogate/gateway/gatewaytest"
+	"geogate/internal/event"
 )
 
 func publish(t *testing.T, f *gatewaytest.Fixture, kind string, n int) (id string) {
@@ -66,13 +69,48 @@ func TestStreamOfEventsResumes(t *testing.T) {
 			t.Errorf("resumed with %s, want %s", got.ID, third)
 		}
 	}
-	// An event that is no longer kept: what there is follows, and a comment says so.
-	blocks := f.Open(t, "/events/stream", "Last-Event-ID: evt_1-0").Blocks
-	if opening := <-blocks; !opening.Comment || !opening.Retry {
-		t.Errorf("opening = %+v, want it to tell of the gap", opening)
+	// An event that is no longer kept: an event says so, and what there is follows.
+	blocks := f.Open(t, "/events/stream?types=a", "Last-Event-ID: evt_1-0").Blocks
+	if got := gatewaytest.NextEvent(t, blocks); got.Event != "gap" || got.Data != `{"after":"evt_1-0","type":"gap"}` {
+		t.Errorf("opening = %+v, want it to tell of the gap", got)
 	}
 	if got := gatewaytest.NextEvent(t, blocks); got.ID != first {
 		t.Errorf("resumed with %s, want the oldest, %s", got.ID, first)
+	}
+}
+
+// Redis loses the end of the log while a stream is open, as in a failover. The stream
+// says so, and goes on with what comes, though the new server's clock may be behind.
+func TestStreamOfEventsTellsOfAGapInMidStream(t *testing.T) {
+	f := gatewaytest.New(t)
+	rdb := f.Redis.Client(t)
+	ahead, err := rdb.XAdd(t.Context(), &redis.XAddArgs{
+		Stream: event.StreamKey, ID: "9999999999999-0", Values: []string{"type", "a", "at", "1", "subject", "", "data", "1"},
+	}).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, open := range map[string]string{"a stream that was open": "", "a client that comes again": "Last-Event-ID: evt_" + ahead} {
+		t.Run(name, func(t *testing.T) {
+			blocks := f.Open(t, "/events/stream", open).Blocks
+			<-blocks
+			if err := rdb.Del(t.Context(), event.StreamKey).Err(); err != nil {
+				t.Fatal(err)
+			}
+			publish(t, f, "b", 1)
+			if got := gatewaytest.NextEvent(t, blocks); got.Event != "gap" {
+				t.Errorf("first event = %+v, want one that tells of the gap", got)
+			}
+			next := publish(t, f, "b", 2)
+			if got := gatewaytest.NextEvent(t, blocks); got.ID != next {
+				t.Errorf("second event = %+v, want %s", got, next)
+			}
+			if _, err := rdb.XAdd(t.Context(), &redis.XAddArgs{
+				Stream: event.StreamKey, ID: ahead, Values: []string{"type", "a", "at", "1", "subject", "", "data", "1"},
+			}).Result(); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 

@@ -19,3 +19,17 @@ func TestClientKey(t *testing.T) {
 		t.Errorf("two /64 share the key %q", a)
 	}
 }
+
+// What is kept about a client is kept by subscriber.
+func TestClientOf(t *testing.T) {
+	for in, want := range map[string]string{
+		"2001:db8:1:2:aaaa::1": "2001:db8:1:2::", "2001:db8:1:2:bbbb::2": "2001:db8:1:2::", "192.0.2.1": "192.0.2.1",
+	} {
+		if got := ClientOf(netip.MustParseAddr(in)); got != netip.MustParseAddr(want) {
+			t.Errorf("ClientOf(%s) = %s, want %s", in, got, want)
+		}
+	}
+	if got := ClientOf(netip.Addr{}); got.IsValid() {
+		t.Errorf("ClientOf of none = %s, want none", got)
+	}
+}

@@ -4,6 +4,7 @@ package gatewaytest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"geogate/gateway"
 	"geogate/internal/asynctest"
 	"geogate/internal/event"
+	"geogate/internal/gazetteer"
 	"geogate/internal/identity"
 	"geogate/internal/redistest"
 	"geogate/internal/webhook"
@@ -40,6 +42,7 @@ type Fixture struct {
 	Metrics  *gateway.Metrics
 
 	UpstreamOptions string          // for the siblings, such as "&timeout=1s"
+	Upstreams       string          // for the siblings, instead of the stand-in
 	Dispatch        dispatch.Config // for the siblings
 }
 
@@ -66,12 +69,17 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 		Dispatch: f.Dispatch, UpstreamOptions: f.UpstreamOptions,
 	}
 	rdb := s.Redis.Client(t)
-	specs, err := upstream.ParseSpecs("nominatim+" + s.Upstream.URL + "#name=recorded" + s.UpstreamOptions)
+	specs, err := upstream.ParseSpecs(cmp.Or(f.Upstreams, "nominatim+"+s.Upstream.URL+"#name=recorded"+s.UpstreamOptions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	places, err := gazetteer.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	chain, err := upstream.New(specs, upstream.Config{
-		Contact: "test@example.org", Version: "test", Observe: s.Metrics.ObserveUpstream,
+		Gazetteer: upstream.NewGazetteer(places, "test"),
+		Contact:   "test@example.org", Version: "test", Observe: s.Metrics.ObserveUpstream,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -106,12 +106,14 @@ func Rest(t testing.TB, blocks <-chan Block) []Block {
 	}
 }
 
-// EventsOf names the events among blocks, "3 matched" for one.
+// EventsOf names the events among blocks, "3 matched" for one. Of a ride's revision it
+// gives the version.
 func EventsOf(blocks []Block) []string {
 	var seen []string
 	for _, b := range blocks {
 		if b.Event != "" {
-			seen = append(seen, b.ID+" "+b.Event)
+			version, _, _ := strings.Cut(b.ID, "-")
+			seen = append(seen, version+" "+b.Event)
 		}
 	}
 	return seen

@@ -94,7 +94,7 @@ func (a *API) answerPlaces(w http.ResponseWriter, r *http.Request, query url.Val
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	exchange.Write(w, http.StatusOK, "application/json", apiBody(req.Endpoint(), res))
+	exchange.Write(w, http.StatusOK, "application/json", apiBody(req.Endpoint(), res, a.hint(req.Endpoint(), res)))
 	return nil
 }
 
@@ -136,8 +136,23 @@ func checkAddress(q string) error {
 	return nil
 }
 
+// townsOnly is what a client of a geogate without a street-level geocoder needs
+// to know when an address is not found.
+const townsOnly = "only towns are known here: set UPSTREAMS, see docs/geocoders.md"
+
+// hint says why an address was not found, if geogate knows.
+func (a *API) hint(endpoint upstream.Endpoint, res cache.Result) string {
+	if endpoint != upstream.Search || res.Outcome != string(upstream.Empty) {
+		return ""
+	}
+	if members := a.geocoder.Chain().States(); len(members) == 1 && members[0].Kind == "gazetteer" {
+		return townsOnly
+	}
+	return ""
+}
+
 // apiBody wraps the list of places as the geocoder gave it, without decoding it.
-func apiBody(endpoint upstream.Endpoint, res cache.Result) []byte {
+func apiBody(endpoint upstream.Endpoint, res cache.Result, hint string) []byte {
 	var b bytes.Buffer
 	b.Grow(len(res.Body) + 64)
 	fmt.Fprintf(&b, `{"cache":%t`, res.Class == cache.Hit || res.Class == cache.Stale)
@@ -157,6 +172,9 @@ func apiBody(endpoint upstream.Endpoint, res cache.Result) []byte {
 		b.WriteByte(']')
 	default:
 		b.WriteString("[]")
+	}
+	if hint != "" {
+		fmt.Fprintf(&b, `,"hint":%q`, hint)
 	}
 	b.WriteByte('}')
 	return b.Bytes()

@@ -55,6 +55,34 @@ func TestAPIByCoordinates(t *testing.T) {
 	}
 }
 
+// TestEmptyAnswerOfTheGazetteerAloneHasAHint asks for what only a street-level
+// geocoder could know.
+func TestEmptyAnswerOfTheGazetteerAloneHasAHint(t *testing.T) {
+	const street = "GET /api?q=82+Zollstrasse,+Vaduz"
+	const hint = `,"hint":"only towns are known here: set UPSTREAMS, see docs/geocoders.md"}`
+	f := gatewaytest.New(t)
+	f.Upstream.SetAnswer(&upstreamtest.Fixed{ContentType: "application/json; charset=utf-8", Body: `[]`})
+	tests := []struct {
+		name, upstreams, request, want string
+	}{
+		{"an address", "gazetteer", street, `{"cache":false,"source":"gazetteer","data":[]` + hint},
+		{"again", "gazetteer", street, `{"cache":true,"source":"gazetteer","data":[]` + hint},
+		{"under another name", "gazetteer#name=towns", street, `"data":[]` + hint},
+		{"a town", "gazetteer", "GET /api?q=Vaduz&limit=1", `"]}]}`},
+		{"at sea", "gazetteer", "GET /api?lat=0&lon=-30", `{"cache":false,"source":"gazetteer","data":[]}`},
+		{"with a geocoder for streets", "", street, `{"cache":false,"source":"recorded","data":[]}`},
+		{"with one behind", "gazetteer#on_empty=next,nominatim+" + f.Upstream.URL, street, `"data":[]}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f.Upstreams = tt.upstreams
+			if got := f.Sibling(t).Do(t, tt.request, ""); !strings.HasSuffix(got.Text, tt.want) {
+				t.Errorf("%d %s, want it to end in %s", got.StatusCode, got.Text, tt.want)
+			}
+		})
+	}
+}
+
 func TestFreshnessHeaders(t *testing.T) {
 	f := gatewaytest.New(t)
 	miss := f.Do(t, "GET "+gatewaytest.Vaduz, "")

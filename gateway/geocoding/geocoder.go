@@ -2,7 +2,7 @@ package geocoding
 
 import (
 	"context"
-	"errors"
+	"math"
 	"time"
 
 	"geogate/cache"
@@ -51,6 +51,7 @@ func (g *Geocoder) Held(req upstream.Request, d cache.Directives, take func(cach
 	if req.Debug() {
 		return cache.Result{}, false
 	}
+	d.LastResort = saysNothing
 	return g.cache.Peek(g.Key(req), d, take)
 }
 
@@ -63,21 +64,35 @@ func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstre
 	if lane == upstream.Bulk {
 		d.Lane = cache.Bulk
 	}
+	d.LastResort, d.Lesser = saysNothing, req.Typed()
 	return g.cache.Get(ctx, g.Key(req), d, func(ctx context.Context, p *cache.Priority) (cache.Entry, error) {
-		answer, err := g.chain.Geocode(upstream.WithRaised(ctx, p.Raised()), req, laneOf(p))
-		switch {
-		case err != nil:
+		answer, err := g.ask(upstream.WithRaised(ctx, p.Raised()), req, p)
+		if err != nil {
 			return cache.Entry{}, err
-		case answer.Fallback() && p.Lane() == cache.Refresh:
-			return cache.Entry{}, errOnlyFallback
 		}
-		return g.entry(req, answer), nil
+		e := g.entry(req, answer)
+		if answer.Unheard != nil && saysNothing(&e) {
+			return cache.Entry{}, &cache.SecondBestError{Entry: e, Err: answer.Unheard}
+		}
+		return e, nil
 	})
 }
 
-// errOnlyFallback keeps the answer of a better source in the cache, stale as it
-// may be, when none but a fallback can renew it.
-var errOnlyFallback = errors.New("only a fallback answered")
+// ask sends req upstream.
+func (g *Geocoder) ask(ctx context.Context, req upstream.Request, p *cache.Priority) (upstream.Answer, error) {
+	switch old := p.Renews(); {
+	case old == nil:
+		return g.chain.Geocode(ctx, req, laneOf(p))
+	case old.Rank > 0: // only a better source can make it better
+		return g.chain.Renew(ctx, req, g.chain.Primary())
+	default:
+		return g.chain.Renew(ctx, req, old.Provider)
+	}
+}
+
+// saysNothing reports whether an answer has no place. It may be right for now,
+// but after its time only a source that cannot be asked justifies serving it.
+func saysNothing(e *cache.Entry) bool { return e.Outcome != string(upstream.Found) }
 
 // laneOf is where a fill queues for budget.
 func laneOf(p *cache.Priority) upstream.Lane {
@@ -106,6 +121,9 @@ func (g *Geocoder) entry(req upstream.Request, a upstream.Answer) cache.Entry {
 		Outcome:     string(a.Outcome),
 		NoStore:     a.NoStore || req.Debug(),
 	}
+	if a.After == upstream.AfterError {
+		e.Rank = uint8(min(a.Rank, math.MaxUint8))
+	}
 	e.Fresh, e.Stale = g.life(req, a)
 	return e
 }
@@ -117,7 +135,7 @@ func (g *Geocoder) life(req upstream.Request, a upstream.Answer) (fresh, stale t
 	switch {
 	case req.Endpoint() == upstream.Status:
 		fresh, stale = statusTTL, 0
-	case a.Fallback(): // so that the better source gets asked again
+	case a.After == upstream.AfterError: // so that the better source gets asked again
 		fresh, stale = min(g.lives.Empty, g.lives.Fresh), 0
 	case a.Outcome != upstream.Found:
 		fresh = min(g.lives.Empty, g.lives.Fresh)

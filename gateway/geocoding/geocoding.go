@@ -44,23 +44,38 @@ func (a *API) lookup(r *http.Request, req upstream.Request) (cache.Result, error
 	ex := exchange.Of(r)
 	ex.Query = maphash.String(a.seed, req.Key())
 	d := exchange.Directives(r.Header)
-	typed := a.isTyping(req, ex.Client)
-	d.OnlyIfCached = d.OnlyIfCached || typed
-	if res, held := a.geocoder.Held(req, d, nil); held {
-		ex.Cache, ex.Upstream = string(res.Class), res.Provider
-		return res, nil
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), geocodeTimeout)
 	defer cancel()
-	res, err := a.geocoder.Lookup(ctx, req, upstream.People, d)
-	if typed && errors.Is(err, cache.ErrNotCached) {
-		return cache.Result{}, errTyping
-	}
+	res, err := a.look(ctx, req, d, a.isTyping(req, ex.Client))
 	if err != nil {
 		return cache.Result{}, err
 	}
 	ex.Cache, ex.Upstream = string(res.Class), res.Provider
 	return res, nil
+}
+
+// look answers req. What is typed is answered from the cache before anybody is
+// asked, and then only by those whose terms allow it.
+func (a *API) look(ctx context.Context, req upstream.Request, d cache.Directives, typed bool) (cache.Result, error) {
+	ask := d
+	if typed {
+		d.OnlyIfCached = true
+	}
+	if res, held := a.geocoder.Held(req, d, nil); held {
+		return res, nil
+	}
+	res, err := a.geocoder.Lookup(ctx, req, upstream.People, d)
+	if !typed || !errors.Is(err, cache.ErrNotCached) {
+		return res, err
+	}
+	if _, some := a.geocoder.chain.Autocomplete(); !some || ask.OnlyIfCached {
+		return cache.Result{}, errTyping
+	}
+	res, err = a.geocoder.Lookup(ctx, req.AsTyped(), upstream.People, ask)
+	if errors.Is(err, upstream.ErrForbidden) {
+		return cache.Result{}, errTyping
+	}
+	return res, err
 }
 
 // Hit is the drop-in endpoints for an answer that is in memory: it notes on ex

@@ -12,8 +12,8 @@ import (
 )
 
 // Search-as-you-type is one request for every letter. Some providers forbid
-// it: there, a client's series of growing prefixes is answered from the cache
-// only (usage policy of nominatim.openstreetmap.org, "auto-complete search").
+// it: they are not asked for a client's series of growing prefixes. If they all
+// forbid it, a series is answered from the cache only (usage policy of nominatim.openstreetmap.org, "auto-complete search").
 const (
 	// typingPause ends a series: nobody pauses that long while typing.
 	typingPause = 2 * time.Second
@@ -43,9 +43,9 @@ type series struct {
 }
 
 // isTyping reports whether a search is one letter of a search-as-you-type that
-// the geocoder's terms forbid.
+// the terms of some geocoder forbid.
 func (a *API) isTyping(req upstream.Request, client netip.Addr) bool {
-	if req.Endpoint() != upstream.Search || a.geocoder.chain.Policy().Autocomplete {
+	if all, _ := a.geocoder.chain.Autocomplete(); all || req.Endpoint() != upstream.Search {
 		return false
 	}
 	return a.typing.watch(exchange.ClientOf(client), upstream.ParseQuery(req.Query()).Get("q"), time.Now())

@@ -9,16 +9,32 @@ import (
 	"geogate/internal/bulk"
 )
 
+const (
+	// maxUploads and maxClientUploads bound the uploads under way in one process,
+	// previews included: each holds up to 2 MiB and one core at worst.
+	maxUploads       = 8
+	maxClientUploads = 2
+	// maxDownloads and maxClientDownloads bound the results that are being sent by
+	// one process: each holds a chunk, which is mostly 1 MiB and 10 MiB at worst,
+	// however slowly its client reads.
+	maxDownloads       = 16
+	maxClientDownloads = 4
+)
+
 // API answers requests about jobs over HTTP. It is safe for concurrent use.
 type API struct {
-	master  *bulk.Master
-	streams *exchange.Streams
-	stall   time.Duration // how long the client of a long answer may take for a piece of it
-	uploads chan struct{} // a place for each upload under way
+	master    *bulk.Master
+	streams   *exchange.Streams
+	stall     time.Duration // how long the answer to an upload may take
+	uploads   *places
+	downloads *places
 }
 
-// New returns the API of master. stall is how long a client may take for a piece
-// of a result, and how long the answer to an upload may take.
+// New returns the API of master. stall is how long the answer to an upload may take.
 func New(master *bulk.Master, streams *exchange.Streams, stall time.Duration) *API {
-	return &API{master, streams, stall, make(chan struct{}, maxUploads)}
+	return &API{
+		master: master, streams: streams, stall: stall,
+		uploads:   newPlaces("uploads", maxUploads, maxClientUploads),
+		downloads: newPlaces("downloads", maxDownloads, maxClientDownloads),
+	}
 }

@@ -1,11 +1,11 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"geogate/gateway/exchange"
 	"geogate/internal/bulk"
@@ -42,17 +42,26 @@ func (a *API) Result(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	result, err := a.master.Result(r.Context(), id, rendering)
+	giveBack, err := a.downloads.take(clientOf(r))
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	control := http.NewResponseController(w)
+	ctx, end := a.transfer(r, control.SetWriteDeadline)
+	defer end()
+	out := &pacedResponse{w, pacedWriter{ctx: ctx, w: w, set: control.SetWriteDeadline, pace: newPace()}}
+	result, err := a.master.Result(ctx, id, rendering)
 	if errors.Is(err, bulk.ErrUnfinished) && partial != nil && *partial {
-		return a.partialResult(w, r, id, rendering)
+		return a.partialResult(ctx, out, r, id, rendering)
 	}
 	if err != nil {
 		return err
 	}
 	setResultHeaders(w.Header(), id, rendering)
 	w.Header().Set("ETag", result.ETag)
-	content := &download{Result: result, control: http.NewResponseController(w), stall: a.stall}
-	http.ServeContent(w, r, "", result.ModTime, content)
+	content := &download{Result: result}
+	http.ServeContent(out, r, "", result.ModTime, content)
 	exchange.Of(r).Failure = content.err // the answer has begun: only the log can be told
 	return nil
 }
@@ -64,14 +73,13 @@ func setResultHeaders(h http.Header, id string, r bulk.Rendering) {
 
 // partialResult sends the rows that have an answer. Its length is not known in
 // advance, and differs from one time to the next.
-func (a *API) partialResult(w http.ResponseWriter, r *http.Request, id string, rendering bulk.Rendering) error {
+func (a *API) partialResult(ctx context.Context, w *pacedResponse, r *http.Request, id string, rendering bulk.Rendering) error {
 	setResultHeaders(w.Header(), id, rendering)
-	out := &patientWriter{w: w, control: http.NewResponseController(w), stall: a.stall}
-	err := a.master.WritePartial(r.Context(), id, rendering, out)
+	err := a.master.WritePartial(ctx, id, rendering, w)
 	if err == nil {
 		return nil
 	}
-	if !out.begun {
+	if !w.body.begun {
 		w.Header().Del("Content-Disposition")
 		return err
 	}
@@ -79,18 +87,13 @@ func (a *API) partialResult(w http.ResponseWriter, r *http.Request, id string, r
 	panic(http.ErrAbortHandler) // so that half a result cannot pass for all there is
 }
 
-// download gives the client time for each piece of a long answer.
+// download keeps the error that ends a result, which http.ServeContent does not tell.
 type download struct {
 	*bulk.Result
-	control *http.ResponseController
-	stall   time.Duration
-	err     error
+	err error
 }
 
 func (d *download) Read(p []byte) (int, error) {
-	if err := d.control.SetWriteDeadline(time.Now().Add(d.stall)); err != nil {
-		return 0, fmt.Errorf("send result: %w", err)
-	}
 	n, err := d.Result.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		d.err = err
@@ -98,18 +101,10 @@ func (d *download) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// patientWriter is download for an answer that is written.
-type patientWriter struct {
-	w       io.Writer
-	control *http.ResponseController
-	stall   time.Duration
-	begun   bool
+// pacedResponse is a response whose body is written at the client's pace.
+type pacedResponse struct {
+	http.ResponseWriter
+	body pacedWriter
 }
 
-func (p *patientWriter) Write(b []byte) (int, error) {
-	if err := p.control.SetWriteDeadline(time.Now().Add(p.stall)); err != nil {
-		return 0, fmt.Errorf("send result: %w", err)
-	}
-	p.begun = true
-	return p.w.Write(b)
-}
+func (p *pacedResponse) Write(b []byte) (int, error) { return p.body.Write(b) }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,12 +19,6 @@ import (
 )
 
 const (
-	// maxUploads bounds the uploads under way in one process: each holds a
-	// few hundred KiB and keeps Redis busy.
-	maxUploads = 8
-	// uploadStall is how long an upload may pause. As a whole it may take as long
-	// as it keeps going.
-	uploadStall = 30 * time.Second
 	// formOverhead is what a form may contain besides its file.
 	formOverhead = 64 << 10
 	// maxField is the longest field of a form.
@@ -49,9 +44,6 @@ var uploadTypes = map[string]bulk.Format{
 	"application/x-jsonlines":   bulk.NDJSON,
 }
 
-var errTooManyUploads = exchange.NewProblem(http.StatusServiceUnavailable, "too_many_uploads",
-	"as many uploads are under way as this geogate allows").WithHint("try again when Retry-After says")
-
 // createdJob is the answer to an upload.
 type createdJob struct {
 	JobID string     `json:"job_id"`
@@ -62,12 +54,12 @@ type createdJob struct {
 // Create makes a job of an upload, or with ?preview=1 only tells how it would be
 // understood.
 func (a *API) Create(w http.ResponseWriter, r *http.Request) error {
-	select {
-	case a.uploads <- struct{}{}:
-		defer func() { <-a.uploads }()
-	default:
-		return errTooManyUploads
+	client := clientOf(r)
+	giveBack, err := a.uploads.take(client)
+	if err != nil {
+		return err
 	}
+	defer giveBack()
 	query, err := exchange.Parameters(r.URL, uploadParameters...)
 	if err != nil {
 		return err
@@ -77,35 +69,46 @@ func (a *API) Create(w http.ResponseWriter, r *http.Request) error {
 	}
 	control := http.NewResponseController(w)
 	r.Body = http.MaxBytesReader(w, r.Body, a.master.MaxBytes()+formOverhead)
-	upload, err := openUpload(r, query, &patientBody{r: r.Body, control: control})
+	ctx, end := a.transfer(r, control.SetReadDeadline)
+	defer end()
+	upload, err := openUpload(r, query, &pacedBody{ctx: ctx, r: r.Body, set: control.SetReadDeadline, pace: newPace()})
 	if err != nil {
 		return err
 	}
 	if upload.Options, err = uploadOptions(query, r.Header.Get("Accept-Language")); err != nil {
 		return err
 	}
+	upload.Client = client
 	preview, err := exchange.Switch(query, "preview")
 	if err != nil {
 		return err
 	}
 	if preview != nil && *preview {
-		return a.previewUpload(w, upload)
+		return a.previewUpload(ctx, w, upload)
 	}
-	job, err := a.master.Create(r.Context(), upload)
-	// The time to answer begins now, not with the upload.
-	if deadlineErr := control.SetWriteDeadline(time.Now().Add(a.stall)); deadlineErr != nil {
-		err = errors.Join(err, deadlineErr)
-	}
+	job, err := a.master.Create(ctx, upload)
+	err = errors.Join(err, a.answerSoon(w))
 	if err != nil {
-		return uploadError(err, a.master.MaxBytes())
+		return uploadError(ctx, err, a.master.MaxBytes())
 	}
 	w.Header().Set("Location", "/v2/jobs/"+job.ID)
 	return exchange.Respond(w, http.StatusAccepted, createdJob{job.ID, job.State, job.Rows})
 }
 
+// answerSoon lets the time to answer begin now, not with the upload.
+func (a *API) answerSoon(w http.ResponseWriter) error {
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.stall)); err != nil {
+		return fmt.Errorf("answer upload: %w", err)
+	}
+	return nil
+}
+
 // uploadError tells the limit that MaxBytesReader found passed, which is that
-// of the file but for the form around it.
-func uploadError(err error, limit int64) error {
+// of the file but for the form around it, or that the process stops.
+func uploadError(ctx context.Context, err error, limit int64) error {
+	if errors.Is(context.Cause(ctx), errStopping) {
+		return errors.Join(errStopping, err)
+	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return &bulk.LimitError{What: "bytes", Limit: limit}
 	}
@@ -122,10 +125,11 @@ type wirePreview struct {
 	Rows      [][]string  `json:"rows"`
 }
 
-func (a *API) previewUpload(w http.ResponseWriter, u bulk.Upload) error {
-	p, err := bulk.NewPreview(u)
+func (a *API) previewUpload(ctx context.Context, w http.ResponseWriter, u bulk.Upload) error {
+	p, err := bulk.NewPreview(ctx, u)
+	err = errors.Join(err, a.answerSoon(w))
 	if err != nil {
-		return uploadError(err, a.master.MaxBytes())
+		return uploadError(ctx, err, a.master.MaxBytes())
 	}
 	return exchange.Respond(w, http.StatusOK, wirePreview(p))
 }
@@ -239,21 +243,4 @@ func uploadOptions(query url.Values, acceptLanguage string) (bulk.Options, error
 	}
 	o.Header, err = exchange.Switch(query, "header")
 	return o, err
-}
-
-// patientBody gives the client time as long as it keeps sending.
-type patientBody struct {
-	r       io.Reader
-	control *http.ResponseController
-	until   time.Time
-}
-
-func (p *patientBody) Read(b []byte) (int, error) {
-	if now := time.Now(); p.until.Sub(now) < uploadStall*9/10 {
-		p.until = now.Add(uploadStall)
-		if err := p.control.SetReadDeadline(p.until); err != nil {
-			return 0, fmt.Errorf("read upload: %w", err)
-		}
-	}
-	return p.r.Read(b)
 }

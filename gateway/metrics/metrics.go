@@ -17,6 +17,7 @@ import (
 	"geogate/cache"
 	"geogate/dispatch"
 	"geogate/internal/event"
+	"geogate/internal/headroom"
 	"geogate/internal/webhook"
 	"geogate/upstream"
 )
@@ -90,12 +91,16 @@ type Sources struct {
 	Streams     func() int64 // event streams that are open
 	Log         *event.Log
 	Subscribers *webhook.Registry
+	RedisMemory func() headroom.State // nil: not known
 }
 
 // Collect adds what s counts for itself; call it before serving, once.
 func (m *Metrics) Collect(s Sources) {
 	m.registry.MustRegister(geocodeCollector{s.Cache, s.Chain},
 		dispatchCollector{s.Engine, s.Streams}, eventCollector{s.Log, s.Subscribers})
+	if s.RedisMemory != nil {
+		m.registry.MustRegister(memoryCollector{s.RedisMemory})
+	}
 }
 
 // Observe counts an answer. Routes are patterns and methods are known ones, so
@@ -141,7 +146,7 @@ var (
 	entriesDesc = prometheus.NewDesc("geogate_cache_memory_entries",
 		"Answers in the memory of this process.", nil, nil)
 	bytesDesc = prometheus.NewDesc("geogate_cache_memory_bytes",
-		"Their keys and bodies.", nil, nil)
+		"What they take, about.", nil, nil)
 	avoidedDesc = prometheus.NewDesc("geogate_upstream_calls_avoided_total",
 		"Geocodes that the cache answered in place of a provider.", []string{"provider"}, nil)
 	upDesc = prometheus.NewDesc("geogate_upstream_up",

@@ -19,11 +19,11 @@ const nearbyPlaceTimeout = 5 * time.Second
 // nearbyAnswer is a place and the drivers around it. A half that is unavailable
 // is null, with the reason beside it.
 type nearbyAnswer struct {
-	Cache        bool            `json:"cache"`
-	Place        *exchange.Place `json:"place"`
-	PlaceError   *missingHalf    `json:"place_error,omitempty"`
-	Drivers      []foundDriver   `json:"drivers"`
-	DriversError *missingHalf    `json:"drivers_error,omitempty"`
+	Cache      bool            `json:"cache"`
+	Place      *exchange.Place `json:"place"`
+	PlaceError *missingHalf    `json:"place_error,omitempty"`
+	foundDrivers
+	DriversError *missingHalf `json:"drivers_error,omitempty"`
 }
 
 // missingHalf is a problem in another problem's place.
@@ -64,7 +64,7 @@ func (a *API) Nearby(w http.ResponseWriter, r *http.Request) error {
 	}
 	filter.Point = from.point
 	answer := nearbyAnswer{Cache: from.cached, Place: from.place}
-	if answer.Drivers, err = a.nearest(r.Context(), filter); errors.Is(err, dispatch.ErrInvalid) {
+	if answer.foundDrivers, err = a.nearest(r.Context(), filter); errors.Is(err, dispatch.ErrInvalid) {
 		return err
 	} else if err != nil {
 		exchange.Of(r).Failure = err
@@ -82,7 +82,7 @@ func (a *API) nearbyPoint(w http.ResponseWriter, r *http.Request, query url.Valu
 	filter.Point = point
 	var answer nearbyAnswer
 	var noDrivers error
-	if answer.Drivers, noDrivers = a.nearest(r.Context(), filter); errors.Is(noDrivers, dispatch.ErrInvalid) {
+	if answer.foundDrivers, noDrivers = a.nearest(r.Context(), filter); errors.Is(noDrivers, dispatch.ErrInvalid) {
 		return noDrivers
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), nearbyPlaceTimeout)

@@ -78,22 +78,29 @@ func (a *API) Nearest(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return exchange.Respond(w, http.StatusOK, struct {
-		Cache   bool            `json:"cache"`
-		Place   *exchange.Place `json:"place,omitempty"`
-		Drivers []foundDriver   `json:"drivers"`
+		Cache bool            `json:"cache"`
+		Place *exchange.Place `json:"place,omitempty"`
+		foundDrivers
 	}{from.cached, from.place, drivers})
 }
 
-func (a *API) nearest(ctx context.Context, query dispatch.NearestQuery) ([]foundDriver, error) {
-	candidates, err := a.engine.Nearest(ctx, query)
+// foundDrivers are the drivers that were found. Incomplete tells that there were too many
+// to look at them all.
+type foundDrivers struct {
+	Drivers    []foundDriver `json:"drivers"`
+	Incomplete bool          `json:"incomplete,omitempty"`
+}
+
+func (a *API) nearest(ctx context.Context, query dispatch.NearestQuery) (foundDrivers, error) {
+	candidates, complete, err := a.engine.Nearest(ctx, query)
 	if err != nil {
-		return nil, fmt.Errorf("search drivers: %w", err)
+		return foundDrivers{}, fmt.Errorf("search drivers: %w", err)
 	}
 	drivers := make([]foundDriver, len(candidates))
 	for i, c := range candidates {
 		drivers[i] = foundDriver{c.ID, c.Point.Lat, c.Point.Lon, centimetres(c.DistanceM), exchange.Time(c.SeenAt)}
 	}
-	return drivers, nil
+	return foundDrivers{drivers, !complete}, nil
 }
 
 // centimetres rounds for the wire: GPS is no more exact.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"geogate/dispatch"
@@ -83,7 +82,7 @@ func (a *API) Request(w http.ResponseWriter, r *http.Request) error {
 		var replayed *dispatch.Ride
 		var err error
 		fingerprint = body.fingerprint()
-		claim, replayed, err = a.engine.ClaimKey(r.Context(), body.Region, key, fingerprint)
+		claim, replayed, err = a.engine.ClaimKey(r.Context(), body.Region, string(body.RiderID), key, fingerprint)
 		if err != nil {
 			return fmt.Errorf("request ride: %w", err)
 		}
@@ -94,7 +93,7 @@ func (a *API) Request(w http.ResponseWriter, r *http.Request) error {
 	}
 	from, ride, err := a.create(w, r, body, dispatch.RideRequest{
 		RiderID: string(body.RiderID), Vehicle: body.Vehicle, Tags: body.Tags, Region: body.Region,
-		IdempotencyKey: key, Fingerprint: fingerprint, Claim: claim,
+		Subject: string(body.RiderID), IdempotencyKey: key, Fingerprint: fingerprint, Claim: claim,
 	})
 	if err != nil {
 		return err
@@ -102,8 +101,8 @@ func (a *API) Request(w http.ResponseWriter, r *http.Request) error {
 	return a.respondRequested(w, r, ride, from)
 }
 
-// create looks up the pickup and creates the ride. The idempotency key is
-// given back when no ride can have come of it.
+// create looks up the pickup and creates the ride. After an error the idempotency key
+// is given back at once: if a ride came of it all the same, the key leads to it.
 func (a *API) create(w http.ResponseWriter, r *http.Request, body rideRequest, request dispatch.RideRequest) (origin, dispatch.Ride, error) {
 	from, err := a.pickup(w, r, body.Q, body.Coordinates)
 	if err == nil {
@@ -114,9 +113,9 @@ func (a *API) create(w http.ResponseWriter, r *http.Request, body rideRequest, r
 		}
 		err = fmt.Errorf("request ride: %w", err)
 	}
-	if request.Claim != "" && !errors.Is(err, dispatch.ErrUnavailable) {
+	if request.Claim != "" {
 		ctx := context.WithoutCancel(r.Context()) // a client that went away comes again with this key
-		err = errors.Join(err, a.engine.DropKey(ctx, request.Region, request.IdempotencyKey, request.Claim))
+		err = errors.Join(err, a.engine.DropKey(ctx, request.Region, request.Subject, request.IdempotencyKey, request.Claim))
 	}
 	return origin{}, dispatch.Ride{}, err
 }
@@ -175,7 +174,7 @@ func (a *API) Get(w http.ResponseWriter, r *http.Request) error {
 func (a *API) awaitChange(r *http.Request, ride dispatch.Ride, wait time.Duration) (dispatch.Ride, error) {
 	ctx, cancel := a.Streams.Await(r.Context(), wait)
 	defer cancel()
-	changed, err := a.engine.Wait(ctx, ride.ID, ride.Version)
+	changed, err := a.engine.Wait(ctx, ride.ID, ride.Revision)
 	if err != nil && ctx.Err() != nil {
 		return ride, nil
 	}
@@ -183,7 +182,7 @@ func (a *API) awaitChange(r *http.Request, ride dispatch.Ride, wait time.Duratio
 }
 
 func etagOf(ride dispatch.Ride) string {
-	return `"` + strconv.FormatInt(ride.Version, 10) + `"`
+	return `"` + string(ride.Revision) + `"`
 }
 
 // rideRef is the body of requests about a ride. Ids are strings; a number is

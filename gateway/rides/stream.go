@@ -16,15 +16,15 @@ import (
 // Follow is a stream of events: the present state of a ride first, then each
 // change, in order and without a gap, until the ride has ended.
 //
-// A client that has seen some of it names the last version that it got, and
-// goes on from there. One that has seen the end gets 204, which is how the
+// A client that has seen some of it names the last event that it got, and
+// goes on from there; if Redis has lost that, with the present state. One that has seen the end gets 204, which is how the
 // standard tells a browser not to come again.
 func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 	id, err := exchange.PathParam(r, "id")
 	if err != nil {
 		return err
 	}
-	seen, err := exchange.LastVersion(r)
+	seen, err := lastRevision(r)
 	if err != nil {
 		return err
 	}
@@ -33,15 +33,12 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("stream ride: %w", err)
 	}
 	exchange.Of(r).RideID = ride.ID
-	if seen > ride.Version { // Redis has lost what the client saw
-		seen = 0
-	}
-	if seen == ride.Version && ride.State.Ended() {
+	if ride.State.Ended() && (seen == ride.Revision || string(seen) == strconv.FormatInt(ride.Version, 10)) {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 	return a.Streams.Serve(w, r, "\n", func(ctx context.Context) (events string, last bool, err error) {
-		versions, err := a.engine.Changes(ctx, id, seen)
+		versions, ended, err := a.engine.Changes(ctx, id, seen)
 		switch {
 		case errors.Is(err, dispatch.ErrUnavailable):
 			return "", false, exchange.ErrStoreAway
@@ -51,12 +48,24 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 		var text strings.Builder
 		for _, ride := range versions {
 			text.WriteString(event(ride))
-			if seen = ride.Version; ride.State.Ended() {
-				return text.String(), true, nil
-			}
+			seen = ride.Revision
 		}
-		return text.String(), false, nil
+		return text.String(), ended, nil
 	})
+}
+
+// lastRevision is the event that the client saw last; "": none.
+func lastRevision(r *http.Request) (dispatch.Revision, error) {
+	query, err := exchange.LooseParameters(r.URL)
+	if err != nil {
+		return "", err
+	}
+	seen := dispatch.Revision(exchange.LastEventID(r, query))
+	if seen != "" && !seen.Valid() {
+		return "", exchange.BadRequest("invalid_last_event_id", "Last-Event-ID must be the id of an event of this stream").
+			WithHint("leave it out to begin with the present state")
+	}
+	return seen, nil
 }
 
 func event(ride dispatch.Ride) string {
@@ -64,5 +73,5 @@ func event(ride dispatch.Ride) string {
 	if err != nil { // strings, numbers and times always encode
 		panic(err)
 	}
-	return exchange.Event(strconv.FormatInt(ride.Version, 10), string(ride.State), data)
+	return exchange.Event(string(ride.Revision), string(ride.State), data)
 }

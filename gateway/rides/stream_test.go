@@ -31,13 +31,13 @@ func TestRideEvents(t *testing.T) {
 	}
 	snapshot := gatewaytest.NextEvent(t, s.Blocks)
 	plain := f.Do(t, "GET /v2/requests/"+ride.RequestID, "")
-	if snapshot.ID != "1" || snapshot.Event != "searching" || snapshot.Data != strings.TrimSpace(plain.Text) {
+	if !strings.HasPrefix(snapshot.ID, "1-") || snapshot.Event != "searching" || snapshot.Data != strings.TrimSpace(plain.Text) {
 		t.Errorf("first event %+v, want the ride as it is: %s", snapshot, plain.Text)
 	}
 
 	f.Do(t, "POST /tracking", gatewaytest.DriverInSantiago)
 	matched := gatewaytest.NextEvent(t, s.Blocks)
-	if matched.ID != "2" || matched.Event != "matched" || !strings.Contains(matched.Data, `"driver":{"id":"1"`) {
+	if !strings.HasPrefix(matched.ID, "2-") || matched.Event != "matched" || !strings.Contains(matched.Data, `"driver":{"id":"1"`) {
 		t.Errorf("second event %+v, want the match", matched)
 	}
 	f.Do(t, "POST /v2/complete", `{"request_id":"`+ride.RequestID+`"}`)

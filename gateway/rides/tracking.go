@@ -174,8 +174,11 @@ func (a *API) rejectionOf(index int, id string, err error) rejection {
 // refusedPosition answers a single position that dispatch did not take.
 func refusedPosition(no dispatch.Rejection) error {
 	status := http.StatusBadRequest
-	if no.Code == dispatch.CodeOlder {
+	switch no.Code {
+	case dispatch.CodeOlder:
 		status = http.StatusConflict
+	case dispatch.CodeDriverCap:
+		status = http.StatusServiceUnavailable
 	}
 	return exchange.NewProblem(status, no.Code, no.Detail)
 }

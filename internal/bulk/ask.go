@@ -234,5 +234,9 @@ var errUnsound = errors.New("the geocoder's place has no coordinates")
 
 // sound reports whether what will stand as a number is one.
 func (a *Answer) sound() bool {
+	const longest = 64 // of a number, in digits
+	if len(a.Lat) > longest || len(a.Lon) > longest || len(a.Importance) > longest {
+		return false
+	}
 	return isJSONNumber(a.Lat) && isJSONNumber(a.Lon) && (a.Importance == "" || isJSONNumber(a.Importance))
 }

@@ -62,6 +62,8 @@ var (
 	ErrTooLarge = errors.New("upload too large")
 	// ErrInvalid: the upload cannot be understood; see InputError.
 	ErrInvalid = errors.New("invalid upload")
+	// ErrNoRoom: the memory of Redis is kept for what cannot wait.
+	ErrNoRoom = errors.New("no room for jobs")
 	// ErrUnavailable: Redis or the store does not answer, or is full.
 	ErrUnavailable = errors.New("jobs unavailable")
 )
@@ -76,7 +78,7 @@ func (e *StateError) Unwrap() error { return ErrUnfinished }
 
 // LimitError is ErrTooLarge with the limit that was passed.
 type LimitError struct {
-	What  string // "bytes" or "rows"
+	What  string // "bytes", "rows", "bytes in its result" or "bytes when stored"
 	Limit int64
 }
 

@@ -1,13 +1,15 @@
 package bulk
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 )
 
-// maxColumns bounds the columns of a job.
+// maxColumns bounds the columns of a job. A chunk of rows has its cells bounded
+// apart, see chunkCells.
 const maxColumns = 1000
 
 // A record is one record of a CSV file. Its cells are UTF-8.
@@ -19,16 +21,21 @@ type record struct {
 // csvReader reads the CSV of the real world. Encoding/csv could not be used:
 // it holds the rest of the file in memory after a stray quote, and cannot go on
 // after it. Here a quote that is not closed as RFC 4180 has it within
-// maxRecord costs its own line and nothing else.
+// maxRecord costs its own line and nothing else. The time that a file takes grows
+// with its length alone, whatever is in it.
 type csvReader struct {
-	lines lineReader
+	ahead lookahead
 	comma byte // 0: every line is one cell
+}
+
+func newCSVReader(in *bufio.Reader, comma byte) *csvReader {
+	return &csvReader{ahead: lookahead{lines: &lineReader{in: in}, comma: comma}, comma: comma}
 }
 
 // next returns the next record that is not a blank line, or io.EOF.
 func (c *csvReader) next() (record, error) {
 	for {
-		line, err := c.lines.next()
+		line, err := c.ahead.next()
 		if err != nil {
 			return record{}, err
 		}
@@ -41,32 +48,25 @@ func (c *csvReader) next() (record, error) {
 
 func (c *csvReader) record(first []byte) (record, error) {
 	s := splitter{raw: first, comma: c.comma}
-	var more [][]byte
-	for s.split() == open {
-		line, err := c.lines.next()
-		if err != nil && !errors.Is(err, io.EOF) {
+	if s.split() == open {
+		more, closed, err := c.ahead.closing(first)
+		if err != nil {
 			return record{}, err
 		}
-		if err == nil {
-			more = append(more, line)
-		}
-		if err != nil || len(s.raw)+len(line) > maxRecord {
+		if closed {
+			s.raw = append(append(make([]byte, 0, len(first)+len(more)), first...), more...)
+			s.split()
+		} else {
 			s.state = broken
-			break
 		}
-		if len(more) == 1 { // first stays as it is, for another try
-			s.raw = append(make([]byte, 0, 2*(len(first)+len(line))), first...)
-		}
-		s.raw = append(s.raw, line...)
 	}
 	if s.state == broken {
-		c.lines.giveBack(more)
 		s = splitter{raw: first, comma: c.comma, lenient: true}
 		s.split()
 	}
 	if len(s.cells) > maxColumns {
 		return record{}, &InputError{
-			"too_many_columns", fmt.Sprintf("line %d has more than %d columns", c.lines.count, maxColumns), "",
+			"too_many_columns", fmt.Sprintf("line %d has more than %d columns", c.ahead.count, maxColumns), "",
 		}
 	}
 	return record{cells: s.texts(), malformed: s.state == open}, nil
@@ -87,6 +87,7 @@ type splitter struct {
 	raw     []byte
 	comma   byte
 	lenient bool // a quote that stands where none may is a letter
+	scan    bool // only the state is wanted, no cells
 
 	state  splitState
 	at     int
@@ -121,14 +122,14 @@ func (s *splitter) split() splitState {
 func (s *splitter) bare() bool {
 	rest := s.raw[s.at:]
 	if i := s.indexComma(rest); i >= 0 {
-		s.cells = append(s.cells, rest[:i])
+		s.add(rest[:i])
 		s.at += i + 1
 		if s.at == len(s.raw) { // the file ends behind a comma
-			s.cells = append(s.cells, nil)
+			s.add(nil)
 		}
 		return s.at == len(s.raw)
 	}
-	s.cells = append(s.cells, chomp(rest))
+	s.add(chomp(rest))
 	s.at = len(s.raw)
 	return true
 }
@@ -145,21 +146,21 @@ func (s *splitter) indexComma(b []byte) int {
 func (s *splitter) inQuotes() bool {
 	i := bytes.IndexByte(s.raw[s.at:], '"')
 	if i < 0 {
-		s.cell = append(s.cell, s.raw[s.at:]...)
+		s.letters(s.raw[s.at:])
 		s.at = len(s.raw)
 		s.state = open
 		if s.lenient {
-			s.cells = append(s.cells, chomp(s.cell))
+			s.add(chomp(s.cell))
 			s.quoted = false
 		}
 		return true
 	}
-	s.cell = append(s.cell, s.raw[s.at:s.at+i]...)
+	s.letters(s.raw[s.at : s.at+i])
 	s.at += i + 1
 	rest := s.raw[s.at:]
 	switch {
 	case len(rest) > 0 && rest[0] == '"':
-		s.cell = append(s.cell, '"')
+		s.letters(quote)
 		s.at++
 		return false
 	case len(chomp(rest)) == 0:
@@ -168,19 +169,35 @@ func (s *splitter) inQuotes() bool {
 	case s.comma != 0 && rest[0] == s.comma:
 		s.endQuoted(1)
 		if s.at == len(s.raw) {
-			s.cells = append(s.cells, nil)
+			s.add(nil)
 		}
 		return s.at == len(s.raw)
 	case s.lenient:
-		s.cell = append(s.cell, '"')
+		s.letters(quote)
 		return false
 	}
 	s.state = broken
 	return true
 }
 
+var quote = []byte{'"'}
+
+// letters appends to the quoted cell.
+func (s *splitter) letters(text []byte) {
+	if !s.scan {
+		s.cell = append(s.cell, text...)
+	}
+}
+
+// add ends a cell. One above maxColumns tells that there are too many.
+func (s *splitter) add(cell []byte) {
+	if !s.scan && len(s.cells) <= maxColumns {
+		s.cells = append(s.cells, cell)
+	}
+}
+
 func (s *splitter) endQuoted(skip int) {
-	s.cells = append(s.cells, s.cell)
+	s.add(s.cell)
 	s.at += skip
 	s.quoted = false
 }
@@ -191,4 +208,61 @@ func (s *splitter) texts() []string {
 		texts[i] = plainText(cell)
 	}
 	return texts
+}
+
+// lookahead finds the line on which a quote is closed, and scans each line once
+// however many lines leave a quote open.
+//
+// That is possible because every line that leaves a quote open leaves the same
+// state behind. What was found out about the lines after the first of them
+// therefore holds for the next one as well: they close the quote on the same line,
+// or break on the same line, or are still open where the scan stopped.
+type lookahead struct {
+	lines *lineReader
+	comma byte
+
+	held  []byte     // the lines that were read ahead, one after the other
+	end   splitState // at the end of held, where the line before held leaves a quote open
+	count int        // lines taken so far
+}
+
+// next returns the next line with its end. The slice is valid until the next call.
+func (l *lookahead) next() ([]byte, error) {
+	l.count++
+	if len(l.held) == 0 {
+		l.end = open
+		return l.lines.next()
+	}
+	line := l.held[:lineEnd(l.held)]
+	if l.held = l.held[len(line):]; len(l.held) == 0 {
+		l.end = open
+	}
+	return line, nil
+}
+
+// closing returns the lines that close a quote that first left open, or false when
+// none do within maxRecord bytes.
+func (l *lookahead) closing(first []byte) ([]byte, bool, error) {
+	for l.end == open && len(first)+len(l.held) <= maxRecord {
+		line, err := l.lines.next()
+		if errors.Is(err, io.EOF) {
+			l.end = broken
+			break
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		s := splitter{raw: line, comma: l.comma, quoted: true, scan: true}
+		l.end = s.split()
+		l.held = append(l.held, line...)
+	}
+	if l.end != complete || len(first)+len(l.held) > maxRecord {
+		return nil, false, nil
+	}
+	taken := l.held
+	for rest := taken; len(rest) > 0; l.count++ {
+		rest = rest[lineEnd(rest):]
+	}
+	l.held, l.end = nil, open
+	return taken, true, nil
 }

@@ -235,7 +235,7 @@ func FuzzCSV(f *testing.F) {
 	f.Add("id,address\n1,\"a\nb\"\n2,c\"d\n3,\"e\n")
 	f.Add("\"\"\"\n\",\"\r\r\n,")
 	f.Fuzz(func(t *testing.T, file string) {
-		r := csvReader{lines: lineReader{in: bufioOf(file)}, comma: ','}
+		r := newCSVReader(bufioOf(file), ',')
 		var got [][]string
 		malformed := false
 		for {

@@ -249,7 +249,7 @@ func TestJobsExpire(t *testing.T) {
 }
 
 func TestPreview(t *testing.T) {
-	got, err := NewPreview(Upload{Body: strings.NewReader("Ort;Adresse\nVaduz;\"Städtle 1\"\nSchaan\n"), Options: Options{Columns: []string{"adresse", "ort"}}})
+	got, err := NewPreview(t.Context(), Upload{Body: strings.NewReader("Ort;Adresse\nVaduz;\"Städtle 1\"\nSchaan\n"), Options: Options{Columns: []string{"adresse", "ort"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,21 +85,46 @@ func (l *ledger) open(ctx context.Context, id string, s *spec, now time.Time) er
 	return redisError("open job", l.rdb.ZAdd(ctx, l.active(), redis.Z{Score: 0, Member: id}).Err())
 }
 
+// stateFields are what a Job is made of.
+var stateFields = []string{
+	"state", "error", "rows", "version", "done", "found", "empty", "invalid", "failed", "hits",
+	"created_at", "started_at", "ended_at",
+}
+
+// state returns a job as it stands. Its spec, 64 KiB of names at worst, stays in
+// Redis.
+func (l *ledger) state(ctx context.Context, id string) (Job, error) {
+	job, _, err := l.fields(ctx, id, stateFields)
+	return job, err
+}
+
 // read returns a job with its spec.
 func (l *ledger) read(ctx context.Context, id string) (Job, *spec, error) {
-	if !validID(id) {
-		return Job{}, nil, ErrNotFound
-	}
-	fields, err := l.rdb.HGetAll(ctx, l.job(id)).Result()
-	if err != nil {
-		return Job{}, nil, redisError("read job", err)
-	}
-	if fields["spec"] == "" {
-		return Job{}, nil, ErrNotFound
-	}
-	s, err := decodeSpec(fields["spec"])
+	job, text, err := l.fields(ctx, id, append(slices.Clone(stateFields), "spec"))
 	if err != nil {
 		return Job{}, nil, err
+	}
+	s, err := decodeSpec(text)
+	return job, s, err
+}
+
+// fields reads names of a job, which begin with stateFields, and returns the last
+// of them as it is.
+func (l *ledger) fields(ctx context.Context, id string, names []string) (job Job, last string, err error) {
+	if !validID(id) {
+		return Job{}, "", ErrNotFound
+	}
+	values, err := l.rdb.HMGet(ctx, l.job(id), names...).Result()
+	if err != nil {
+		return Job{}, "", redisError("read job", err)
+	}
+	fields := make(map[string]string, len(names))
+	for i, value := range values {
+		last, _ = value.(string)
+		fields[names[i]] = last
+	}
+	if fields["state"] == "" {
+		return Job{}, "", ErrNotFound
 	}
 	number := func(name string) int { v, _ := strconv.Atoi(fields[name]); return v }
 	moment := func(name string) time.Time {
@@ -116,7 +142,7 @@ func (l *ledger) read(ctx context.Context, id string) (Job, *spec, error) {
 			Invalid: number("invalid"), Failed: number("failed"), CacheHits: number("hits"),
 		},
 		CreatedAt: moment("created_at"), StartedAt: moment("started_at"), EndedAt: moment("ended_at"),
-	}, s, nil
+	}, last, nil
 }
 
 // claim is a chunk that a worker holds.

@@ -14,13 +14,12 @@ const malformedColumn = "input"
 // ndjsonReader reads one JSON object, or one string as a question, a line.
 type ndjsonReader struct {
 	lines   lineReader
-	columns []string
-	index   map[string]int
+	columns *nameList
 	first   string // the first name of the first object
 }
 
 func newNDJSONReader(lines lineReader) *ndjsonReader {
-	return &ndjsonReader{lines: lines, index: map[string]int{}}
+	return &ndjsonReader{lines: lines, columns: newNameList()}
 }
 
 // next returns the row of the next line that is not blank, or io.EOF.
@@ -89,16 +88,17 @@ func (n *ndjsonReader) object(line []byte) (row, error) {
 }
 
 func (n *ndjsonReader) set(r *row, name, value string) error {
-	i, known := n.index[name]
+	i, known := n.columns.index[name]
 	if !known {
-		i = len(n.columns)
+		i = len(n.columns.names)
 		if i == maxColumns {
 			return &InputError{
 				"too_many_columns", "the objects have more than " + strconv.Itoa(maxColumns) + " different names", "",
 			}
 		}
-		n.index[name] = i
-		n.columns = append(n.columns, name)
+		if err := n.columns.add(name); err != nil {
+			return err
+		}
 	}
 	for len(r.cells) <= i {
 		r.cells = append(r.cells, "")

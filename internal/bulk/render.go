@@ -48,12 +48,17 @@ type renderer struct {
 
 func newRenderer(s *spec) *renderer {
 	r := &renderer{spec: s}
+	taken := make(map[string]bool, len(s.Columns)+len(addedColumns))
+	for _, name := range addedColumns {
+		taken[name] = true
+	}
 	for _, name := range s.Columns {
 		// The added columns keep their names; one of the input that has the
 		// same name gives way.
-		for slices.Contains(addedColumns, name) || slices.Contains(r.names, name) {
+		for taken[name] {
 			name = "input_" + name
 		}
+		taken[name] = true
 		r.names = append(r.names, name)
 		r.keys = append(r.keys, string(appendJSON(nil, name))+":")
 	}
@@ -292,6 +297,22 @@ func appendJSON(b []byte, text string) []byte {
 		panic(err) // strings always encode
 	}
 	return append(b, quoted...)
+}
+
+// jsonLen is the length of what appendJSON appends, or a little more.
+func jsonLen(text string) int {
+	n := len(text) + len(`""`)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < 0x20, c == '<', c == '>', c == '&', c == 0x7f:
+			n += len(`\u0000`) - 1
+		case c == '"', c == '\\':
+			n++
+		case c == 0xe2: // U+2028 and U+2029 are escaped
+			n += len(`\u2028`) - 3
+		}
+	}
+	return n
 }
 
 // isJSONNumber reports whether text can stand as a number in JSON and CSV.

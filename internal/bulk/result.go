@@ -38,9 +38,9 @@ func (m *Master) Result(ctx context.Context, id string, r Rendering) (*Result, e
 	if err != nil {
 		return nil, err
 	}
-	job, s, err := m.read(ctx, id)
+	job, s, err := m.ledger.read(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open result: %w", err)
 	}
 	if job.State != Finished {
 		return nil, fmt.Errorf("open result: %w", &StateError{job.State})
@@ -167,9 +167,9 @@ func (m *Master) WritePartial(ctx context.Context, id string, r Rendering, w io.
 	if err != nil {
 		return err
 	}
-	_, s, err := m.read(ctx, id)
+	_, s, err := m.ledger.read(ctx, id)
 	if err != nil {
-		return err
+		return fmt.Errorf("write result: %w", err)
 	}
 	records, err := m.ledger.records(ctx, id, s.Chunks)
 	if err != nil {

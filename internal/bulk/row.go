@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/klauspost/compress/s2"
 )
@@ -52,11 +53,24 @@ type done struct {
 	Cached      bool
 }
 
+// maxPlaceText is the longest text of an answer in bytes: whatever a geocoder
+// says, the answers of a chunk take 2 MiB for each of its texts at worst, and
+// 100 KB in all mostly.
+const maxPlaceText = 4 << 10
+
 func doneOf(a Answer) done {
 	return done{
-		Outcome: a.Outcome, Lat: a.Lat, Lon: a.Lon, DisplayName: a.DisplayName, Type: a.Type,
+		Outcome: a.Outcome, Lat: a.Lat, Lon: a.Lon, DisplayName: cut(a.DisplayName), Type: cut(a.Type),
 		Importance: a.Importance, Provider: a.Provider, Cached: a.Cached,
 	}
+}
+
+// cut returns the beginning of a text that is too long.
+func cut(text string) string {
+	if len(text) <= maxPlaceText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxPlaceText], "")
 }
 
 func count(answers []done) Counts {

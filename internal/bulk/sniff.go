@@ -17,12 +17,15 @@ const sampleRecords = 20
 type layout struct {
 	comma   byte // 0: every line is one cell
 	header  bool
-	columns []string // unique; named by the header, else column_1, column_2…
+	columns *nameList // named by the header, else column_1, column_2…
 }
 
 // sniffCSV finds the layout of the file that in begins, and consumes a line
 // "sep=;" as spreadsheets write it. It leaves everything else unread.
 func sniffCSV(in *bufio.Reader, o Options) (layout, error) {
+	if len(o.Columns) > maxAsked {
+		return layout{}, tooManyAsked
+	}
 	var named byte
 	if head, _ := in.Peek(8); len(head) >= 5 && bytes.EqualFold(head[:4], []byte("sep=")) {
 		named = head[4]
@@ -57,8 +60,8 @@ func sniffCSV(in *bufio.Reader, o Options) (layout, error) {
 	if o.Header != nil {
 		best.header = *o.Header
 	}
-	best.columns = columnNames(sample[0], best.header)
-	return best, nil
+	best.columns = newNameList()
+	return best, best.columns.addHeader(sample[0], best.header)
 }
 
 var errNoRows = &InputError{"no_rows", "the upload has no rows", ""}
@@ -111,7 +114,7 @@ func sampleOf(head []byte, comma byte, whole bool) ([][]string, error) {
 			head = head[:i]
 		}
 	}
-	r := csvReader{lines: lineReader{in: bufio.NewReader(bytes.NewReader(head))}, comma: comma}
+	r := newCSVReader(bufio.NewReader(bytes.NewReader(head)), comma)
 	var sample [][]string
 	for len(sample) < sampleRecords {
 		rec, err := r.next()
@@ -127,7 +130,7 @@ func sampleOf(head []byte, comma byte, whole bool) ([][]string, error) {
 }
 
 // columnWords are names that a header uses and an address does not consist of.
-var columnWords = strings.Fields(`
+var columnWords = setOf(`
 	q query address addr adresse anschrift direccion indirizzo endereco
 	street strasse straße str rue calle via road housenumber house_number hausnummer hausnr number nr no
 	city town ort stadt ville ciudad comune village municipality gemeinde place location
@@ -135,9 +138,15 @@ var columnWords = strings.Fields(`
 	zip zipcode zip_code postcode postal_code postalcode plz cp
 	lat latitude lon lng long longitude x y coordinates id name kunde customer firma company`)
 
-func isColumnWord(cell string) bool {
-	return slices.Contains(columnWords, strings.ToLower(strings.TrimSpace(cell)))
+func setOf(words string) map[string]bool {
+	set := map[string]bool{}
+	for word := range strings.FieldsSeq(words) {
+		set[word] = true
+	}
+	return set
 }
+
+func isColumnWord(cell string) bool { return columnWords[strings.ToLower(strings.TrimSpace(cell))] }
 
 func namesColumn(cells []string) bool { return slices.ContainsFunc(cells, isColumnWord) }
 
@@ -181,28 +190,6 @@ func isNumber(cell string) bool {
 
 func sameName(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
-// columnNames makes the names of the columns, each different from the others.
-func columnNames(first []string, header bool) []string {
-	names := make([]string, 0, len(first))
-	for i, cell := range first {
-		name := strings.TrimSpace(cell)
-		if !header || name == "" {
-			name = "column_" + strconv.Itoa(i+1)
-		}
-		names = append(names, unusedName(name, names))
-	}
-	return names
-}
-
-// unusedName appends a number to name when it is taken.
-func unusedName(name string, taken []string) string {
-	unique := name
-	for n := 2; slices.Contains(taken, unique); n++ {
-		unique = name + "_" + strconv.Itoa(n)
-	}
-	return unique
-}
-
 // Names of the columns that are asked for when the client names none.
 var (
 	questionNames  = []string{"q", "query", "address"}
@@ -210,8 +197,13 @@ var (
 	longitudeNames = []string{"lon", "lng", "long", "longitude", "x"}
 )
 
+var tooManyAsked = &InputError{"too_many_columns", "a question is made of " + strconv.Itoa(maxAsked) + " columns at most", ""}
+
 // askedColumns finds the columns that make up the question.
 func askedColumns(columns []string, o Options) ([]int, error) {
+	if len(o.Columns) > maxAsked {
+		return nil, tooManyAsked
+	}
 	if len(o.Columns) > 0 {
 		asked := make([]int, 0, len(o.Columns))
 		for _, name := range o.Columns {

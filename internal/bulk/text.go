@@ -101,19 +101,13 @@ const maxRecord = 256 << 10
 // lineReader reads the physical lines of a text: LF, CR LF, or a lone CR as
 // old spreadsheets write it.
 type lineReader struct {
-	in     *bufio.Reader
-	unread [][]byte // lines given back, the first one first
-	count  int      // lines returned so far
+	in    *bufio.Reader
+	count int // lines returned so far
 }
 
 // next returns a line with its end. The slice belongs to the caller.
 func (l *lineReader) next() ([]byte, error) {
 	l.count++
-	if len(l.unread) > 0 {
-		line := l.unread[0]
-		l.unread = l.unread[1:]
-		return line, nil
-	}
 	var line []byte
 	for {
 		if l.in.Buffered() == 0 {
@@ -128,18 +122,7 @@ func (l *lineReader) next() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		end := bytes.IndexByte(window, '\n')
-		if cr := bytes.IndexByte(window[:max(end, 0)], '\r'); end < 0 {
-			if cr = bytes.IndexByte(window, '\r'); cr >= 0 {
-				end = cr
-			}
-		} else if cr >= 0 && cr != end-1 {
-			end = cr
-		}
-		taken := window
-		if end >= 0 {
-			taken = window[:end+1]
-		}
+		taken := window[:lineEnd(window)]
 		if len(line)+len(taken) > maxRecord {
 			return nil, &InputError{
 				"row_too_long", fmt.Sprintf("line %d is longer than %d bytes", l.count, maxRecord),
@@ -153,7 +136,7 @@ func (l *lineReader) next() ([]byte, error) {
 		switch line[len(line)-1] {
 		case '\n':
 			return line, nil
-		case '\r':
+		case '\r': // the window may have ended between CR and LF
 			if after, err := l.in.Peek(1); err == nil && after[0] == '\n' {
 				_, _ = l.in.Discard(1)
 				line = append(line, '\n')
@@ -163,10 +146,29 @@ func (l *lineReader) next() ([]byte, error) {
 	}
 }
 
-// giveBack returns lines to be read again.
-func (l *lineReader) giveBack(lines [][]byte) {
-	l.count -= len(lines)
-	l.unread = append(lines, l.unread...)
+// lineEnd returns the length of the first line of b with its end: all of b when it
+// has none. It looks at hardly more than the line: a look for a line feed through
+// all of b would cost as much again for every line that ends otherwise.
+func lineEnd(b []byte) int {
+	const least = 64
+	for from, to := 0, least; from < len(b); from, to = to, 2*to {
+		part := b[from:min(to, len(b))]
+		lf := bytes.IndexByte(part, '\n')
+		if lf >= 0 {
+			part = part[:lf]
+		}
+		if cr := bytes.IndexByte(part, '\r'); cr >= 0 {
+			end := from + cr + 1
+			if end < len(b) && b[end] == '\n' {
+				end++
+			}
+			return end
+		}
+		if lf >= 0 {
+			return from + lf + 1
+		}
+	}
+	return len(b)
 }
 
 // chomp cuts off the end of a line.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 )
 
 // Upload is a file on its way in.
@@ -16,6 +14,7 @@ type Upload struct {
 	Format  Format // CSV or NDJSON; empty: detect it
 	Charset string // as in Content-Type; empty: detect it
 	Options Options
+	Client  string // who sends it, as far as limits go; empty: nobody in particular
 }
 
 const (
@@ -23,8 +22,25 @@ const (
 	// small job is shared, and many enough that a large one has thousands of
 	// chunks and not more.
 	chunkRows = 500
-	// chunkBytes closes a chunk of long rows earlier.
+	// chunkBytes closes a chunk of long rows earlier. The row that fills it may be
+	// as long as a record, three times as many bytes as it came in: a chunk has
+	// 1 MiB at worst.
 	chunkBytes = 256 << 10
+	// chunkCells closes a chunk of many columns earlier: 16 bytes a cell are
+	// 0.8 MB in memory for whoever works on it or downloads it.
+	chunkCells = 50_000
+	// chunkRendered closes a chunk earlier that would be long in a result, where
+	// the names of the columns are in every row. With its last row, whose letters
+	// may all have to be escaped, a chunk is rendered to 6 MiB at worst and
+	// mostly to less than 1 MiB.
+	chunkRendered = 1 << 20
+
+	// maxRendered and renderedFactor bound what is rendered of the rows of an
+	// upload: so many bytes, and so many for each byte that was uploaded. What
+	// geogate adds to each row, maxPlaceText a text at worst, comes on top. 1 MB
+	// of rows below 1,000 names becomes 132 MB at worst.
+	maxRendered    = 128 << 20
+	renderedFactor = 4
 )
 
 // rowReader reads the rows of an upload.
@@ -32,9 +48,12 @@ type rowReader struct {
 	next func() (row, error) // io.EOF at the end
 	spec spec                // without Rows and Chunks
 
-	layout  layout
-	ndjson  *ndjsonReader
-	options Options
+	layout   layout
+	columns  *nameList
+	ndjson   *ndjsonReader
+	options  Options
+	body     *countingReader
+	rendered int64 // bytes that the rows so far become in a result at most
 }
 
 // readRows looks at the beginning of an upload and returns its rows.
@@ -42,19 +61,24 @@ func readRows(u Upload) (*rowReader, error) {
 	if u.Options.Mode == "" {
 		u.Options.Mode = Search
 	}
-	text, err := decodeText(u.Body, u.Charset)
+	body := &countingReader{r: u.Body}
+	text, err := decodeText(body, u.Charset)
 	if err != nil {
 		return nil, err
 	}
 	if u.Format == "" {
 		u.Format = formatOf(text)
 	}
-	r := &rowReader{options: u.Options, spec: spec{
+	r := &rowReader{options: u.Options, body: body, spec: spec{
 		Mode: u.Options.Mode, Format: u.Format, Limit: max(1, u.Options.Limit),
 		Language: u.Options.Language, CountryCodes: u.Options.CountryCodes, Rendering: renderingVersion,
 	}}
 	if u.Format == NDJSON {
+		if len(u.Options.Columns) > maxAsked {
+			return nil, tooManyAsked
+		}
 		r.ndjson = newNDJSONReader(lineReader{in: text})
+		r.columns = r.ndjson.columns
 		r.next = r.ndjson.next
 		return r, nil
 	}
@@ -77,24 +101,26 @@ func (r *rowReader) openCSV(text *bufio.Reader) error {
 	if r.layout, err = sniffCSV(text, r.options); err != nil {
 		return err
 	}
-	r.spec.Columns = slices.Clone(r.layout.columns)
-	if r.spec.Asked, err = askedColumns(r.spec.Columns, r.options); err != nil {
+	r.columns = r.layout.columns
+	if r.spec.Asked, err = askedColumns(r.columns.names, r.options); err != nil {
 		return err
 	}
-	records := &csvReader{lines: lineReader{in: text}, comma: r.layout.comma}
+	records := newCSVReader(text, r.layout.comma)
 	if r.layout.header {
 		if _, err := records.next(); err != nil {
 			return err
 		}
 	}
-	width := len(r.spec.Columns)
+	width := len(r.columns.names)
 	r.next = func() (row, error) {
 		rec, err := records.next()
 		if err != nil {
 			return row{}, err
 		}
-		for i := len(r.spec.Columns); i < len(rec.cells); i++ { // surplus cells are kept too
-			r.spec.Columns = append(r.spec.Columns, unusedName("column_"+strconv.Itoa(i+1), r.spec.Columns))
+		for len(r.columns.names) < len(rec.cells) { // surplus cells are kept too
+			if err := r.columns.addColumn(); err != nil {
+				return row{}, err
+			}
 		}
 		return row{cells: rec.cells, malformed: rec.malformed || len(rec.cells) != width}, nil
 	}
@@ -103,10 +129,10 @@ func (r *rowReader) openCSV(text *bufio.Reader) error {
 
 // finish completes the spec after the last row.
 func (r *rowReader) finish() error {
+	r.spec.Columns = r.columns.names
 	if r.ndjson == nil {
 		return nil
 	}
-	r.spec.Columns = r.ndjson.columns
 	o := r.options
 	if len(o.Columns) == 0 && o.Mode == Search && firstNamed(r.spec.Columns, questionNames) < 0 {
 		o.Columns = []string{r.ndjson.first} // lines that are not objects have no names
@@ -119,14 +145,14 @@ func (r *rowReader) finish() error {
 // readChunks cuts the rows into chunks and passes each, encoded, to store.
 func (r *rowReader) readChunks(ctx context.Context, maxRows int, store func(n int, chunk []byte) error) error {
 	var chunk []byte
-	rows := 0
+	rows, cells, rendered := 0, 0, 0
 	flush := func() error {
 		if rows == 0 {
 			return nil
 		}
 		err := store(r.spec.Chunks, compress(chunk))
 		r.spec.Chunks++
-		chunk, rows = chunk[:0], 0
+		chunk, rows, cells, rendered = chunk[:0], 0, 0, 0
 		return err
 	}
 	for {
@@ -140,8 +166,13 @@ func (r *rowReader) readChunks(ctx context.Context, maxRows int, store func(n in
 		if r.spec.Rows++; r.spec.Rows > maxRows {
 			return &LimitError{"rows", int64(maxRows)}
 		}
+		n := r.renderedLen(&next)
+		if r.rendered += int64(n); r.rendered > maxRendered+renderedFactor*r.body.read {
+			return &LimitError{"bytes in its result", maxRendered + renderedFactor*r.body.read}
+		}
 		chunk = appendRow(chunk, &next)
-		if rows++; rows == chunkRows || len(chunk) >= chunkBytes {
+		rows, cells, rendered = rows+1, cells+len(next.cells), rendered+n
+		if rows == chunkRows || cells >= chunkCells || len(chunk) >= chunkBytes || rendered >= chunkRendered {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -159,14 +190,46 @@ func (r *rowReader) readChunks(ctx context.Context, maxRows int, store func(n in
 	return r.finish()
 }
 
-// limitedReader fails with a LimitError after limit bytes.
+// renderedLen is how long the cells of a row become in a result, in the longest
+// of the formats.
+func (r *rowReader) renderedLen(in *row) int {
+	n := len(r.columns.names) // of commas in CSV
+	for i, cell := range in.cells {
+		switch {
+		case r.ndjson == nil:
+			n += r.columns.lens[i] + jsonLen(cell) + len(":")
+		case cell != "":
+			n += r.columns.lens[i] + len(cell) + len(":")
+		}
+	}
+	return n
+}
+
+// countingReader counts what is read through it.
+type countingReader struct {
+	r    io.Reader
+	read int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.read += int64(n)
+	return n, err
+}
+
+// limitedReader fails with a LimitError after limit bytes, and when ctx has ended:
+// between two reads only the buffer's 64 KiB are taken apart.
 type limitedReader struct {
+	ctx   context.Context //nolint:containedctx // of the upload: io.Reader has no place for it
 	r     io.Reader
 	limit int64
 	read  int64
 }
 
 func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.ctx.Err() != nil {
+		return 0, fmt.Errorf("%w: %w", errBody, context.Cause(l.ctx))
+	}
 	n, err := l.r.Read(p)
 	if l.read += int64(n); l.read > l.limit {
 		return 0, &LimitError{"bytes", l.limit}
@@ -190,12 +253,18 @@ type Preview struct {
 	Rows      [][]string // the first rows
 }
 
-// previewRows is how many rows a preview shows.
-const previewRows = 5
+const (
+	// previewRows is how many rows a preview shows.
+	previewRows = 5
+	// previewBytes is how much of an upload a preview reads at most, blank lines
+	// included: 30 ms of one core.
+	previewBytes = 2 << 20
+)
 
 // NewPreview reads the beginning of an upload and tells how it is understood.
-// It returns an *InputError for what cannot be.
-func NewPreview(u Upload) (Preview, error) {
+// It returns an *InputError for what cannot be. It stops when ctx ends.
+func NewPreview(ctx context.Context, u Upload) (Preview, error) {
+	u.Body = io.LimitReader(&limitedReader{ctx: ctx, r: u.Body, limit: previewBytes}, previewBytes)
 	r, err := readRows(u)
 	if err != nil {
 		return Preview{}, err

@@ -32,6 +32,9 @@ type WorkerConfig struct {
 	// Turn is how long a worker stays with a chunk while other jobs wait; 0:
 	// 10 s.
 	Turn time.Duration
+	// MayStore is asked, with 0, before a chunk is begun; false: the worker waits.
+	// What is under way is finished. nil: chunks are always begun.
+	MayStore func(bytes int) bool
 	// Judge tells what an error of a request means; nil: every one is a Fault.
 	Judge Judge
 }
@@ -84,7 +87,11 @@ func (w *Worker) run(ctx context.Context) {
 	changes, stop := w.bell.listen(hub.Any)
 	defer stop()
 	for ctx.Err() == nil {
-		c, err := w.ledger.claimNext(ctx, newID(), w.cfg.Lease)
+		var c *claim
+		var err error
+		if w.cfg.MayStore == nil || w.cfg.MayStore(0) {
+			c, err = w.ledger.claimNext(ctx, newID(), w.cfg.Lease)
+		}
 		look := pause.Around(idleLook, 0.5)
 		if err == nil && c != nil {
 			if err = w.work(ctx, c); err == nil {
@@ -127,7 +134,7 @@ func (w *Worker) work(ctx context.Context, c *claim) error {
 
 // failJob ends a job whose data is gone, unless the job itself is.
 func (w *Worker) failJob(ctx context.Context, id string, cause error) error {
-	if _, _, err := w.ledger.read(ctx, id); err != nil {
+	if _, err := w.ledger.state(ctx, id); err != nil {
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
@@ -197,7 +204,7 @@ func (w *Worker) finish(ctx context.Context, p *inHand) error {
 		case err = <-asked:
 			return w.part(ctx, p, err)
 		case <-changes: // mostly our own; a deletion is somebody else's
-			if _, _, err = w.ledger.read(ctx, p.job); errors.Is(err, ErrNotFound) {
+			if _, err = w.ledger.state(ctx, p.job); errors.Is(err, ErrNotFound) {
 				err = errGone
 			}
 		case <-sign.C:

@@ -3,6 +3,9 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
 
 	"geogate/internal/config"
 	"geogate/internal/schema"
@@ -17,6 +20,8 @@ func sharedSettings(cfg config.Config) map[string]string {
 		"DISPATCH_INTERVAL":      cfg.DispatchInterval.String(),
 		"DISPATCH_RADII_KM":      fmt.Sprint([]float64(cfg.DispatchRadii)),
 		"DISPATCH_OFFER_TTL":     cfg.DispatchOfferTTL.String(),
+		"REGIONS":                strings.Join(cfg.Regions, ","),
+		"DISPATCH_MAX_DRIVERS":   fmt.Sprint(cfg.DispatchMaxDrivers),
 		"DISPATCH_MAX_PER_RIDER": fmt.Sprint(cfg.DispatchMaxPerRider),
 		"DISPATCH_MAX_RIDES":     fmt.Sprint(cfg.DispatchMaxRides),
 		"DISPATCH_RETENTION":     cfg.DispatchRetention.String(),
@@ -25,6 +30,12 @@ func sharedSettings(cfg config.Config) map[string]string {
 		"JOBS_STORE":             string(cfg.JobsStore),
 		"WEBHOOK_RETRIES":        webhook.Schedule(cfg.WebhookRetries).String(),
 	}
+}
+
+// migrations lead from older versions of what is in Redis. What version 2 added
+// comes by itself as drivers report.
+var migrations = []schema.Step{
+	{From: 1, Do: func(context.Context, redis.UniversalClient) (bool, error) { return false, nil }},
 }
 
 // watching runs w, and calls refuse when this release must not work on what is

@@ -44,18 +44,20 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	work, err := openJobs(s.Config, rdb, log)
+	work, err := openJobs(s.Config, rdb, geo.room, log)
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
-	a.watch = schema.NewWatch(rdb, sharedSettings(s.Config), log)
+	a.watch = schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:          log,
 		Timeout:      s.DispatchTimeout,
 		Interval:     s.DispatchInterval,
 		RadiiM:       s.DispatchRadii.Metres(),
 		OfferTTL:     s.DispatchOfferTTL,
+		Regions:      s.Regions,
+		MaxDrivers:   s.DispatchMaxDrivers,
 		MaxPerRider:  s.DispatchMaxPerRider,
 		MaxRides:     s.DispatchMaxRides,
 		Retention:    s.DispatchRetention,
@@ -92,6 +94,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Jobs:           work.master,
 		FastLane:       bool(s.FastLane),
 		Disagreements:  a.watch.Disagreements,
+		RedisMemory:    geo.room.State,
 	})
 	if s.NATSURL != "" {
 		a.bus = natsbus.New(string(s.NATSURL), a.events, natsbus.Services{
@@ -117,7 +120,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 		watching(a.watch, refuse),
 		onceChecked(a.watch, a.engine.Run), onceChecked(a.watch, a.events.Run), onceChecked(a.watch, a.sender.Run),
 		onceChecked(a.watch, a.jobs.master.Run),
-		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.runBus, a.jobs.bell.Run)
+		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run)
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)

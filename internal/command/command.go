@@ -32,6 +32,7 @@ type cli struct {
 	Bulk        bulkCmd        `cmd:"" help:"Geocode a file of addresses or positions."`
 	Geocode     geocodeCmd     `cmd:"" help:"Find the place of an address."`
 	Reverse     reverseCmd     `cmd:"" help:"Find the address at a position."`
+	Import      importCmd      `cmd:"" help:"Make a streets file, for UPSTREAMS=streets+file:PATH, out of OpenStreetMap extracts."`
 	Doctor      doctorCmd      `cmd:"" help:"Check the configuration, Redis, the upstreams and the clock."`
 	Keys        keysCmd        `cmd:"" help:"Issue, list and revoke keys for servers, partners and devices."`
 	Simulate    simulateCmd    `cmd:"" help:"Simulate a town of drivers and riders against running geogates, and check that dispatch keeps its promises."`

@@ -3,8 +3,8 @@ package command
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"geogate/dispatch"
@@ -13,27 +13,40 @@ import (
 	"geogate/internal/natsbus"
 )
 
-// emit publishes a transition of dispatch in the log of events, with what a GET
-// showed at that version. It may be called again with the same transition.
-func (a *app) emit(ctx context.Context, ev dispatch.Event) error {
-	kind, told := eventType(ev.Type)
-	if !told {
-		return nil
+// emit publishes transitions of dispatch in the log of events, with what a GET showed
+// at that version. It may be called again with the same transitions.
+func (a *app) emit(ctx context.Context, events []dispatch.Event) error {
+	told := make([]event.Publication, 0, len(events))
+	for _, ev := range events {
+		kind, known := eventType(ev.Type)
+		if !known {
+			continue
+		}
+		p := event.Publication{Type: kind, At: ev.At, Source: ev.Region, Position: ev.ID}
+		var err error
+		if ev.RideID != "" && strings.HasPrefix(kind, "request.") {
+			p.Subject = "ride:" + ev.RideID
+			p.Data, err = rideData(ev)
+		} else {
+			p.Subject = "driver:" + ev.Region + ":" + ev.DriverID
+			p.Data, err = driverData(ev)
+		}
+		if err != nil {
+			return fmt.Errorf("render event: %w", err)
+		}
+		told = append(told, p)
 	}
-	p := event.Publication{Type: kind, At: ev.At, Source: ev.Region, Position: ev.ID}
-	var err error
-	if ev.RideID != "" && strings.HasPrefix(kind, "request.") {
-		p.Subject = "ride:" + ev.RideID
-		p.Data, err = a.rideData(ctx, ev)
-	} else {
-		p.Subject = "driver:" + ev.Region + ":" + ev.DriverID
-		p.Data, err = a.driverData(ctx, ev)
+	for batch := range slices.Chunk(told, event.MaxHandOver) {
+		if err := a.events.PublishAll(ctx, batch); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("render event: %w", err)
+	for _, ev := range events {
+		if ev.Ride != nil {
+			a.metrics.ObserveRide(*ev.Ride)
+		}
 	}
-	_, _, err = a.events.Publish(ctx, p)
-	return err
+	return nil
 }
 
 // eventType turns a type of dispatch into the one in the contract. It returns
@@ -45,33 +58,24 @@ func eventType(kind string) (string, bool) {
 	return kind, kind == event.DriverAvailable || kind == event.DriverOffline
 }
 
-func (a *app) rideData(ctx context.Context, ev dispatch.Event) (json.RawMessage, error) {
-	ride, err := a.engine.RideAt(ctx, ev.RideID, ev.Version)
-	switch {
-	case errors.Is(err, dispatch.ErrNotFound): // the event outlived the ride: say what it says itself
+func rideData(ev dispatch.Event) (json.RawMessage, error) {
+	if ev.Ride == nil { // the event outlived the ride: say what it says itself
 		return json.Marshal(map[string]any{
 			"request_id": ev.RideID, "version": ev.Version, "region": ev.Region,
 			"state": strings.TrimPrefix(ev.Type, "ride."),
 		})
-	case err != nil:
-		return nil, err
 	}
-	a.metrics.ObserveRide(ride)
-	return gateway.RideJSON(ride)
+	return gateway.RideJSON(*ev.Ride)
 }
 
-func (a *app) driverData(ctx context.Context, ev dispatch.Event) (json.RawMessage, error) {
-	d, err := a.engine.Driver(ctx, ev.Region, ev.DriverID)
-	switch {
-	case errors.Is(err, dispatch.ErrNotFound): // erased
-		return json.Marshal(map[string]any{
-			"id": ev.DriverID, "region": ev.Region, "state": strings.TrimPrefix(ev.Type, "driver."),
-		})
-	case err != nil:
-		return nil, err
+func driverData(ev dispatch.Event) (json.RawMessage, error) {
+	state := dispatch.DriverState(strings.TrimPrefix(ev.Type, "driver."))
+	if ev.Driver == nil { // erased
+		return json.Marshal(map[string]any{"id": ev.DriverID, "region": ev.Region, "state": state})
 	}
 	// They may have moved on since; the event is about the state they reached.
-	if state := dispatch.DriverState(strings.TrimPrefix(ev.Type, "driver.")); d.State != state {
+	d := *ev.Driver
+	if d.State != state {
 		d.State, d.RideID = state, ""
 	}
 	return gateway.DriverJSON(d)

@@ -13,6 +13,8 @@ import (
 	"geogate/internal/bulk"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/gazetteer"
+	"geogate/internal/headroom"
+	"geogate/internal/streets"
 	"geogate/upstream"
 )
 
@@ -23,6 +25,7 @@ type geocoding struct {
 	cache    *cache.Cache
 	geocoder *gateway.Geocoder
 	cells    []gateway.Cell
+	room     *headroom.Watch // of Redis, for what is optional
 }
 
 // openGeocoding builds the way to the geocoders. It sends nothing.
@@ -31,8 +34,11 @@ func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metr
 	if err != nil {
 		return nil, err
 	}
+	rdb.Reserve(int64(s.CacheMemory))
+	room := headroom.New(rdb.Memory, headroom.Config{Log: log})
 	store := cache.New(rdb, cache.Config{
 		Log: log, Memory: int64(s.CacheMemory), RedisBudget: rdb.Budget(), ObserveRedis: metrics.ObserveRedis,
+		MayStore: room.Allows,
 	})
 	var cells []gateway.Cell
 	for _, c := range s.ReverseCells {
@@ -47,6 +53,7 @@ func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metr
 			Stale: s.CacheStaleTTL,
 		}),
 		cells: cells,
+		room:  room,
 	}, nil
 }
 
@@ -62,7 +69,7 @@ func withGeocoding(ctx context.Context, p *Process, do func(context.Context, *ge
 	if err != nil {
 		return errors.Join(err, rdb.Close())
 	}
-	stop := background(ctx, geo.cache.Run, rdb.RunClock)
+	stop := background(ctx, geo.cache.Run, geo.room.Run, rdb.RunClock)
 	err = do(ctx, geo)
 	return errors.Join(err, stop(), rdb.Close())
 }
@@ -86,6 +93,13 @@ func openUpstreams(s settings, rdb redis.UniversalClient, log zerolog.Logger, ob
 		Redis:     rdb,
 		Observe:   observe,
 		Gazetteer: upstream.NewGazetteer(places, buildVersion()),
+		Files: func(s upstream.Spec) (upstream.Provider, error) {
+			library, err := streets.OpenLibrary(s.Files...)
+			if err != nil {
+				return nil, err //nolint:wrapcheck // says what it did
+			}
+			return upstream.NewStreets(library, s.Name, buildVersion()), nil
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open upstreams: %w", err)

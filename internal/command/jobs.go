@@ -8,6 +8,7 @@ import (
 
 	"geogate/internal/bulk"
 	"geogate/internal/config"
+	"geogate/internal/headroom"
 	"geogate/internal/natsbus"
 )
 
@@ -18,21 +19,34 @@ type jobs struct {
 	store  bulk.Store
 	bell   *bulk.Bell
 	master *bulk.Master
+	// may says whether so many bytes may be stored; nil where that is no matter
+	// of Redis.
+	may func(bytes int) bool
 }
 
+// builtInJobBytes is what jobs may take in the built-in Redis, which is this
+// process's memory: the collector needs as much again.
+const builtInJobBytes = 64 << 20
+
 // openJobs opens the store that JOBS_STORE names and starts nothing.
-func openJobs(cfg config.Config, rdb redis.UniversalClient, log zerolog.Logger) (*jobs, error) {
-	j := &jobs{rdb: rdb, log: log, store: bulk.NewRedisStore(rdb, "")}
+func openJobs(cfg config.Config, rdb redis.UniversalClient, room *headroom.Watch, log zerolog.Logger) (*jobs, error) {
+	j := &jobs{rdb: rdb, log: log, store: bulk.NewRedisStore(rdb, ""), may: room.Allows}
 	if cfg.JobsStore != "" {
 		store, err := bulk.NewDirStore(string(cfg.JobsStore))
 		if err != nil {
 			return nil, fmt.Errorf("JOBS_STORE: %w", err)
 		}
-		j.store = store
+		j.store, j.may = store, nil
+	}
+	total := int64(cfg.JobsMaxTotalBytes)
+	if cfg.RedisURL == "" && cfg.JobsStore == "" {
+		total = min(total, builtInJobBytes)
 	}
 	j.bell = bulk.NewBell(jobTransport(cfg, rdb, log), log)
 	j.master = bulk.NewMaster(rdb, j.store, j.bell, bulk.Config{
-		Log: log, MaxBytes: int64(cfg.JobsMaxBytes), MaxRows: cfg.JobsMaxRows,
+		Log: log, MaxBytes: int64(cfg.JobsMaxBytes), MaxRows: cfg.JobsMaxRows, MayStore: j.may,
+		MaxJobs: cfg.JobsMax, MaxClientJobs: cfg.JobsMaxPerClient,
+		MaxTotalBytes: total, MaxClientBytes: int64(cfg.JobsMaxClientBytes),
 	})
 	return j, nil
 }
@@ -50,5 +64,5 @@ func jobTransport(cfg config.Config, rdb redis.UniversalClient, log zerolog.Logg
 func (j *jobs) worker(g *geocoding, chunks int) *bulk.Worker {
 	rows := g.rows()
 	return bulk.NewWorker(j.rdb, j.store, j.bell, rows.Plan,
-		bulk.WorkerConfig{Log: j.log, Chunks: chunks, Judge: rows.Judge})
+		bulk.WorkerConfig{Log: j.log, Chunks: chunks, Judge: rows.Judge, MayStore: j.may})
 }

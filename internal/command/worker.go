@@ -34,18 +34,18 @@ func (cmd workerCmd) Run(ctx context.Context, p *Process) error {
 	if err != nil {
 		return errors.Join(err, rdb.Close())
 	}
-	work, err := openJobs(s.Config, rdb, log)
+	work, err := openJobs(s.Config, rdb, geo.room, log)
 	if err != nil {
 		return errors.Join(err, rdb.Close())
 	}
 	worker := work.worker(geo, cmd.chunks(s.Workers))
 	log.Info().Int("workers", cmd.chunks(s.Workers)).Str("redis", rdb.Label()).Msg("working on bulk jobs")
 
-	watch := schema.NewWatch(rdb, sharedSettings(s.Config), log)
+	watch := schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	// The cache outlives the worker, which still saves what it has.
-	stop := background(ctx, watching(watch, refuse), geo.cache.Run, work.bell.Run)
+	stop := background(ctx, watching(watch, refuse), geo.cache.Run, geo.room.Run, work.bell.Run)
 	err = onceChecked(watch, worker.Run)(ctx)
 	err = errors.Join(err, stop(), rdb.Close())
 	log.Info().Msg("stopped")

@@ -57,19 +57,25 @@ type Config struct {
 	DispatchInterval    time.Duration `env:"DISPATCH_INTERVAL" envDefault:"2s" form:"a duration such as 2s" help:"pause between the attempts of one ride"`
 	DispatchRadii       Kilometres    `env:"DISPATCH_RADII_KM" envDefault:"1,2,5" form:"growing radii in kilometres up to 100, such as 1,2,5" help:"how far each attempt looks, from near to far"`
 	DispatchOfferTTL    time.Duration `env:"DISPATCH_OFFER_TTL" envDefault:"0s" form:"a duration such as 15s, 0s for none" help:"how long a driver may consider an offer; 0s: rides are assigned at once"`
+	Regions             []string      `env:"REGIONS" form:"names such as munich,berlin" help:"the regions there are; empty: only default"`
+	DispatchMaxDrivers  int           `env:"DISPATCH_MAX_DRIVERS" envDefault:"100000" form:"a whole number above 0" help:"most drivers on duty in a region"`
 	DispatchMaxPerRider int           `env:"DISPATCH_MAX_PER_RIDER" envDefault:"3" form:"a whole number above 0" help:"most live rides of one rider_id"`
 	DispatchMaxRides    int           `env:"DISPATCH_MAX_RIDES" envDefault:"100000" form:"a whole number above 0" help:"most live rides in all"`
 	DispatchRetention   time.Duration `env:"DISPATCH_RETENTION" envDefault:"24h" form:"a duration such as 24h" help:"how long ended rides and idempotency keys stay readable"`
 	DispatchRideTTL     time.Duration `env:"DISPATCH_RIDE_TTL" envDefault:"4h" form:"a duration such as 4h" help:"when a matched ride that nobody completes is completed"`
 	DriverTTL           time.Duration `env:"DRIVER_TTL" envDefault:"60s" form:"a duration such as 60s" help:"drivers not heard of for this long get no rides"`
 
-	WebhookRetries []time.Duration `env:"WEBHOOK_RETRIES" envDefault:"1s,2s,5s,10s,30s,5m,30m,2h,5h,10h,24h" form:"durations above 0 and up to 168h, comma-separated, such as 1s,30s,5m" help:"pauses after failed attempts to deliver an event"`
-	WebhookAllow   []netip.Prefix  `env:"WEBHOOK_ALLOW_CIDRS" form:"address ranges such as 10.0.0.0/8, comma-separated" help:"private addresses that webhooks may go to, on any port and without TLS; for development"`
-	NATSURL        NATSURL         `env:"NATS_URL" form:"nats:// or tls:// with a host, several comma-separated" help:"event bus; empty: none"`
-	JobsMaxBytes   ByteSize        `env:"JOBS_MAX_BYTES" envDefault:"256MiB" form:"a size such as 256MiB" help:"largest upload of a bulk job"`
-	JobsMaxRows    int             `env:"JOBS_MAX_ROWS" envDefault:"1000000" form:"a whole number above 0" help:"most rows of a bulk job"`
-	JobsStore      JobsStore       `env:"JOBS_STORE" envDefault:"redis" form:"redis, or file:///path of a directory that all processes share" help:"where the rows of bulk jobs are kept"`
-	Workers        int             `env:"WORKERS" envDefault:"2" form:"a whole number, 0 for none" help:"chunks of bulk jobs that serve works on at a time"`
+	WebhookRetries     []time.Duration `env:"WEBHOOK_RETRIES" envDefault:"1s,2s,5s,10s,30s,5m,30m,2h,5h,10h,24h" form:"durations above 0 and up to 168h, comma-separated, such as 1s,30s,5m" help:"pauses after failed attempts to deliver an event"`
+	WebhookAllow       []netip.Prefix  `env:"WEBHOOK_ALLOW_CIDRS" form:"address ranges such as 10.0.0.0/8, comma-separated" help:"private addresses that webhooks may go to, on any port and without TLS; for development"`
+	NATSURL            NATSURL         `env:"NATS_URL" form:"nats:// or tls:// with a host, several comma-separated" help:"event bus; empty: none"`
+	JobsMaxBytes       ByteSize        `env:"JOBS_MAX_BYTES" envDefault:"256MiB" form:"a size such as 256MiB" help:"largest upload of a bulk job"`
+	JobsMaxRows        int             `env:"JOBS_MAX_ROWS" envDefault:"1000000" form:"a whole number above 0" help:"most rows of a bulk job"`
+	JobsMax            int             `env:"JOBS_MAX" envDefault:"1000" form:"a whole number above 0" help:"most bulk jobs kept, ended ones included"`
+	JobsMaxPerClient   int             `env:"JOBS_MAX_PER_CLIENT" envDefault:"100" form:"a whole number above 0" help:"most bulk jobs kept of one client"`
+	JobsMaxTotalBytes  ByteSize        `env:"JOBS_MAX_TOTAL_BYTES" envDefault:"512MiB" form:"a size such as 512MiB" help:"most bytes kept of all bulk jobs, compressed; 64MiB at most in the built-in Redis"`
+	JobsMaxClientBytes ByteSize        `env:"JOBS_MAX_CLIENT_BYTES" envDefault:"256MiB" form:"a size such as 256MiB" help:"most bytes kept of the bulk jobs of one client, compressed"`
+	JobsStore          JobsStore       `env:"JOBS_STORE" envDefault:"redis" form:"redis, or file:///path of a directory that all processes share" help:"where the rows of bulk jobs are kept"`
+	Workers            int             `env:"WORKERS" envDefault:"2" form:"a whole number, 0 for none" help:"chunks of bulk jobs that serve works on at a time"`
 
 	LogLevel  zerolog.Level `env:"LOG_LEVEL" envDefault:"info" form:"debug, info, warn or error" help:"least level that is logged"`
 	LogFormat LogFormat     `env:"LOG_FORMAT" envDefault:"auto" form:"auto, json or text" help:"auto: text on a terminal, JSON otherwise"`
@@ -156,6 +162,9 @@ func (c *Config) rangeProblems() []string {
 	if c.DispatchMaxPerRider < 0 {
 		add("DISPATCH_MAX_PER_RIDER", "want a whole number above 0")
 	}
+	if c.DispatchMaxDrivers < 0 {
+		add("DISPATCH_MAX_DRIVERS", "want a whole number above 0")
+	}
 	if c.DispatchMaxRides < 0 {
 		add("DISPATCH_MAX_RIDES", "want a whole number above 0")
 	}
@@ -172,6 +181,14 @@ func (c *Config) rangeProblems() []string {
 	}
 	if c.JobsMaxRows < 1 {
 		add("JOBS_MAX_ROWS", "want a whole number above 0")
+	}
+	for name, n := range map[string]int64{
+		"JOBS_MAX": int64(c.JobsMax), "JOBS_MAX_PER_CLIENT": int64(c.JobsMaxPerClient),
+		"JOBS_MAX_TOTAL_BYTES": int64(c.JobsMaxTotalBytes), "JOBS_MAX_CLIENT_BYTES": int64(c.JobsMaxClientBytes),
+	} {
+		if n < 1 {
+			add(name, "want more than 0")
+		}
 	}
 	if c.Workers < 0 || c.Workers > MaxWorkers {
 		add("WORKERS", fmt.Sprintf("want a whole number from 0 to %d", MaxWorkers))

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -21,13 +22,20 @@ const tick = time.Second
 
 // Server is a built-in Redis. It listens on no port.
 type Server struct {
-	mini *miniredis.Miniredis
+	mini  *miniredis.Miniredis
+	limit int64 // bytes that the process may hold
+
+	collected atomic.Int64 // Unix nanoseconds of the last garbage collection that Memory asked for
 }
 
 // New returns a running, empty server. Close it after its clients.
 func New() *Server {
-	return &Server{mini: miniredis.NewMiniRedis()}
+	return &Server{mini: miniredis.NewMiniRedis(), limit: memoryLimit(0)}
 }
+
+// Reserve gives the process so many bytes more, for what it keeps besides the
+// server. Call it before the server is used.
+func (s *Server) Reserve(bytes int64) { s.limit = memoryLimit(bytes) }
 
 // Dial connects to the server in memory; it fits redis.Options.Dialer, and
 // ignores the address it is given.

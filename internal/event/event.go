@@ -39,6 +39,10 @@ const (
 	DriverOffline    = "driver.offline"
 )
 
+// GapType is what a stream of events sends where events may be missing. It is not in the
+// log, and publishers cannot use it.
+const GapType = "gap"
+
 var builtIn = []string{
 	RequestSearching, RequestOffered, RequestMatched, RequestCompleted,
 	RequestCancelled, RequestExpired, DriverAvailable, DriverOffline,
@@ -116,7 +120,7 @@ func CheckType(name string) error {
 	if len(name) > maxType || !typeForm.MatchString(name) {
 		return invalid("a type is letters, digits, _ and - in parts joined by dots, such as news.flash, at most %d characters", maxType)
 	}
-	if slices.Contains(builtIn, name) {
+	if slices.Contains(builtIn, name) || name == GapType {
 		return &InputError{ErrReserved, name + " is reserved for geogate itself"}
 	}
 	return nil

@@ -33,15 +33,20 @@ func (l *Log) housekeep(ctx context.Context) {
 }
 
 // Trim removes events beyond MaxAge and MaxUnread, and those beyond MaxLen that all
-// groups have read. Run calls it every ten seconds.
+// groups have read. It removes groups that nobody reads any more, such as the bus's after
+// it was taken out of the configuration. Run calls it every ten seconds.
 func (l *Log) Trim(ctx context.Context) error {
 	groups, err := l.Groups(ctx)
 	if err != nil {
 		return err
 	}
-	unread := place{^uint64(0), 0}
+	unread := place{1 << 53, 0} // Lua's numbers are exact up to here
 	for _, g := range groups {
-		if unread.after(g.next) {
+		gone, err := l.removeDeserted(ctx, g)
+		if err != nil {
+			return err
+		}
+		if !gone && unread.after(g.next) {
 			unread = g.next
 		}
 	}
@@ -62,11 +67,32 @@ func (l *Log) Trim(ctx context.Context) error {
 	return nil
 }
 
+// removeDeserted removes a group that had no reader for GroupLife in two looks in a row.
+// A group is read every second while anybody wants its events, even if they cannot be
+// handed on; but when all geogates were stopped, they need a moment to begin again.
+func (l *Log) removeDeserted(ctx context.Context, g Group) (gone bool, err error) {
+	l.mu.Lock()
+	before := l.deserted[g.Name]
+	l.deserted[g.Name] = g.unread >= l.cfg.GroupLife
+	now := l.deserted[g.Name]
+	l.mu.Unlock()
+	if !before || !now {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	if err := l.rdb.XGroupDestroy(ctx, StreamKey, g.Name).Err(); err != nil {
+		return false, fmt.Errorf("remove group: %w: %w", ErrUnavailable, err)
+	}
+	l.cfg.Log.Info().Str("group", g.Name).Dur("unread_ms", g.unread).Msg("group removed that nobody reads")
+	return true, nil
+}
+
 func (l *Log) trimSome(ctx context.Context, oldest string, unread place) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	next := strconv.FormatUint(unread[0], 10) + "-" + strconv.FormatUint(unread[1], 10)
-	counts, err := trimScript.Run(ctx, l.rdb, []string{StreamKey},
+	counts, err := trimScript.Run(ctx, l.rdb, []string{StreamKey, trimmedKey},
 		l.cfg.MaxLen, l.cfg.MaxUnread, oldest, next, trimBatch).Int64Slice()
 	if err != nil {
 		return 0, fmt.Errorf("trim events: %w: %w", ErrUnavailable, err)
@@ -83,7 +109,8 @@ type Group struct {
 	Lag     time.Duration // how far the last event it was given lies behind the newest
 	Pending int64         // events given to it and not acknowledged
 
-	next place // where it has to go on
+	next   place         // where it has to go on
+	unread time.Duration // since somebody last asked for its events; 0: nobody ever did
 }
 
 // Groups tells how far each group got.
@@ -125,6 +152,15 @@ func (l *Log) newGroup(ctx context.Context, info redis.XInfoGroup, newest place)
 		}
 		if p, err := parsePosition(pending.Lower); err == nil {
 			g.next = p
+		}
+	}
+	readers, err := l.rdb.XInfoConsumers(ctx, StreamKey, info.Name).Result()
+	if err != nil {
+		return Group{}, fmt.Errorf("read groups: %w: %w", ErrUnavailable, err)
+	}
+	for i, r := range readers {
+		if i == 0 || r.Idle < g.unread {
+			g.unread = r.Idle
 		}
 	}
 	if newest.after(last) && last[0] > 0 {

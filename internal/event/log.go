@@ -26,8 +26,9 @@ import (
 var scriptFiles embed.FS
 
 var (
-	publishScript = lua.Load(scriptFiles, "clock", "position", "publish")
-	trimScript    = lua.Load(scriptFiles, "position", "trim")
+	publishScript  = lua.Load(scriptFiles, "clock", "publish")
+	handOverScript = lua.Load(scriptFiles, "clock", "position", "handover")
+	trimScript     = lua.Load(scriptFiles, "position", "trim")
 )
 
 const (
@@ -35,6 +36,9 @@ const (
 	opTimeout = 1500 * time.Millisecond
 	// keyLife is how long an idempotency key of a publisher is remembered.
 	keyLife = 24 * time.Hour
+	// repeatLife is how long an event without a key is remembered, so that a client
+	// library whose reply was lost can send it again. It gives up within opTimeout.
+	repeatLife = 10 * time.Second
 )
 
 // retryPauses are those after failures of Redis in a row.
@@ -49,6 +53,9 @@ type Config struct {
 	MaxUnread int
 	// MaxAge is how long an event is kept at most, read or not; 24 h.
 	MaxAge time.Duration
+	// GroupLife is how long a group may be without a reader until Trim removes it,
+	// and what is kept for it; 1 h.
+	GroupLife time.Duration
 	// Log receives what Run has to say; the zero value discards it.
 	Log zerolog.Logger
 }
@@ -62,8 +69,9 @@ type Log struct {
 
 	hub hub.Hub // of listeners; all of them want every event
 
-	mu     sync.Mutex
-	recent recent
+	mu       sync.Mutex
+	recent   recent
+	deserted map[string]bool // groups that had no reader when Trim last looked
 }
 
 // New returns the log on rdb. It starts nothing and does not call Redis.
@@ -78,7 +86,10 @@ func New(rdb redis.UniversalClient, cfg Config) *Log {
 	if cfg.MaxAge == 0 {
 		cfg.MaxAge = 24 * time.Hour
 	}
-	return &Log{rdb: rdb, cfg: cfg, name: strings.ToLower(rand.Text())}
+	if cfg.GroupLife == 0 {
+		cfg.GroupLife = time.Hour
+	}
+	return &Log{rdb: rdb, cfg: cfg, name: strings.ToLower(rand.Text()), deserted: map[string]bool{}}
 }
 
 // Publication is an event that is to enter the log.
@@ -89,8 +100,7 @@ type Publication struct {
 	Data    json.RawMessage // JSON of at most MaxData bytes
 
 	// Source and Position make publishing idempotent for whoever reads events from
-	// elsewhere in order: a position ("ms-seq") that is not beyond the last one of
-	// the source is here already.
+	// elsewhere in order: see PublishAll.
 	Source, Position string
 	// Key makes publishing idempotent for clients: the same key and content within
 	// 24 h is the same event, other content ErrKeyReused.
@@ -101,83 +111,50 @@ type Publication struct {
 // source that was here long ago. replayed means that it was here before. Errors:
 // ErrInvalid, ErrKeyReused, ErrUnavailable.
 func (l *Log) Publish(ctx context.Context, p Publication) (id string, replayed bool, err error) {
-	var data bytes.Buffer // on one line, as streams of events need it
-	if len(p.Data) > MaxData || json.Compact(&data, p.Data) != nil {
-		return "", false, fmt.Errorf("publish event: %w", invalid("data is JSON of at most %d bytes", MaxData))
-	}
-	if len(p.Type) > maxType || !typeForm.MatchString(p.Type) {
-		return "", false, fmt.Errorf("publish event: %w", invalid("type %q", p.Type))
-	}
 	if p.Source != "" {
-		if _, err := parsePosition(p.Position); err != nil {
-			return "", false, fmt.Errorf("publish event: %w", invalid("position %q", p.Position))
-		}
+		return l.handOver(ctx, p)
 	}
-	at, digest, fingerprint := "", "", ""
-	if !p.At.IsZero() {
-		at = strconv.FormatInt(p.At.UnixMilli(), 10)
+	args, err := p.encode()
+	if err != nil {
+		return "", false, fmt.Errorf("publish event: %w", err)
 	}
+	digest, fingerprint, life := "once:"+rand.Text(), "", repeatLife
 	if p.Key != "" {
-		digest, fingerprint = hash(p.Key), hash(p.Type+"\n"+data.String())
+		digest, fingerprint, life = hash(p.Key), hash(fmt.Sprintf("%s\n%s", args...)), keyLife
 	}
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	answer, err := publishScript.Run(ctx, l.rdb, []string{Prefix}, p.Type, at, p.Subject, data.String(),
-		p.Source, p.Position, digest, fingerprint, keyLife.Milliseconds()).StringSlice()
+	answer, err := publishScript.Run(ctx, l.rdb, []string{Prefix}, append(args, p.at(), p.Subject,
+		digest, fingerprint, life.Milliseconds())...).StringSlice()
 	if err != nil {
 		return "", false, fmt.Errorf("publish event: %w: %w", ErrUnavailable, err)
 	}
-	switch {
-	case answer[0] == "key_reused":
+	if answer[0] == "key_reused" {
 		return "", false, ErrKeyReused
-	case answer[1] == "":
-		return "", true, nil
 	}
-	return idPrefix + answer[1], answer[0] == "replayed", nil
+	return idPrefix + answer[1], answer[0] == "replayed" && p.Key != "", nil
 }
 
-// Read returns events after the one with the given id, oldest first and at most
-// limit; the empty id stands for the beginning. Errors: ErrInvalid, ErrUnavailable.
-func (l *Log) Read(ctx context.Context, after string, limit int) ([]Event, error) {
-	pos, err := position(after)
-	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+// encode checks an event and returns its type and data, which is on one line, as
+// streams of events need it.
+func (p Publication) encode() ([]any, error) {
+	var data bytes.Buffer
+	if len(p.Data) > MaxData || json.Compact(&data, p.Data) != nil {
+		return nil, invalid("data is JSON of at most %d bytes", MaxData)
 	}
-	if events, ok := l.recall(after, limit); ok {
-		return events, nil
+	if len(p.Type) > maxType || !typeForm.MatchString(p.Type) {
+		return nil, invalid("type %q", p.Type)
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	entries, err := l.rdb.XRangeN(ctx, StreamKey, "("+pos, "+", int64(limit)).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read events: %w: %w", ErrUnavailable, err)
-	}
-	return newEvents(entries), nil
+	return []any{p.Type, data.String()}, nil
 }
 
-// Bounds returns the ids of the oldest and the newest event, empty when there are
-// none.
-func (l *Log) Bounds(ctx context.Context) (oldest, newest string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	var first, last *redis.XMessageSliceCmd
-	_, err = l.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		first = pipe.XRangeN(ctx, StreamKey, "-", "+", 1)
-		last = pipe.XRevRangeN(ctx, StreamKey, "+", "-", 1)
-		return nil
-	})
-	if err != nil {
-		return "", "", fmt.Errorf("read events: %w: %w", ErrUnavailable, err)
+// at is the time as scripts take it.
+func (p Publication) at() string {
+	if p.At.IsZero() {
+		return ""
 	}
-	if len(first.Val()) == 0 || len(last.Val()) == 0 {
-		return "", "", nil
-	}
-	return idPrefix + first.Val()[0].ID, idPrefix + last.Val()[0].ID, nil
+	return strconv.FormatInt(p.At.UnixMilli(), 10)
 }
-
-// Before reports whether one id lies before another in the log. The empty id lies
-// before every other.
-func Before(a, b string) bool { return placeOf(b).after(placeOf(a)) }
 
 func newEvents(entries []redis.XMessage) []Event {
 	events := make([]Event, len(entries))

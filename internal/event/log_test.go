@@ -42,7 +42,7 @@ func TestPublishIsIdempotent(t *testing.T) {
 			t.Errorf("the last position again = %q, want %q", again, ten)
 		}
 		ride.Position = "9-9"
-		id, replayed, err = l.Publish(t.Context(), event.Publication{Type: ride.Type, Data: []byte(`{}`), Source: ride.Source, Position: ride.Position})
+		id, replayed, err = l.Publish(t.Context(), event.Publication{Type: ride.Type, Subject: ride.Subject, Data: []byte(`{}`), Source: ride.Source, Position: ride.Position})
 		if err != nil || id != "" || !replayed {
 			t.Errorf("an old position = %q, %v, %v, want nothing, replayed", id, replayed, err)
 		}

@@ -19,6 +19,10 @@ const (
 	// tailSlack is what a read may take beyond that, before Redis counts as away.
 	tailSlack = 2 * time.Second
 	tailBatch = 100
+	// tailCheck is how many reads that find nothing come between two looks whether the
+	// log still reaches as far as we read. What Redis lost the end of may go on at
+	// positions before that, where a blocked read would not see it.
+	tailCheck = 5
 	// maxRecent is how many of the newest events a process keeps, so that its
 	// listeners do not all ask Redis for the same ones.
 	maxRecent = 256
@@ -41,8 +45,15 @@ func (l *Log) Listen() (wake <-chan struct{}, stop func()) { return l.hub.Listen
 func (l *Log) follow(ctx context.Context) {
 	last := "" // nothing known: begin at the end
 	retry := retryPauses()
+	empty := 0
 	for failing := false; ctx.Err() == nil; {
 		events, err := l.readTail(ctx, &last)
+		if empty++; len(events) > 0 {
+			empty = 0
+		}
+		if err == nil && empty%tailCheck == tailCheck-1 {
+			err = l.checkTail(ctx, last)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -96,6 +107,22 @@ func (l *Log) readTail(ctx context.Context, last *string) ([]Event, error) {
 	return newEvents(entries), nil
 }
 
+// checkTail returns errTailLost when the log ends before the position last read.
+func (l *Log) checkTail(ctx context.Context, last string) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	newest, err := l.rdb.XRevRangeN(ctx, StreamKey, "+", "-", 1).Result()
+	if err != nil || len(newest) == 0 { // an empty log may have been trimmed
+		return err
+	}
+	if Before(newest[0].ID, last) {
+		return errTailLost
+	}
+	return nil
+}
+
+var errTailLost = errors.New("redis has lost the newest events")
+
 // recent is a window on the end of the log: every event after since.
 type recent struct {
 	valid  bool
@@ -144,8 +171,11 @@ func (l *Log) recall(after string, limit int) ([]Event, bool) {
 		}
 		return 1
 	})
-	if found {
+	switch {
+	case found:
 		i++
+	case after != l.recent.since:
+		return nil, false // Redis knows what became of it
 	}
 	rest := l.recent.events[i:]
 	return slices.Clone(rest[:min(limit, len(rest))]), true

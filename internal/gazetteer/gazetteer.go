@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"geogate/internal/gazetteer/packed"
+	"geogate/internal/geo"
 	"geogate/internal/place"
 )
 
@@ -33,12 +34,7 @@ var Attribution = place.Attribution{
 }
 
 // Gazetteer is the loaded data.
-type Gazetteer struct {
-	file *packed.File
-	// unmapped are the countries that the outlines leave out for their size,
-	// such as Gibraltar.
-	unmapped map[int]bool
-}
+type Gazetteer struct{ file *packed.File }
 
 // Load opens the built-in data. An error means that the binary was built with a
 // damaged file.
@@ -47,14 +43,15 @@ func Load() (*Gazetteer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load gazetteer: %w", err)
 	}
-	g := &Gazetteer{file: f, unmapped: map[int]bool{}}
-	for i := 0; i < f.Areas() && f.AreaLevel(i) == packed.Country; i++ {
-		if !f.Outlined(i) {
-			g.unmapped[i] = true
-		}
-	}
-	return g, nil
+	return &Gazetteer{file: f}, nil
 }
+
+// rules is raised with every change of the code that changes answers.
+const rules = 2
+
+// DataVersion tells answers of one state of the data and the rules from those of
+// another. It belongs into the key of whatever keeps answers.
+func (g *Gazetteer) DataVersion() string { return fmt.Sprintf("%s-%d", g.file.Digest(), rules) }
 
 // Date is when the data was taken from GeoNames, to the month.
 func (g *Gazetteer) Date() time.Time { return g.file.Date() }
@@ -93,4 +90,20 @@ func (g *Gazetteer) country(ref int) int {
 		return true
 	})
 	return country
+}
+
+// point is where ref is.
+func (g *Gazetteer) point(ref int) geo.Point {
+	if ref < g.file.Areas() {
+		return g.file.AreaPoint(ref)
+	}
+	return g.file.Point(ref - g.file.Areas())
+}
+
+// partOfTown reports whether ref is a section of a town.
+func (g *Gazetteer) partOfTown(ref int) bool {
+	if ref < g.file.Areas() {
+		return g.file.AreaLevel(ref) == packed.Quarter
+	}
+	return g.file.PlaceFeature(ref-g.file.Areas()) == packed.PPLX
 }

@@ -2,6 +2,7 @@ package gazetteer
 
 import (
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
@@ -63,5 +64,15 @@ func TestDate(t *testing.T) {
 func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		load(b)
+	}
+}
+
+// TestDataVersionIsThatOfTheFile guards against answers of other data or rules
+// in a cache: whoever changes what is found raises rules, and this constant.
+func TestDataVersionIsThatOfTheFile(t *testing.T) {
+	g := load(t)
+	digest, version, ok := strings.Cut(g.DataVersion(), "-")
+	if !ok || digest != g.file.Digest() || version != "2" {
+		t.Errorf("DataVersion() = %q, want the digest %s and the version of the rules", g.DataVersion(), g.file.Digest())
 	}
 }

@@ -39,7 +39,7 @@ func ParseLanguages(header string) Languages {
 // Unicode CLDR, or else the given name.
 func (l Languages) country(code, name string) string {
 	region, err := language.ParseRegion(code)
-	if err != nil {
+	if err != nil || display.English.Regions().Name(region) != name { // renamed since CLDR's names
 		return name
 	}
 	for _, tag := range l {

@@ -49,6 +49,9 @@ const (
 	Town    Kind = "town"
 	Village Kind = "village"
 	Suburb  Kind = "suburb"
+	Island  Kind = "island"
+	Region  Kind = "region"
+	Quarter Kind = "quarter"
 )
 
 // How many people make a populated place a city or a town, as in
@@ -65,8 +68,14 @@ func (k Kind) PlaceRank() int {
 		return 4
 	case State:
 		return 8
+	case Region:
+		return 10
 	case County:
 		return 12
+	case Island:
+		return 17
+	case Quarter:
+		return 20
 	case City:
 		return 16
 	case Town:
@@ -79,9 +88,9 @@ func (k Kind) PlaceRank() int {
 // AddressRank is Nominatim's address rank of the kind.
 func (k Kind) AddressRank() int {
 	switch k {
-	case Country, State, County:
+	case Country, State, Region, County, Island:
 		return k.PlaceRank()
-	case Suburb:
+	case Suburb, Quarter:
 		return 20
 	default:
 		return 16
@@ -101,7 +110,10 @@ func (k Kind) reach() float64 {
 	}
 }
 
-var areaKinds = [...]Kind{packed.Country: Country, packed.State: State, packed.County: County}
+var areaKinds = [...]Kind{
+	packed.Country: Country, packed.State: State, packed.County: County,
+	packed.Island: Island, packed.Region: Region, packed.Quarter: Quarter,
+}
 
 func placeKind(f packed.Feature, population int64) Kind {
 	switch {

@@ -9,17 +9,21 @@ import (
 
 // Distances in metres that decide what a point belongs to.
 const (
-	// coast is how far from an outline a point at sea still counts as the
-	// country's: twelve nautical miles, the territorial waters.
+	// coast is how far from land a point at sea still counts as the country's:
+	// twelve nautical miles, the territorial waters.
 	coast = 22_224
-	// border is how far the outlines, drawn for a scale of 1:50 million, are
-	// off. Within that distance the nearer town decides on which side a point is.
-	border = 6_000
+	// border is how far a town reaches at most that lies on the other side of the
+	// outline of its country, where a border is drawn too coarsely or disputed.
+	border = 5_000
+	// centre is the middle of a town: whoever stands there is in that town and
+	// in its country, whatever the outline says.
+	centre = 500
+	// spot is the very point of a town, where no larger one swallows it.
+	spot = 50
 	// tooFar is the distance beyond which a point is not said to be at the
 	// nearest town, but only in its country.
 	tooFar = 100_000
-	// island is how near a town must be where there is no outline at all: the
-	// outlines leave out small islands.
+	// island is how near a town must be where there is no outline at all.
 	island = 25_000
 )
 
@@ -28,11 +32,10 @@ const (
 const (
 	peoplePerSquareMetre = 0.012
 	maxReach             = 15_000
-	outskirts            = 1_000 // around every town, at a border
-	// homeSide is the factor by which the towns of the country whose outline
-	// contains the point seem nearer in that comparison.
-	homeSide = 0.8
 )
+
+// nowhere stands for no country.
+const nowhere = -1
 
 // Reverse returns what lies at p: at zoom 10 and up the place, from 8 its
 // county, from 5 its state, below that the country, each of them the next
@@ -43,106 +46,70 @@ func (g *Gazetteer) Reverse(p geo.Point, zoom int) (Match, bool) {
 	if !p.Valid() {
 		return Match{}, false
 	}
-	here := g.countries(p)
-	i, metres, ok := g.nearest(p, here, zoom)
+	country := g.countryAt(p)
+	i, ok := g.nearest(p, country, zoom)
+	metres := 0.0
+	if ok {
+		metres = geo.Distance(p, g.file.Point(i))
+	}
+	// The outlines take in much of the sea.
+	if (!ok || metres > coast) && !g.file.OnLand(p, coast) {
+		return Match{}, false
+	}
 	if !ok {
-		country, ok := here.first()
-		if !ok {
+		if country == nowhere {
 			return Match{}, false
 		}
 		return g.match(country), true
 	}
-	ref := g.atZoom(g.file.Areas()+i, zoom)
-	m := g.match(ref)
+	m := g.match(g.atZoom(g.file.Areas()+i, zoom))
 	if m.Kind.AddressRank() > County.AddressRank() {
 		m.Distance = metres
 	}
 	return m, true
 }
 
-// belongs says which countries a point may belong to.
-type belongs []packed.Around
-
-// countries drops from the countries around p those that its position rules
-// out: if an outline contains it well, all others are.
-func (g *Gazetteer) countries(p geo.Point) belongs {
-	all := g.file.Countries(p, coast)
-	inside := false
-	for _, a := range all {
-		inside = inside || a.Inside
-	}
-	if !inside {
-		return all
-	}
-	near := all[:0]
-	for _, a := range all {
-		if a.Inside || a.Distance <= border {
-			near = append(near, a)
-		}
-	}
-	return near
-}
-
-// first is the country that contains the point, or else the nearest one.
-func (b belongs) first() (country int, ok bool) {
-	least := math.Inf(1)
-	for _, a := range b {
+// countryAt is the country whose outline contains p, or else the nearest one
+// within its waters, or nowhere.
+func (g *Gazetteer) countryAt(p geo.Point) int {
+	country, least := nowhere, math.Inf(1)
+	for _, a := range g.file.Countries(p, coast) {
 		distance := a.Distance
 		if a.Inside {
 			distance = 0
 		}
 		if distance < least {
-			country, least, ok = a.Country, distance, true
+			country, least = a.Country, distance
 		}
 	}
-	return country, ok
+	return country
 }
 
-// nearest finds the place that p is at: in one country the one whose edge is
-// nearest or that reaches farthest beyond p. Between countries it compares how
-// far p is from the middle of each one's place in terms of that place's size,
-// for the outlines are too coarse to decide it, and a large city would swallow
-// the village across the border, or the Vatican.
-func (g *Gazetteer) nearest(p geo.Point, here belongs, zoom int) (i int, metres float64, ok bool) {
-	least := math.Inf(1)
-	consider := func(countries func(int) bool, limit, side float64) {
-		candidate, distance, found := g.nearestIn(countries, p, limit, zoom)
-		if !found {
-			return
-		}
-		if away := side * distance / (reach(g.file.Population(candidate)) + outskirts); away < least {
-			i, metres, least, ok = candidate, distance, away, true
-		}
+// nearest finds the place of a country that p is at: the one whose edge is
+// nearest or that reaches farthest beyond p. Of the places that lie abroad those
+// close to p take part whatever their country. With no country all places do.
+func (g *Gazetteer) nearest(p geo.Point, country, zoom int) (i int, ok bool) {
+	limit := float64(tooFar)
+	if country == nowhere {
+		limit = island
 	}
-	if len(here) == 0 {
-		consider(func(int) bool { return true }, island, 1)
-		return i, metres, ok
-	}
-	for _, a := range here {
-		side := 1.0
-		if a.Inside {
-			side = homeSide
-		}
-		consider(func(country int) bool { return country == a.Country }, tooFar, side)
-	}
-	consider(func(country int) bool { return g.unmapped[country] }, border, 1)
-	return i, metres, ok
-}
-
-func (g *Gazetteer) nearestIn(countries func(int) bool, p geo.Point, limit float64, zoom int) (i int, metres float64, ok bool) {
 	i, _, ok = g.file.Nearest(p, maxReach, limit, func(i int, metres float64) float64 {
-		switch {
-		case metres > limit,
-			zoom < 13 && g.file.PlaceFeature(i) == packed.PPLX,
-			!countries(g.country(g.file.Areas() + i)):
+		if metres > limit || zoom < 13 && g.file.PlaceFeature(i) == packed.PPLX {
 			return math.Inf(1)
 		}
-		return metres - reach(g.file.Population(i))
+		abroad := country != nowhere && g.country(g.file.Areas()+i) != country
+		switch {
+		case abroad && (!g.file.Abroad(i) || metres > border):
+			return math.Inf(1)
+		case !abroad && metres < spot:
+			return metres - maxReach
+		case g.file.Abroad(i) && metres < centre:
+			return metres - maxReach + spot
+		default:
+			return metres - reach(g.file.Population(i))
+		}
 	})
-	if !ok {
-		return 0, 0, false
-	}
-	return i, geo.Distance(p, g.file.Point(i)), true
+	return i, ok
 }
 
 // reach is how far in metres a town extends from its middle.

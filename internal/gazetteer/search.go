@@ -2,7 +2,7 @@ package gazetteer
 
 import (
 	"cmp"
-	"math"
+	"maps"
 	"slices"
 	"strings"
 
@@ -40,10 +40,11 @@ const (
 )
 
 // Search returns the places that every word of q names, best first. A place
-// ranks by its number of people, with deductions for names that are not the main
-// one and for a query that had to be cut into name and area without a comma.
+// ranks by its number of people and how well it is known, with deductions for
+// names that are not the main one and for a query that had to be cut into name
+// and area without a comma.
 func (g *Gazetteer) Search(q Query) []Match {
-	s := search{gazetteer: g, query: q, names: map[string][]packed.Posting{}, scores: map[int]float64{}}
+	s := search{gazetteer: g, query: q, names: map[string][]packed.Posting{}, found: map[int]candidate{}}
 	if q.Finer != "" {
 		return nil
 	}
@@ -60,31 +61,23 @@ type search struct {
 	gazetteer *Gazetteer
 	query     Query
 	names     map[string][]packed.Posting // what was looked up so far
-	scores    map[int]float64             // the candidates by reference
+	found     map[int]candidate           // by reference
+	// slipLookups counts the names that were tried with a letter changed.
+	slipLookups int
 }
-
-// Deductions from a score, which is a decimal logarithm of people: 0.3 is half
-// as many.
-const (
-	alternateName = 0.5
-	noComma       = 1.0
-	suburb        = 0.3
-	state         = 1.5 // so that the city of New York precedes the state
-	county        = 2.0
-	countryAlias  = 2.0 // Brasília precedes Brazil, which Finns call Brasilia
-)
-
-// Bonuses, likewise.
-const (
-	countryName = 3.0
-	capital     = 0.3
-	seat        = 0.1
-	inViewbox   = 1.0
-)
 
 // text tries every way to read the words as a name followed, or preceded, by
 // areas that the place lies in.
 func (s *search) text(phrases [][]string) {
+	split(phrases, s.candidates)
+	if len(s.found) == 0 {
+		s.slips(phrases)
+	}
+}
+
+// split cuts words in all ways into a name and the rest, which a comma may part.
+// The name does not reach over a comma.
+func split(phrases [][]string, yield func(name, rest []string, comma bool)) {
 	words := slices.Concat(phrases...)
 	if len(words) > maxWords {
 		return
@@ -96,12 +89,20 @@ func (s *search) text(phrases [][]string) {
 		at += len(p)
 		ends[at] = true
 	}
-	for i := 1; i <= first; i++ { // the name does not reach over a comma
-		s.candidates(words[:i], words[i:], ends[i])
+	for i := 1; i <= first; i++ {
+		yield(words[:i], words[i:], ends[i])
 	}
 	for i := max(1, last); i < len(words); i++ {
-		s.candidates(words[i:], words[:i], ends[i])
+		yield(words[i:], words[:i], ends[i])
 	}
+}
+
+// cut is the deduction for a name and areas that no comma parts.
+func cut(rest []string, comma bool) float64 {
+	if len(rest) > 0 && !comma {
+		return noComma
+	}
+	return 0
 }
 
 // candidates scores what is called name and lies in the areas that rest names.
@@ -110,47 +111,33 @@ func (s *search) candidates(name, rest []string, comma bool) {
 	if len(found) == 0 {
 		return
 	}
-	deduction := 0.0
-	if len(rest) > 0 && !comma {
-		deduction = noComma
-	}
 	spans := s.spans(rest)
 	if len(rest) > 0 && len(spans) == 0 {
 		return
 	}
 	for _, p := range found {
-		if p.Kind != packed.Code && s.covers(p.Ref, len(rest), spans) {
-			s.add(p, deduction)
+		if s.covers(p.Ref, len(rest), spans) {
+			s.add(p, cut(rest, comma))
 		}
 	}
 }
 
-// span is a run of words that names areas.
+// span is a run of words that names areas or towns, areas first.
 type span struct {
 	from, to int
-	areas    []packed.Posting
+	names    []packed.Posting
 }
 
 func (s *search) spans(words []string) []span {
 	var all []span
 	for from := range words {
 		for to := from + 1; to <= len(words); to++ {
-			if areas := s.areas(words[from:to]); len(areas) > 0 {
-				all = append(all, span{from, to, areas})
+			if names := s.lookup(words[from:to]); len(names) > 0 {
+				all = append(all, span{from, to, names})
 			}
 		}
 	}
 	return all
-}
-
-// areas looks up a name and keeps the areas it leads to. These come before the
-// places.
-func (s *search) areas(words []string) []packed.Posting {
-	found := s.lookup(words)
-	n, _ := slices.BinarySearchFunc(found, s.gazetteer.file.Areas(), func(p packed.Posting, ref int) int {
-		return cmp.Compare(p.Ref, ref)
-	})
-	return found[:n]
 }
 
 // covers reports whether count words can be read, without a gap, as names of
@@ -162,20 +149,43 @@ func (s *search) covers(ref, count int, spans []span) bool {
 	var reached [maxWords + 1]bool
 	reached[0] = true
 	for _, sp := range spans {
-		if reached[sp.from] && !reached[sp.to] && s.liesIn(ref, sp.areas) {
+		if reached[sp.from] && !reached[sp.to] && s.liesIn(ref, sp.names) {
 			reached[sp.to] = true
 		}
 	}
 	return reached[count]
 }
 
-func (s *search) liesIn(ref int, areas []packed.Posting) bool {
+// liesIn reports whether one of the names is of something that ref lies in: one
+// of its areas; an island or a landscape around it; for a part of a town, that
+// town.
+func (s *search) liesIn(ref int, names []packed.Posting) bool {
+	f := s.gazetteer.file
 	found := false
 	s.gazetteer.ancestors(ref, func(area int) bool {
-		found = slices.ContainsFunc(areas, func(p packed.Posting) bool { return p.Ref == area })
+		found = slices.ContainsFunc(names, func(p packed.Posting) bool { return p.Ref == area })
 		return !found
 	})
-	return found
+	if found {
+		return true
+	}
+	at, part := s.gazetteer.point(ref), s.gazetteer.partOfTown(ref)
+	for _, p := range names {
+		switch {
+		case p.Ref == ref || p.Kind == packed.Weak:
+		case p.Ref >= f.Areas():
+			town := p.Ref - f.Areas()
+			if part && geo.Distance(at, f.Point(town)) <= reach(f.Population(town)) {
+				return true
+			}
+		case f.AreaLevel(p.Ref) == packed.Island || f.AreaLevel(p.Ref) == packed.Region:
+			a := f.Area(p.Ref)
+			if within(place.Box(a.Box), at) && a.Code == f.AreaCode(s.gazetteer.country(ref)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // structured reads each field as one name of its own level.
@@ -189,23 +199,37 @@ func (s *search) structured() {
 		{s.query.State, s.hasLevel(packed.State)},
 		{s.query.Country, s.hasLevel(packed.Country)},
 	}
-	var candidates []packed.Posting
-	asked := false
+	var place string             // the finest field names the place
+	var is func(ref int) bool    // and says what it is
+	var outer [][]packed.Posting // the others say where it lies
 	for _, f := range fields {
-		if f.value == "" {
-			continue
+		key := fold.Key(f.value)
+		switch {
+		case f.value == "":
+		case is == nil:
+			place, is = key, f.is
+		default:
+			outer = append(outer, slices.DeleteFunc(slices.Clone(s.lookup(strings.Fields(key))), func(p packed.Posting) bool {
+				return !f.is(p.Ref)
+			}))
 		}
-		found := slices.DeleteFunc(slices.Clone(s.lookup(strings.Fields(fold.Key(f.value)))), func(p packed.Posting) bool {
-			return !f.is(p.Ref)
-		})
-		if !asked { // the finest field names the place, the others where it lies
-			asked, candidates = true, found
-			continue
-		}
-		candidates = slices.DeleteFunc(candidates, func(p packed.Posting) bool { return !s.liesIn(p.Ref, found) })
 	}
-	for _, p := range candidates {
-		s.add(p, 0)
+	if is == nil {
+		return
+	}
+	add := func(deduction float64) func(p packed.Posting) {
+		return func(p packed.Posting) {
+			outside := func(names []packed.Posting) bool { return !s.liesIn(p.Ref, names) }
+			if is(p.Ref) && !slices.ContainsFunc(outer, outside) {
+				s.add(p, deduction)
+			}
+		}
+	}
+	for _, p := range s.lookup(strings.Fields(place)) {
+		add(0)(p)
+	}
+	if len(s.found) == 0 {
+		s.resembling(place, add(slipped))
 	}
 }
 
@@ -240,62 +264,9 @@ func (s *search) add(p packed.Posting, deduction float64) {
 		}
 	}
 	score -= deduction
-	if before, ok := s.scores[p.Ref]; !ok || score > before {
-		s.scores[p.Ref] = score
+	if before, ok := s.found[p.Ref]; !ok || score > before.score {
+		s.found[p.Ref] = candidate{score, p.Kind == packed.Weak}
 	}
-}
-
-// rate applies all filters except the viewbox. The score is the logarithm of
-// the number of people, adjusted for the kind of name and place.
-func (s *search) rate(p packed.Posting) (score float64, at geo.Point, ok bool) {
-	f := s.gazetteer.file
-	if codes := s.query.CountryCodes; len(codes) > 0 && !slices.Contains(codes, f.Area(s.gazetteer.country(p.Ref)).Code) {
-		return 0, at, false
-	}
-	var kind Kind
-	var people int64
-	if p.Ref < f.Areas() {
-		a := f.Area(p.Ref)
-		kind, people, at = areaKinds[a.Level], a.Population, a.Point
-	} else {
-		i := p.Ref - f.Areas()
-		people, at = f.Population(i), f.Point(i)
-		kind = placeKind(f.PlaceFeature(i), people)
-		switch f.PlaceFeature(i) {
-		case packed.PPLC:
-			score += capital
-		case packed.PPLA:
-			score += seat
-		}
-		if len(s.query.Exclude) > 0 && slices.Contains(s.query.Exclude, f.Place(i).ID) {
-			return 0, at, false
-		}
-	}
-	highest := s.query.MaxRank
-	if highest == 0 {
-		highest = 30
-	}
-	if rank := kind.AddressRank(); rank < s.query.MinRank || rank > highest {
-		return 0, at, false
-	}
-	// Places without a population count as hamlets.
-	score += math.Log10(float64(max(people, 300)))
-	switch {
-	case kind == Country && p.Kind == packed.Main:
-		return score + countryName, at, true
-	case kind == Country:
-		return score - countryAlias - alternateName, at, true
-	case kind == State:
-		score -= state
-	case kind == County:
-		score -= county
-	case kind == Suburb:
-		score -= suburb
-	}
-	if p.Kind == packed.Alternate {
-		score -= alternateName
-	}
-	return score, at, true
 }
 
 func within(box place.Box, p geo.Point) bool {
@@ -304,13 +275,13 @@ func within(box place.Box, p geo.Point) bool {
 
 // best decodes the candidates with the highest scores.
 func (s *search) best() []Match {
-	refs := make([]int, 0, len(s.scores))
-	for ref := range s.scores {
-		refs = append(refs, ref)
-	}
-	slices.SortFunc(refs, func(a, b int) int {
-		return cmp.Or(cmp.Compare(s.scores[b], s.scores[a]), cmp.Compare(a, b))
+	refs := slices.SortedFunc(maps.Keys(s.found), func(a, b int) int {
+		return cmp.Or(cmp.Compare(s.found[b].score, s.found[a].score), cmp.Compare(a, b))
 	})
+	// A weak name is noise behind a good one.
+	if len(refs) > 0 && !s.found[refs[0]].weak {
+		refs = slices.DeleteFunc(refs, func(ref int) bool { return s.found[ref].weak })
+	}
 	limit := s.query.Limit
 	if limit == 0 {
 		limit = defaultLimit

@@ -22,7 +22,10 @@ import (
 
 // Version is the version of what this release stores. Whoever changes a key so
 // that the release before cannot work with it adds one, and a Step to get there.
-const Version = 1
+//
+//   - 2: drivers who went offline stay in watch until they are forgotten, a driver has
+//     one home region, and a region is one process's duty.
+const Version = 2
 
 // Keys. They belong to no aggregate, and each stands in a slot of its own.
 const (

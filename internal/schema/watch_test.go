@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,12 +37,12 @@ func TestDisagreements(t *testing.T) {
 
 		other := NewWatch(rdb, map[string]string{"OFFER": "0s", "RETENTION": "24h"}, zerolog.Nop())
 		third := NewWatch(rdb, map[string]string{"OFFER": "1m", "RETENTION": "1h"}, zerolog.Nop())
-		third.settings[versionSetting] = "2"
+		third.settings[versionSetting] = strconv.Itoa(Version + 1)
 		compared(t, other)
 		compared(t, third)
 		want := []string{
 			"OFFER is 15s here and 0s, 1m elsewhere", "RETENTION is 24h here and 1h elsewhere",
-			"schema version is 1 here and 2 elsewhere",
+			fmt.Sprintf("schema version is %d here and %d elsewhere", Version, Version+1),
 		}
 		for range 2 {
 			if got := compared(t, one); !slices.Equal(got, want) {

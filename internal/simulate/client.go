@@ -92,6 +92,7 @@ type answer struct {
 	body       []byte
 	sent, done int64
 	retryAfter time.Duration
+	etag       string
 }
 
 // open sends a request when the rate allows, and counts what goes wrong.
@@ -145,7 +146,7 @@ func (c *client) call(ctx context.Context, r request) answer {
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	a := answer{status: res.StatusCode, body: body, sent: sent, done: c.now()}
+	a := answer{status: res.StatusCode, body: body, sent: sent, done: c.now(), etag: res.Header.Get("ETag")}
 	if err != nil {
 		c.failed(r.route, "cut off")
 		a.status = 0

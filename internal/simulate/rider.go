@@ -28,8 +28,9 @@ type trip struct {
 	rng    *rand.Rand
 	pickup geo.Point
 	key    string
-	asked  int64 // when, in microseconds
-	ride   ride  // as last seen
+	asked  int64  // when, in microseconds
+	ride   ride   // as last seen
+	etag   string // of the last answer that had one
 }
 
 // ridesComing lets riders come, at random and independently of each other,
@@ -153,9 +154,12 @@ func (t *trip) isSearching() bool {
 func (t *trip) poll(ctx context.Context) {
 	got, a := t.client.rideCall(ctx, OpSee, request{
 		method: http.MethodGet, path: "/v2/requests/" + t.ride.RequestID + "?wait=" + waitAsked, route: "GET /v2/requests/{id}",
-		header:   map[string]string{"If-None-Match": fmt.Sprintf("%q", strconv.FormatInt(t.ride.Version, 10))},
+		header:   map[string]string{"If-None-Match": t.etag},
 		accepted: []int{http.StatusNotModified},
 	}, Record{Ride: t.ride.RequestID})
+	if a.etag != "" {
+		t.etag = a.etag
+	}
 	t.take(ctx, got, a)
 }
 

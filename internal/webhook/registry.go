@@ -110,9 +110,10 @@ func (r *Registry) Keepalive(ctx context.Context, id string) (Subscriber, error)
 }
 
 // Rotate gives a subscriber a new secret. For 24 h deliveries are signed with the old
-// one too. Errors: ErrNotFound, ErrUnavailable.
+// one too, and with the ones before it, at most seven. Errors: ErrNotFound,
+// ErrUnavailable.
 func (r *Registry) Rotate(ctx context.Context, id string) (Subscriber, error) {
-	_, s, err := r.run(ctx, rotateScript, id, newSecret(), rotationLife.Milliseconds())
+	_, s, err := r.run(ctx, rotateScript, id, newSecret(), rotationLife.Milliseconds(), maxOldSecrets)
 	return s, err
 }
 

@@ -18,7 +18,7 @@ import (
 
 const (
 	claimAtMost    = 64 // deliveries claimed in one turn: their bodies travel in one answer
-	settleAtMost   = 200
+	settleAtMost   = 64
 	farewellWithin = 3 * time.Second // for the last turn, if Redis does not answer at once
 )
 
@@ -259,9 +259,7 @@ func newClaim(entry any) claim {
 		n, _ := list[2].(int64)
 		c.failures = int(n)
 	}
-	if old := text(5); old != "" {
-		c.secrets = append(c.secrets, old)
-	}
+	c.secrets = append(c.secrets, strings.Fields(text(5))...)
 	return c
 }
 

@@ -34,6 +34,10 @@ const (
 	maxURL         = 2048
 	maxSubscribers = 1000
 	rotationLife   = 24 * time.Hour // how long an old secret signs beside the new one
+	// maxOldSecrets bounds the signatures of a delivery. More than one old secret signs
+	// because a client whose answer was lost rotates again: its receivers still have the
+	// secret before the one that it never saw.
+	maxOldSecrets = 7
 
 	// opTimeout bounds one call to Redis.
 	opTimeout = 1500 * time.Millisecond
@@ -127,8 +131,13 @@ func (c Config) forScripts() string {
 		"history":       history,
 		"dead_life":     deadLife.Milliseconds(),
 		"lease":         lease.Milliseconds(),
-		"batch":         100, // events handed out, and entries cleared up, in one turn
-		"share":         16,  // deliveries that one subscriber gets claimed before the next one's turn
+		"batch":         32, // entries of each kind cleared up in one turn
+		"share":         16, // deliveries that one subscriber gets claimed before the next one's turn
+		// What handing out may take in one turn, in units of about a microsecond: looking
+		// at a subscriber is one. TestHandingOutNeverHoldsRedis has the measure.
+		"effort":          300,
+		"event_effort":    10,
+		"delivery_effort": 15,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("webhook: encode configuration: %v", err)) // numbers always encode

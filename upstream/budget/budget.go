@@ -86,9 +86,16 @@ func newBudget(l Limits, g gate) *Budget {
 //
 // A call that is raised while it waits leaves its queue for that of people.
 func (b *Budget) Acquire(ctx context.Context, lane Lane, deadline time.Time) (release func(), err error) {
-	release, err = b.queue(ctx, lane.Present(ctx), deadline)
+	return b.AcquireWhile(ctx, lane, deadline, func() error { return nil })
+}
+
+// AcquireWhile is Acquire for a call that is worth making only as long as
+// wanted returns nil. It asks wanted before each question to the gate, so that
+// nothing is counted for a call that will not be made, and returns its error.
+func (b *Budget) AcquireWhile(ctx context.Context, lane Lane, deadline time.Time, wanted func() error) (release func(), err error) {
+	release, err = b.queue(ctx, lane.Present(ctx), deadline, wanted)
 	if errors.Is(err, errRaised) {
-		return b.queue(ctx, People, deadline)
+		return b.queue(ctx, People, deadline, wanted)
 	}
 	return release, err
 }
@@ -96,9 +103,9 @@ func (b *Budget) Acquire(ctx context.Context, lane Lane, deadline time.Time) (re
 // errRaised: the call has moved to the lane of people.
 var errRaised = errors.New("raised")
 
-// queue is Acquire in one lane. It returns errRaised when the call is raised
-// out of that.
-func (b *Budget) queue(ctx context.Context, lane Lane, deadline time.Time) (release func(), err error) {
+// queue is AcquireWhile in one lane. It returns errRaised when the call is
+// raised out of that.
+func (b *Budget) queue(ctx context.Context, lane Lane, deadline time.Time, wanted func() error) (release func(), err error) {
 	var raised <-chan struct{}
 	if lane != People {
 		raised = raisedOf(ctx)
@@ -108,7 +115,7 @@ func (b *Budget) queue(ctx context.Context, lane Lane, deadline time.Time) (rele
 	}
 	ahead := b.waiting[lane].Add(1) - 1
 	defer b.waiting[lane].Add(-1)
-	queue := time.Duration(ahead) * b.limits.Interval
+	queue := b.delay(ahead)
 	if ahead >= maxQueue || time.Until(deadline) < queue {
 		return nil, &Error{Kind: ErrUsedUp, RetryAfter: max(queue, b.limits.Interval, time.Second)}
 	}
@@ -125,6 +132,9 @@ func (b *Budget) queue(ctx context.Context, lane Lane, deadline time.Time) (rele
 	}
 	defer func() { <-b.turn[lane] }()
 	for {
+		if err := wanted(); err != nil {
+			return nil, err
+		}
 		v, err := b.gate.try(ctx, lane)
 		switch {
 		case ctx.Err() != nil:
@@ -152,8 +162,16 @@ func (b *Budget) queue(ctx context.Context, lane Lane, deadline time.Time) (rele
 	}
 }
 
-// Pause lets no call through for a while, because the provider asked for it.
-func (b *Budget) Pause(d time.Duration) { b.gate.pause(d) }
+// delay is how long so many callers ahead take, at least. Those whose calls the
+// budget would let through at once are no delay.
+func (b *Budget) delay(ahead int64) time.Duration {
+	rested := time.Duration(b.limits.Burst)*b.limits.Interval - b.gate.ahead()
+	return max(time.Duration(ahead)*b.limits.Interval-max(rested, 0), 0)
+}
+
+// Pause lets no call through for a while, because the provider asked for it. It
+// never shortens a pause, and returns what is left of the longest in the fleet.
+func (b *Budget) Pause(d time.Duration) time.Duration { return b.gate.pause(d) }
 
 // State tells how scarce the calls to a provider are, as this process last saw
 // it.

@@ -68,6 +68,13 @@ func TestBudgetShares(t *testing.T) {
 		{"a burst after a rest", Limits{Interval: time.Second, Burst: 5}, 9, 0, 0, 0, [lanes]int{104, 0, 0}, [lanes]int{105, 0, 0}},
 		{"one at a time", Limits{Interval: time.Second, Burst: 1, Concurrency: 1}, 3, 0, 0, 4 * time.Second,
 			[lanes]int{24, 0, 0}, [lanes]int{26, 0, 0}},
+		{"bulk has its share of the only place", Limits{Burst: 1, Concurrency: 1}, 5, 5, 0, time.Second,
+			[lanes]int{48, 23, 0}, [lanes]int{76, 51, 0}},
+		{"bulk has its share of four places", Limits{Burst: 1, Concurrency: 4}, 20, 20, 0, time.Second,
+			[lanes]int{192, 92, 0}, [lanes]int{304, 204, 0}},
+		{"bulk has its share of the only place at a generous rate", Limits{Interval: time.Second / 100, Burst: 1, Concurrency: 1}, 5, 5, 0, time.Second,
+			[lanes]int{48, 23, 0}, [lanes]int{76, 51, 0}},
+		{"bulk alone has all places", Limits{Burst: 1, Concurrency: 2}, 0, 5, 0, time.Second, [lanes]int{0, 195, 0}, [lanes]int{0, 202, 0}},
 		{"concurrency alone", Limits{Burst: 1, Concurrency: 2}, 5, 0, 0, 10 * time.Second, [lanes]int{18, 0, 0}, [lanes]int{20, 0, 0}},
 	}
 	for _, tt := range tests {

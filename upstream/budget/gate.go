@@ -34,12 +34,18 @@ type verdict struct {
 // theoretical arrival time of the next call, which each call pushes on by the
 // interval. Besides, a caller who is refused leaves a note until when they may
 // come back, so that the lanes behind theirs stand back.
+//
+// Where the number of calls under way is what limits, a place that gets free is
+// nobody's turn by the clock. So the calls of people since the last of bulk are
+// counted, too: while both wait, bulk has one call after each of people at most,
+// and after peopleInARow of them at least.
 type gate interface {
 	try(ctx context.Context, lane Lane) (verdict, error)
 	// release ends a granted call. It must be called once for each.
 	release(token string)
-	// pause closes the gate for a while.
-	pause(d time.Duration)
+	// pause closes the gate for a while. It never shortens a pause, and returns
+	// what is left of the longest.
+	pause(d time.Duration) time.Duration
 	// ahead is how far the calls already granted are ahead of the pace: the time
 	// until the budget has rested, as last seen by this process.
 	ahead() time.Duration
@@ -52,6 +58,9 @@ const (
 	// demandGrace is how much longer than their wait a waiter counts as waiting:
 	// the time they may need to come back and ask.
 	demandGrace = 250 * time.Millisecond
+	// peopleInARow is how many calls of people go ahead of a call of bulk that
+	// waits for a free place.
+	peopleInARow = 3
 	// LeaseMargin is how much longer a lease should last than the slowest call:
 	// the time from the grant to the start of the call.
 	LeaseMargin = time.Second
@@ -67,6 +76,7 @@ type localGate struct {
 	demand      [lanes]time.Time // until when a lane counts as having waiters
 	pausedUntil time.Time
 	running     int
+	inARow      int // calls of people since the last of bulk
 }
 
 func newLocalGate(l Limits) *localGate { return &localGate{limits: l} }
@@ -86,7 +96,11 @@ func (g *localGate) try(_ context.Context, lane Lane) (verdict, error) {
 		g.tat = now
 	}
 	g.tat = g.tat.Add(g.limits.Interval)
-	if lane == Bulk {
+	switch lane {
+	case People:
+		g.inARow++
+	case Bulk:
+		g.inARow = 0
 		g.bulkTat = now.Add(max(2*g.limits.Interval, g.limits.BulkInterval))
 	}
 	g.running++
@@ -102,11 +116,15 @@ func (g *localGate) wait(now time.Time, lane Lane) time.Duration {
 	}
 	peopleWait := g.demand[People].After(now)
 	switch lane {
+	case People:
+		if l.Concurrency > 0 && g.inARow >= peopleInARow && g.demand[Bulk].After(now) {
+			wait = max(wait, concurrencyPoll)
+		}
 	case Bulk:
 		if peopleWait || l.BulkInterval > 0 {
 			wait = max(wait, g.bulkTat.Sub(now))
 		}
-		if peopleWait && l.Interval == 0 {
+		if peopleWait && l.Concurrency > 0 && g.inARow == 0 {
 			wait = max(wait, concurrencyPoll)
 		}
 	case Refresh:
@@ -123,12 +141,13 @@ func (g *localGate) release(string) {
 	g.mu.Unlock()
 }
 
-func (g *localGate) pause(d time.Duration) {
+func (g *localGate) pause(d time.Duration) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if until := time.Now().Add(d); until.After(g.pausedUntil) {
 		g.pausedUntil = until
 	}
+	return time.Until(g.pausedUntil)
 }
 
 func (g *localGate) ahead() time.Duration {

@@ -42,7 +42,7 @@ var errResting = errors.New("redis failed a moment ago")
 type fleetGate struct {
 	limits Limits
 	redis  Redis
-	state  string // key of a hash: tat, bulk_tat, people, bulk, pause (microseconds since 1970)
+	state  string // key of a hash, see acquire.lua
 	leases string // key of a sorted set: a token for each running call, by when it lapses
 	// local takes over while Redis is down; nil: nothing is sent then.
 	local    *localGate
@@ -92,7 +92,7 @@ func (g *fleetGate) tryRedis(ctx context.Context, lane Lane) (verdict, error) {
 	reply, err := acquireScript.Run(ctx, g.redis, []string{g.state, g.leases},
 		int(lane), token, l.Interval.Microseconds(), l.Burst, l.Concurrency,
 		l.BulkInterval.Microseconds(), l.Lease.Microseconds(),
-		concurrencyPoll.Microseconds(), demandGrace.Microseconds()).Int64Slice()
+		concurrencyPoll.Microseconds(), demandGrace.Microseconds(), peopleInARow).Int64Slice()
 	if err == nil && len(reply) != 3 {
 		err = fmt.Errorf("acquire script gave %d numbers", len(reply))
 	}
@@ -129,18 +129,21 @@ func (g *fleetGate) release(token string) {
 	}
 }
 
-func (g *fleetGate) pause(d time.Duration) {
+func (g *fleetGate) pause(d time.Duration) time.Duration {
 	if g.local != nil {
-		g.local.pause(d)
+		d = g.local.pause(d)
 	}
 	if g.resting() {
-		return
+		return d
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.patience)
 	defer cancel()
-	if err := pauseScript.Run(ctx, g.redis, []string{g.state}, d.Microseconds()).Err(); err != nil {
+	left, err := pauseScript.Run(ctx, g.redis, []string{g.state}, d.Microseconds()).Int64()
+	if err != nil {
 		g.rest()
+		return d
 	}
+	return time.Duration(left) * time.Microsecond
 }
 
 func (g *fleetGate) ahead() time.Duration {

@@ -117,8 +117,8 @@ func TestForeignQuestions(t *testing.T) {
 		{"pelias", reverse, "/v1/reverse?layers=locality&point.lat=1&point.lon=2&size=1&key=k"},
 		{"locationiq", search + "&bounded=1&extratags=1&namedetails=1", "/search?accept-language=native&addressdetails=1&bounded=1&countrycodes=at%2Cde" +
 			"&extratags=1&format=json&limit=3&namedetails=1&q=berlin&viewbox=13%2C52%2C14%2C53&key=k"},
-		{"locationiq", structured, "/search/structured?accept-language=native&addressdetails=1&city=Berlin&country=de&format=json" +
-			"&limit=10&street=Unter+den+Linden+1&key=k"},
+		{"locationiq", structured, "/search/structured?accept-language=native&addressdetails=1&city=berlin&country=de&format=json" +
+			"&limit=10&street=unter+den+linden+1&key=k"},
 		{"locationiq", reverse, "/reverse?accept-language=native&addressdetails=1&format=json&lat=1&lon=2&zoom=10&key=k"},
 		{"opencage", search, "/json?countrycode=at%2Cde&language=native&limit=3&no_annotations=1&no_record=1&proximity=52.5%2C13.5&q=berlin&key=k"},
 		{"opencage", search + "&bounded=1", "/json?bounds=13%2C52%2C14%2C53&countrycode=at%2Cde&language=native&limit=3&no_annotations=1&no_record=1&q=berlin&key=k"},

@@ -33,6 +33,10 @@ type builtin struct {
 
 func (b *builtin) Name() string { return gazetteerName }
 
+// DataVersion identifies what the answers are made from: the places, and the
+// release of geogate, which ranks and words them.
+func (b *builtin) DataVersion() string { return b.places.DataVersion() + " " + b.version }
+
 // Geocode answers r. The error is always nil.
 func (b *builtin) Geocode(_ context.Context, r request.Request) (Answer, error) {
 	if wrong := r.Mistake(); wrong != nil {

@@ -46,6 +46,8 @@ type Answer struct {
 	Outcome     Outcome
 	Provider    string        // name of who answered
 	After       After         // why a better source did not answer
+	Rank        int           // how many sources are better than the one that answered
+	Unheard     error         // why somebody who might know more was not heard; nil: all were
 	MaxTTL      time.Duration // longest it may be kept, stale time included; 0: no limit
 	NoStore     bool          // must not be kept at all
 }
@@ -59,8 +61,8 @@ const (
 	AfterNothing After = ""
 	// AfterEmpty: the better sources know no such place, so it counts in full.
 	AfterEmpty After = "empty"
-	// AfterError: a better source failed. What was found may be passed on; that
-	// nothing was found says little.
+	// AfterError: a better source failed. The answer is a place; that nothing was
+	// found would be no answer.
 	AfterError After = "error"
 )
 

@@ -47,7 +47,7 @@ var endpoints = map[Endpoint]*endpoint{
 			"countrycodes":      countryCodes,
 			"viewbox":           viewbox,
 			"viewboxlbrt":       viewboxAlias,
-			"bounded":           boolean(Bounded),
+			"bounded":           bounded,
 			"dedupe":            boolean(Dedupe),
 			"layer":             searchLayers,
 			"featureType":       featureType,

@@ -48,12 +48,30 @@ func canonicalText(q string) (text string, found pair, isPair bool) {
 		}
 		return s, found, isPair
 	}
-	if low := strings.Map(lower, s); low != s {
-		// A capital can have a composed small letter without having a composed
-		// form itself (H and a line below): composing again keeps this stable.
-		return norm.NFC.String(low), pair{}, false
+	return fold(s), pair{}, false
+}
+
+// canonicalField is canonicalText for a field of a structured search. Nominatim
+// looks for no signs there, and does not cut at commas: it hands each field to
+// the normalization that free text goes through, which lowers it and collapses
+// its white space. A field of nothing but white space stays as it came: it still
+// says what is looked for.
+func canonicalField(value string) string {
+	if !utf8.ValidString(value) || trimSpace(value) == "" {
+		return value
 	}
-	return s, pair{}, false
+	return fold(norm.NFC.String(collapse(value)))
+}
+
+// fold returns s, which is in NFC, in lower case and in NFC.
+func fold(s string) string {
+	low := strings.Map(lower, s)
+	if low == s {
+		return s
+	}
+	// A capital can have a composed small letter without having a composed
+	// form itself (H and a line below): composing again keeps this stable.
+	return norm.NFC.String(low)
 }
 
 // lower lowers a letter whose lower case does not depend on what stands

@@ -32,7 +32,8 @@ type Question struct {
 	FeatureType string
 	Excluded    []string // ids as they came, without the space around them
 
-	PlaceID int64 // of a details request; 0: asked by OSM id
+	PlaceID int64    // of a details request; 0: asked by OSM id
+	Objects []string // OSM ids of a lookup or details request, such as N123
 
 	flags     Flag
 	fields    []fieldValue // of a structured search, in Nominatim's order
@@ -153,6 +154,9 @@ func (q *Question) WantsAddresses() bool {
 	return q.layers == nil || slices.Contains(q.layers, "address")
 }
 
+// Layers returns the layers asked for, sorted; nil when the request named none.
+func (q *Question) Layers() []string { return q.layers }
+
 // echo is what an answer repeats of the question: a search its words in every
 // format that has room for them, a reverse request its parameters in xml.
 func (q *Question) echo(ep Endpoint, f place.Format) string {
@@ -258,6 +262,8 @@ func (c *reading) finishDetails() {
 		c.mistake(turnOSMID, missing("osmid"))
 	} else if _, ok := parseInt(id); !ok {
 		c.mistake(turnOSMID, notANumber("osmid"))
+	} else if kind, _ := c.last("osmtype"); kind != "" {
+		c.asked.Objects = []string{kind + id}
 	}
 }
 

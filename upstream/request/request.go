@@ -35,6 +35,7 @@ type Request struct {
 	callback string
 	asked    *Question
 	mistake  *BadRequest
+	typed    bool
 }
 
 // Endpoint returns the operation asked for.

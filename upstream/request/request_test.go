@@ -44,8 +44,8 @@ func TestCanonical(t *testing.T) {
 			"Limit=1&format=jsonv2&osmServer=https%3A%2F%2Fa%2Fb&polygon=0&q=x"},
 		{"parameters of other endpoints travel", Search, "q=x&lat=1.00&zoom=30", "", "format=jsonv2&lat=1.00&q=x&zoom=30"},
 
-		{"only 0 is false", Search, "q=x&extratags=False&namedetails=undefined&bounded=&debug=0&entrances=0", "",
-			"bounded=1&extratags=1&format=jsonv2&namedetails=1&q=x"},
+		{"only 0 is false", Search, "q=x&extratags=False&namedetails=undefined&dedupe=0&debug=0&entrances=0", "",
+			"dedupe=0&extratags=1&format=jsonv2&namedetails=1&q=x"},
 		{"addressdetails of search", Search, "q=x&addressdetails=0", "", "format=jsonv2&q=x"},
 		{"addressdetails of reverse", Reverse, "lat=1&lon=2&addressdetails=yes", "", "format=xml&lat=1&lon=2"},
 		{"no addressdetails of reverse", Reverse, "lat=1&lon=2&addressdetails=0", "", "addressdetails=0&format=xml&lat=1&lon=2"},
@@ -104,7 +104,9 @@ func TestCanonical(t *testing.T) {
 		{"q with coordinates and a line break", Search, "q=Foo%0A++47.14,+9.52", "", "format=jsonv2&q=Foo%0A++47.14,+9.52"},
 		{"q in xml unaltered", Search, "q=++Vaduz++&format=xml", "", "format=xml&q=++Vaduz++"},
 		{"q in geocodejson unaltered", Search, "q=Vaduz+&format=geocodejson", "", "format=geocodejson&q=Vaduz+"},
-		{"structured search unaltered", Search, "city=+Vaduz&street=", "", "city=+Vaduz&format=jsonv2"},
+		{"structured search", Search, "city=++Vaduz&street=", "", "city=vaduz&format=jsonv2"},
+		{"structured search in xml unaltered", Search, "city=+Vaduz&format=xml", "", "city=+Vaduz&format=xml"},
+		{"structured search that is not UTF-8", Search, "city=+A%FF", "", "city=+A%FF&format=jsonv2"},
 
 		{"language from the header", Search, "q=x", "fr,en;q=0.5", "accept-language=fr,en&format=jsonv2&q=x"},
 		{"parameter beats the header", Search, "q=x&accept-language=undefined", "fr", "accept-language=undefined&format=jsonv2&q=x"},

@@ -28,11 +28,30 @@ func boolean(f Flag) rule {
 	}
 }
 
-// field: an empty value counts as absent.
+// bounded means nothing without a viewbox, and is repeated in xml, in the URL
+// that asks for more.
+func bounded(c *reading, p *param) bool {
+	if !boolean(Bounded)(c, p) {
+		return false
+	}
+	box, _ := c.last("viewbox")
+	older, _ := c.last("viewboxlbrt")
+	if box != "" || older != "" || c.format == place.XML || c.isOn("debug") {
+		return true
+	}
+	c.asked.set(Bounded, false)
+	return false
+}
+
+// field: an empty value counts as absent. The formats that repeat the question
+// repeat it as it came.
 func field(f Field) rule {
 	return func(c *reading, p *param) bool {
 		if p.value == "" {
 			return false
+		}
+		if c.format != place.XML && c.format != place.GeocodeJSON {
+			p.value = canonicalField(p.value)
 		}
 		c.asked.fields = append(c.asked.fields, fieldValue{f, p.value})
 		return true
@@ -68,6 +87,7 @@ func zoom(c *reading, p *param) bool {
 	return n != maxZoom
 }
 
+// threshold means nothing without an outline, and is repeated like bounded.
 func threshold(c *reading, p *param) bool {
 	f, ok := parseDegrees(p.value)
 	if !ok {
@@ -75,7 +95,25 @@ func threshold(c *reading, p *param) bool {
 		return true
 	}
 	p.value = strconv.FormatFloat(f, 'g', -1, 64)
-	return f != 0
+	return f > 0 && (c.isOutlined() || c.format == place.XML || c.isOn("debug"))
+}
+
+// isOutlined reports whether answers hold outlines. The GeoJSON formats ignore
+// all but their own.
+func (c *reading) isOutlined() bool {
+	if c.isOn("polygon_geojson") {
+		return true
+	}
+	if c.format == place.GeoJSON || c.format == place.GeocodeJSON {
+		return false
+	}
+	return c.isOn("polygon_kml") || c.isOn("polygon_svg") || c.isOn("polygon_text")
+}
+
+// isOn reads a parameter that is false unless the client says otherwise.
+func (c *reading) isOn(name string) bool {
+	v, named := c.last(name)
+	return named && v != "0"
 }
 
 func latitude(c *reading, p *param) bool {
@@ -232,18 +270,40 @@ func searchLayers(c *reading, p *param) bool {
 // maxObjects is how many OSM objects may be looked up at once.
 const maxObjects = 50
 
+// objects reads a list of OSM objects as Nominatim does: it skips what is none,
+// and answers in the order of the list, with an object that is named twice twice.
+// Two lists mean the same only if they name the same objects in the same order,
+// in whatever spelling.
 func objects(c *reading, p *param) bool {
-	count := 0
+	var ids []string
 	for id := range strings.SplitSeq(p.value, ",") {
 		id = trimSpace(id)
-		if len(id) > 1 && strings.ContainsRune("NWRnwr", rune(id[0])) && strings.Trim(id[1:], "0123456789") == "" {
-			count++
+		if len(id) < 2 || !strings.ContainsRune("NWRnwr", rune(id[0])) {
+			continue
 		}
+		digits := strings.TrimLeft(id[1:], "0123456789")
+		if digits != "" {
+			if isASCII(digits) {
+				continue
+			}
+			return true // digits of another script may count
+		}
+		number := strings.TrimLeft(id[1:], "0")
+		if number == "" {
+			number = "0"
+		}
+		ids = append(ids, strings.ToUpper(id[:1])+number)
 	}
-	if count > maxObjects {
+	if len(ids) > maxObjects {
 		c.mistake(turnObjects, "Too many object IDs.")
+		return true
 	}
-	return true
+	p.value, c.asked.Objects = strings.Join(ids, ","), ids
+	return p.value != ""
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
 func placeID(c *reading, p *param) bool {

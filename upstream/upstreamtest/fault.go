@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Fault is a way for an upstream to fail. The zero Fault is none.
@@ -20,6 +21,7 @@ const (
 	faultNone faultKind = iota
 	faultStatus
 	faultHang
+	faultDrip
 	faultTruncated
 	faultHTML
 	faultRedirect
@@ -39,6 +41,8 @@ func Failing(status int) Fault { return Fault{kind: faultStatus, status: status}
 var (
 	// Hang never answers.
 	Hang = Fault{kind: faultHang}
+	// Drip sends one byte after the other, and never comes to an end.
+	Drip = Fault{kind: faultDrip}
 	// Truncated announces more than it sends, then drops the connection.
 	Truncated = Fault{kind: faultTruncated}
 	// HTML answers 200 with a page, as portals and block pages do.
@@ -63,6 +67,8 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request, done <-chan struct{
 		case <-r.Context().Done():
 		case <-done:
 		}
+	case faultDrip:
+		drip(w, r, done)
 	case faultTruncated:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.Header().Set("Content-Length", "1000")
@@ -87,5 +93,28 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request, done <-chan struct{
 		}
 	case faultReset:
 		panic(http.ErrAbortHandler)
+	}
+}
+
+// dripPause is the pause between two bytes of Drip: too short for any limit on
+// silence.
+const dripPause = 10 * time.Millisecond
+
+func drip(w http.ResponseWriter, r *http.Request, done <-chan struct{}) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	tick := time.NewTicker(dripPause)
+	defer tick.Stop()
+	for next := "["; ; next = " " {
+		if _, err := fmt.Fprint(w, next); err != nil {
+			return
+		}
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		case <-done:
+			return
+		}
 	}
 }

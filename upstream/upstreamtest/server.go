@@ -4,6 +4,7 @@
 package upstreamtest
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -48,6 +49,15 @@ type Fixed struct {
 	Status      int // 0: 200
 	ContentType string
 	Body        string
+}
+
+// Places is an answer in JSON with places of these ids.
+func Places(ids ...int) *Fixed {
+	places := make([]string, len(ids))
+	for i, id := range ids {
+		places[i] = fmt.Sprintf(`{"place_id":%d,"lat":"47.14","lon":"9.52","display_name":"Place %d"}`, id, id)
+	}
+	return &Fixed{ContentType: "application/json; charset=utf-8", Body: "[" + strings.Join(places, ",") + "]"}
 }
 
 // New starts a stand-in and stops it when the test ends.

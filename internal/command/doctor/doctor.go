@@ -67,6 +67,9 @@ func examineUpstreams(ctx context.Context, probe func(context.Context) ([]upstre
 	var findings []Finding
 	for _, p := range probes {
 		f := Finding{"upstream " + p.Name, Healthy, fmt.Sprintf("answers in %s", p.Took.Round(time.Millisecond)), ""}
+		if !p.Data.IsZero() {
+			f.Detail += ", data of " + p.Data.Format(time.DateOnly)
+		}
 		if p.Err != nil {
 			f.Verdict, f.Detail = Failed, p.Err.Error()
 			f.Hint = "check the URL in UPSTREAMS, and whether this machine can reach it"

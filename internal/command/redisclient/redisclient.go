@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,17 +18,25 @@ import (
 	"github.com/rs/zerolog"
 
 	"geogate/internal/embedded"
+	"geogate/internal/headroom"
 )
 
 const (
-	dialTimeout     = 2 * time.Second
-	readTimeout     = 250 * time.Millisecond
-	poolTimeout     = 500 * time.Millisecond
-	maxRetries      = 1
-	defaultPoolSize = 8 // Heroku's smallest plan allows 20 connections in all
-	maxConnIdle     = 4 * time.Minute
-	patientTimeout  = 5 * time.Second
-	builtInLabel    = "built in (single instance, nothing kept on disk)"
+	dialTimeout = 2 * time.Second
+	readTimeout = 250 * time.Millisecond
+	poolTimeout = 500 * time.Millisecond
+	maxRetries  = 1
+	// defaultPoolSize is how many connections a process opens to a server, or to
+	// each node of a cluster, besides one for each of its three subscriptions: to
+	// the cache's events, to wake-ups of dispatch, and to the bell of jobs.
+	// Heroku's smallest plan allows 20 in all, which is two processes.
+	defaultPoolSize = 7
+	// noPipelinePool sends pipelines over the same connections as everything
+	// else. Otherwise go-redis opens ten more for them.
+	noPipelinePool = -1
+	maxConnIdle    = 4 * time.Minute
+	patientTimeout = 5 * time.Second
+	builtInLabel   = "built in (single instance, nothing kept on disk)"
 )
 
 // Client is a client of Redis, built in or not. It is safe for concurrent use.
@@ -50,6 +60,7 @@ func Open(options *redis.UniversalOptions) *Client {
 				DisableIdentity:       true,
 				ReadTimeout:           patientTimeout, // no network to give up on, but slow large searches
 				PoolSize:              64,
+				PipelinePoolSize:      noPipelinePool,
 				MaintNotificationsConfig: &maintnotifications.Config{
 					Mode: maintnotifications.ModeDisabled,
 				},
@@ -104,6 +115,7 @@ func ParseURL(url string) (*redis.UniversalOptions, error) {
 		PoolTimeout:           poolTimeout,
 		MaxRetries:            maxRetries,
 		PoolSize:              defaultPoolSize,
+		PipelinePoolSize:      noPipelinePool,
 		ConnMaxIdleTime:       maxConnIdle,
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled,
@@ -198,13 +210,70 @@ func (c *Client) InfoFields(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask redis: %w", err)
 	}
+	return infoFields(text), nil
+}
+
+func infoFields(text string) map[string]string {
 	fields := map[string]string{}
 	for line := range strings.SplitSeq(text, "\r\n") {
 		if name, value, found := strings.Cut(line, ":"); found {
 			fields[name] = value
 		}
 	}
-	return fields, nil
+	return fields
+}
+
+// Reserve says that this process keeps so many bytes in its memory besides Redis.
+// Call it before Memory. It matters to the built-in server only.
+func (c *Client) Reserve(bytes int64) {
+	if c.builtIn != nil {
+		c.builtIn.Reserve(bytes)
+	}
+}
+
+// Memory returns how much of its memory the server uses, of a cluster the node
+// with the least room. That of the built-in server is that of this process.
+func (c *Client) Memory(ctx context.Context) (headroom.Usage, error) {
+	if c.builtIn != nil {
+		return c.builtIn.Memory(), nil
+	}
+	cluster, ok := c.UniversalClient.(*redis.ClusterClient)
+	if !ok {
+		return memory(ctx, c.UniversalClient)
+	}
+	var mu sync.Mutex // ForEachMaster calls for all nodes at once
+	var fullest headroom.Usage
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		u, err := memory(ctx, node)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil && (fullest == headroom.Usage{} || u.Fuller(fullest)) {
+			fullest = u
+		}
+		return err
+	})
+	return fullest, err
+}
+
+// memory asks one server. What Redis does not count against its limit, such as
+// the buffers of replicas, is left out.
+func memory(ctx context.Context, rdb redis.Cmdable) (headroom.Usage, error) {
+	text, err := rdb.Info(ctx, "memory").Result()
+	if err != nil {
+		return headroom.Usage{}, fmt.Errorf("ask redis for its memory: %w", err)
+	}
+	fields := infoFields(text)
+	number := func(name string) int64 {
+		n, _ := strconv.ParseInt(fields[name], 10, 64) // 0 where a server does not tell
+		return n
+	}
+	if fields["used_memory"] == "" {
+		return headroom.Usage{}, errors.New("INFO names no used_memory")
+	}
+	return headroom.Usage{
+		Used:  number("used_memory") - number("mem_not_counted_for_evict"),
+		Limit: number("maxmemory"),
+	}, nil
 }
 
 // Close closes the client, then the built-in server if there is one.

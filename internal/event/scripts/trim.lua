@@ -1,4 +1,5 @@
--- Removes old entries. KEYS[1] stream; ARGV: 1 entries to keep, 2 entries to keep at
+-- Removes old entries. KEYS[1] stream, 2 where the position of the last one removed
+-- is kept; ARGV: 1 entries to keep, 2 entries to keep at
 -- most, 3 position before which age removes, 4 position from which on some group has
 -- still to read, 5 how many to remove at most. Answers {removed, of them unread}.
 
@@ -13,5 +14,8 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[5])
   if not read then unread = unread + 1 end
   doomed[#doomed + 1] = pos
 end
-if #doomed > 0 then redis.call('XDEL', KEYS[1], unpack(doomed)) end
+if #doomed > 0 then
+  redis.call('XDEL', KEYS[1], unpack(doomed))
+  redis.call('SET', KEYS[2], doomed[#doomed])
+end
 return { #doomed, unread }

@@ -14,6 +14,10 @@ import (
 func (b *builder) placeAreas() {
 	for i := range b.content.Areas {
 		a := &b.content.Areas[i]
+		if fixed, ok := b.fixed[i]; ok {
+			a.Point, a.Box, a.Population = fixed.Point, fixed.Box, fixed.Population
+			continue
+		}
 		a.Population = b.people[i].population
 		a.Point, a.Box = b.people[i].centre(), b.people[i].box
 		if a.Level == packed.Country {
@@ -28,14 +32,11 @@ func (b *builder) outlined(country int) {
 	a := &b.content.Areas[country]
 	largest, box := -1.0, emptyBox
 	var around []geo.Point
-	for _, ring := range b.content.Rings {
-		if ring.Country != country {
-			continue
+	for _, ring := range b.drawn(a.Code) {
+		if at, size := centre(ring); size > largest {
+			largest, around, a.Point = size, ring, at
 		}
-		if at, size := centre(ring.Points); size > largest {
-			largest, around, a.Point = size, ring.Points, at
-		}
-		for _, p := range ring.Points {
+		for _, p := range ring {
 			box = extend(box, geo.Point{Lat: p.Lat, Lon: onGlobe(p.Lon)})
 		}
 	}
@@ -49,14 +50,31 @@ func (b *builder) outlined(country int) {
 	a.Point.Lon = onGlobe(a.Point.Lon)
 }
 
+// drawn are the outlines of a country on land, or with the sea around it where
+// the map has left it out for its size.
+func (b *builder) drawn(code string) [][]geo.Point {
+	var rings [][]geo.Point
+	for _, pieces := range [][]polygon{b.land, b.borders} {
+		for _, p := range pieces {
+			if p.country == code {
+				rings = append(rings, p.rings...)
+			}
+		}
+		if len(rings) > 0 {
+			return rings
+		}
+	}
+	return nil
+}
+
 // overseas gives pieces of land to the country that all places on them belong
 // to. Natural Earth counts French Guiana as France and Svalbard as Norway, where
 // ISO 3166-1, and GeoNames with it, has codes for them.
-func (b *builder) overseas() {
+func (b *builder) overseas(pieces []polygon) {
 	byLat := slices.Clone(b.content.Places)
 	slices.SortFunc(byLat, func(x, y packed.Place) int { return cmp.Compare(x.Point.Lat, y.Point.Lat) })
-	for n := range b.land {
-		land := &b.land[n]
+	for n := range pieces {
+		land := &pieces[n]
 		south, north := 90.0, -90.0
 		for _, p := range land.rings[0] {
 			south, north = min(south, p.Lat), max(north, p.Lat)
@@ -87,9 +105,14 @@ func (b *builder) overseas() {
 }
 
 func (b *builder) rings() {
-	for _, p := range b.land {
+	for _, p := range b.borders {
 		for _, ring := range p.rings {
 			b.content.Rings = append(b.content.Rings, packed.Ring{Country: b.area[p.country], Points: ring})
+		}
+	}
+	for _, p := range b.land {
+		for _, ring := range p.rings {
+			b.content.Rings = append(b.content.Rings, packed.Ring{Country: packed.NoArea, Points: ring})
 		}
 	}
 	slices.SortStableFunc(b.content.Rings, func(x, y packed.Ring) int { return cmp.Compare(x.Country, y.Country) })

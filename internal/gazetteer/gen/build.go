@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,16 +19,19 @@ import (
 )
 
 // takenOn is when the places were taken from GeoNames: the release date of the
-// package that they come from is only known to the month.
+// package that they come from is only known to the month. What they lie in is of
+// a later date, see moveDivisions.
 var takenOn = time.Date(2023, time.March, 1, 0, 0, 0, 0, time.UTC)
 
 // builder gathers the content of the packed file.
 type builder struct {
 	content packed.Content
 	area    map[string]int // by its code: "li", "LI.11", "LI.11.7001"
-	land    []polygon
-	people  []middle // per area
+	land    []polygon      // drawn for 1:50 million: where the middle of a country is
+	borders []polygon      // exact where people live: what lies in a country
+	people  []middle       // per area
 	capital map[int]geo.Point
+	fixed   map[int]packed.Area // position, box and people of areas that have no places
 }
 
 // build packs the raw files of a directory.
@@ -37,6 +40,7 @@ func build(dir string) ([]byte, error) {
 		content: packed.Content{Date: takenOn, Names: map[string][]packed.Posting{}},
 		area:    map[string]int{},
 		capital: map[int]geo.Point{},
+		fixed:   map[int]packed.Area{},
 	}
 	file, err := unzip(filepath.Join(dir, "countries-50m.json.gz"))
 	if err != nil {
@@ -49,9 +53,18 @@ func build(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	now, err := currentPlaces(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := moveDivisions(rows, now); err != nil {
+		return nil, err
+	}
 	steps := []func() error{
 		func() error { return b.countries(dir, rows) },
+		func() error { return b.readBorders(dir) },
 		func() error { return b.divisions(dir, rows) },
+		func() error { return b.extra(dir) },
 		func() error { return b.places(rows) },
 		func() error { return b.aliases(dir) },
 	}
@@ -60,11 +73,30 @@ func build(dir string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	b.overseas()
+	b.overseas(b.land)
+	b.overseas(b.borders)
+	b.markAbroad()
 	b.rings()
 	b.placeAreas()
 	return packed.Write(b.content)
 }
+
+func (b *builder) readBorders(dir string) error {
+	file, err := unzip(filepath.Join(dir, "borders.json.gz"))
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for code := range b.area {
+		known[code] = true
+	}
+	b.borders, err = borders(file, known)
+	return err
+}
+
+// renamed are the countries whose name changed after the version of CLDR that
+// comes with golang.org/x/text, with the name that ISO 3166-1 gives them now.
+var renamed = map[string]string{"mk": "North Macedonia", "sz": "Eswatini"}
 
 // countries adds the countries whose position is known, with their names in
 // the languages of the raw file and in those of CLDR.
@@ -75,7 +107,7 @@ func (b *builder) countries(dir string, places [][]string) error {
 	}
 	located := map[string]bool{}
 	for _, row := range places {
-		located[lower(row[6])] = true
+		located[lower(row[colCountry])] = true
 	}
 	for _, p := range b.land {
 		located[p.country] = true
@@ -97,10 +129,11 @@ func (b *builder) countries(dir string, places [][]string) error {
 			return fmt.Errorf("country %q: %w", code, err)
 		}
 		names := strings.Split(row[1], "|")
-		shown := english.Name(region)
+		shown := cmp.Or(renamed[code], english.Name(region))
 		i := b.addArea(code, packed.Area{Name: shown, Level: packed.Country, Code: code, Parent: packed.NoArea})
 		b.addName(shown, i, packed.Main)
-		b.addName(names[0], i, packed.Main) // the first is English
+		b.addName(english.Name(region), i, packed.Near)
+		b.addName(names[0], i, packed.Near) // the first is English, and outdated for some
 		for _, name := range names[1:] {
 			b.addName(name, i, packed.Alternate)
 		}
@@ -108,44 +141,6 @@ func (b *builder) countries(dir string, places [][]string) error {
 			b.addName(l.Name(region), i, packed.Alternate)
 		}
 		b.addName(code, i, packed.Code)
-	}
-	return nil
-}
-
-// divisions adds the states, then the counties, that have a name and at least
-// one place.
-func (b *builder) divisions(dir string, places [][]string) error {
-	inhabited := map[string]bool{}
-	for _, row := range places {
-		inhabited[row[6]+"."+row[7]] = true
-		inhabited[row[6]+"."+row[7]+"."+row[8]] = true
-	}
-	for _, f := range []struct {
-		file  string
-		level packed.Level
-	}{{"admin1.tsv.gz", packed.State}, {"admin2.tsv.gz", packed.County}} {
-		rows, err := table(filepath.Join(dir, f.file), 2)
-		if err != nil {
-			return err
-		}
-		slices.SortFunc(rows, func(x, y []string) int { return strings.Compare(x[0], y[0]) })
-		for _, row := range rows {
-			code, name := row[0], strings.Join(strings.Fields(row[1]), " ")
-			country := lower(code[:2])
-			parent, ok := b.area[code[:strings.LastIndexByte(code, '.')]]
-			if !ok {
-				parent, ok = b.area[country]
-			}
-			if !ok || !inhabited[code] || fold.Key(name) == "" {
-				continue
-			}
-			i := b.addArea(code, packed.Area{Name: name, Level: f.level, Code: country, Parent: parent})
-			b.addName(name, i, packed.Main)
-			// Codes of letters, such as IL, are what people write; numbers are not.
-			if short := code[3:]; f.level == packed.State && strings.Trim(short, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
-				b.addName(short, i, packed.Code)
-			}
-		}
 	}
 	return nil
 }
@@ -162,11 +157,11 @@ func (b *builder) places(rows [][]string) error {
 		ref := len(b.content.Areas) + len(b.content.Places)
 		b.content.Places = append(b.content.Places, p)
 		b.addName(p.Name, ref, packed.Main)
-		for alternate := range strings.SplitSeq(row[2], ",") {
-			b.addName(alternate, ref, packed.Alternate)
+		for alternate := range strings.SplitSeq(row[colAlternates], ",") {
+			b.addName(alternate, ref, nameKind(p.Name, alternate))
 		}
 		if p.Feature == packed.PPLC {
-			b.capital[b.area[lower(row[6])]] = p.Point
+			b.capital[b.area[lower(row[colCountry])]] = p.Point
 		}
 		for i := p.Area; i != packed.NoArea; i = b.content.Areas[i].Parent {
 			b.people[i].add(p)
@@ -178,33 +173,34 @@ func (b *builder) places(rows [][]string) error {
 // place reads a row: geonameid, name, alternate names, lat, lon, feature,
 // country, admin1, admin2, population.
 func (b *builder) place(row []string) (p packed.Place, keep bool, err error) {
-	id, idErr := strconv.ParseInt(row[0], 10, 64)
-	lat, latErr := geo.ParseDegrees(row[3])
-	lon, lonErr := geo.ParseDegrees(row[4])
-	population, populationErr := strconv.ParseInt(row[9], 10, 64)
+	id, idErr := strconv.ParseInt(row[colID], 10, 64)
+	lat, latErr := geo.ParseDegrees(row[colLat])
+	lon, lonErr := geo.ParseDegrees(row[colLon])
+	population, populationErr := strconv.ParseInt(row[colPopulation], 10, 64)
 	if err := errors.Join(idErr, latErr, lonErr, populationErr); err != nil {
 		return p, false, err
 	}
-	feature, keep := packed.ParseFeature(row[5])
-	if row[5] == "" {
+	feature, keep := packed.ParseFeature(row[colFeature])
+	if row[colFeature] == "" {
 		feature, keep = packed.PPL, true
 	}
-	if !keep || fold.Key(row[1]) == "" {
+	if !keep || fold.Key(row[colName]) == "" {
 		return p, false, nil // gone, or without a name to find it by
 	}
-	area, ok := b.area[row[6]+"."+row[7]+"."+row[8]]
+	area, ok := b.area[row[colCountry]+"."+row[colState]+"."+row[colCounty]]
 	if !ok {
-		area, ok = b.area[row[6]+"."+row[7]]
+		area, ok = b.area[row[colCountry]+"."+row[colState]]
 	}
 	if !ok {
-		area, ok = b.area[lower(row[6])]
+		area, ok = b.area[lower(row[colCountry])]
 	}
 	if !ok {
-		return p, false, fmt.Errorf("unknown country %q", row[6])
+		return p, false, fmt.Errorf("unknown country %q", row[colCountry])
 	}
 	return packed.Place{
-		ID: id, Name: row[1], Point: geo.Point{Lat: lat, Lon: lon},
+		ID: id, Name: row[colName], Point: geo.Point{Lat: lat, Lon: lon},
 		Population: population, Feature: feature, Area: area,
+		OtherNames: strings.Count(row[colAlternates], ","),
 	}, true, nil
 }
 

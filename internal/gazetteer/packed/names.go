@@ -6,6 +6,9 @@ import (
 	"sort"
 )
 
+// kindBits is the room for the kind of a name in a posting.
+const kindBits = 3
+
 // Lookup returns where a folded name leads, or nil. It decodes at most one
 // block of names.
 func (f *File) Lookup(key string) []Posting {
@@ -58,7 +61,7 @@ func (f *File) firstKey(block int) []byte {
 
 // postings decodes what follows a name: the number of postings, then for each
 // its reference as the difference from the one before, with the kind in the
-// two lowest bits.
+// lowest bits.
 func postings(data []byte) []Posting {
 	count, n := binary.Uvarint(data)
 	all := make([]Posting, 0, count)
@@ -67,8 +70,8 @@ func postings(data []byte) []Posting {
 		data = data[n:]
 		var v uint64
 		v, n = binary.Uvarint(data)
-		ref += int(v >> 2)
-		all = append(all, Posting{Ref: ref, Kind: Kind(v & 3)})
+		ref += int(v >> kindBits)
+		all = append(all, Posting{Ref: ref, Kind: Kind(v & (1<<kindBits - 1))})
 	}
 	return all
 }
@@ -93,7 +96,7 @@ func appendName(b []byte, before, name string, all []Posting) []byte {
 	b = binary.AppendUvarint(b, uint64(len(all)))
 	ref := 0
 	for _, p := range all {
-		b = binary.AppendUvarint(b, uint64(p.Ref-ref)<<2|uint64(p.Kind))
+		b = binary.AppendUvarint(b, uint64(p.Ref-ref)<<kindBits|uint64(p.Kind))
 		ref = p.Ref
 	}
 	return b

@@ -3,6 +3,7 @@ package packed
 import (
 	"encoding/binary"
 	"math"
+	"sort"
 
 	"geogate/internal/geo"
 )
@@ -17,21 +18,33 @@ type Around struct {
 	Distance float64 // metres to the outline, from either side; at most the tolerance unless Inside
 }
 
-// Outlined reports whether there is an outline of country i.
-func (f *File) Outlined(i int) bool {
+// Countries returns the countries whose outline contains p or passes within
+// tolerance metres of it, in no particular order. The outlines are exact to some
+// ten metres where people live at a border, and take in the sea along the coasts
+// in a wide sweep: see [File.OnLand].
+func (f *File) Countries(p geo.Point, tolerance float64) []Around {
 	rings := f.section[ringsAt]
-	for at := 0; at < len(rings); at += ringBytes {
-		if int(binary.LittleEndian.Uint16(rings[at+20:])) == i {
-			return true
-		}
-	}
-	return false
+	return f.around(rings[:f.landAt()], p, tolerance)
 }
 
-// Countries returns the countries whose outline contains p or passes within
-// tolerance metres of it, in no particular order. The outlines are those of
-// Natural Earth 1:50m, which may be off by some kilometres.
-func (f *File) Countries(p geo.Point, tolerance float64) []Around {
+// OnLand reports whether p is on land or within tolerance metres of a coast, as
+// drawn for a scale of 1:50 million.
+func (f *File) OnLand(p geo.Point, tolerance float64) bool {
+	rings := f.section[ringsAt]
+	return len(f.around(rings[f.landAt():], p, tolerance)) > 0
+}
+
+// landAt is where the rings of the land begin, behind those of all countries.
+func (f *File) landAt() int {
+	rings := f.section[ringsAt]
+	return ringBytes * sort.Search(len(rings)/ringBytes, func(i int) bool {
+		return binary.LittleEndian.Uint16(rings[i*ringBytes+20:]) == NoArea
+	})
+}
+
+// around are the countries that the rings are of and that contain p or pass
+// within tolerance metres.
+func (f *File) around(rings []byte, p geo.Point, tolerance float64) []Around {
 	var found []Around
 	slot := func(country int) *Around {
 		for i := range found {
@@ -44,7 +57,6 @@ func (f *File) Countries(p geo.Point, tolerance float64) []Around {
 	}
 	latMargin := tolerance / metresPerDegree
 	lonMargin := latMargin / max(math.Cos(p.Lat*math.Pi/180), latMargin/360)
-	rings := f.section[ringsAt]
 	for at := 0; at < len(rings); at += ringBytes {
 		row := rings[at : at+ringBytes]
 		box := Box{
@@ -104,18 +116,20 @@ func (f *File) ring(row []byte, p geo.Point) (inside bool, metres float64) {
 			before[0]+(now[0]-before[0])*before[1]/(before[1]-now[1]) > 0 {
 			inside = !inside
 		}
-		nearest = min(nearest, distanceToSegment(before, now))
+		nearest = min(nearest, squareToSegment(before, now))
 	}
-	return inside, nearest * metresPerDegree
+	return inside, math.Sqrt(nearest) * metresPerDegree
 }
 
-// distanceToSegment is the distance from the origin to the segment from a to b.
-func distanceToSegment(a, b [2]float64) float64 {
-	d := [2]float64{b[0] - a[0], b[1] - a[1]}
-	length := d[0]*d[0] + d[1]*d[1]
-	t := 0.0
-	if length > 0 {
-		t = max(0, min(1, -(a[0]*d[0]+a[1]*d[1])/length))
+// squareToSegment is the square of the distance from the origin to the segment
+// from a to b.
+func squareToSegment(a, b [2]float64) float64 {
+	x, y := b[0]-a[0], b[1]-a[1]
+	if length := x*x + y*y; length > 0 {
+		t := max(0, min(1, -(a[0]*x+a[1]*y)/length))
+		x, y = a[0]+t*x, a[1]+t*y
+	} else {
+		x, y = a[0], a[1]
 	}
-	return math.Hypot(a[0]+t*d[0], a[1]+t*d[1])
+	return x*x + y*y
 }

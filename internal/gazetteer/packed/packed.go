@@ -7,8 +7,10 @@ package packed
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"geogate/internal/geo"
@@ -22,6 +24,9 @@ const (
 	Country Level = iota // ISO 3166-1
 	State                // first-order administrative division
 	County               // second-order administrative division
+	Island
+	Region  // a landscape, such as the Riviera
+	Quarter // a part of a town
 )
 
 // Feature is GeoNames' code of a populated place.
@@ -77,6 +82,12 @@ type Place struct {
 	Population int64
 	Feature    Feature
 	Area       int // the smallest known area that it lies in
+	// OtherNames is how many other names the place has in the source, which
+	// tells how well it is known. The file keeps it to about a fifth.
+	OtherNames int
+	// Abroad says that the place lies outside of the outline of its country: at
+	// a border that is drawn too coarsely, or that is disputed.
+	Abroad bool
 }
 
 // Area is a country or one of its divisions.
@@ -99,8 +110,10 @@ type Kind uint8
 // The kinds of names.
 const (
 	Main      Kind = iota // the name that is shown, or its English form
+	Near                  // the main name shortened or spelled another way: "Newcastle" upon Tyne
 	Alternate             // another name, in whatever language
-	Code                  // a short form that makes sense only beside a name: "IL", "FR"
+	Weak                  // a transliteration by machine, or the code of an airport
+	Code                  // the short form of an area: "IL", "FR"
 )
 
 // Posting leads from a name to an area (Ref < File.Areas()) or to the place
@@ -118,8 +131,18 @@ const (
 	boxUnit   = 1e2
 )
 
+// A place's row has its population and whether it lies abroad in one word, and
+// its feature and fame in one byte.
 const (
-	magic      = "geogate gazetteer 1\n"
+	abroadBit   = 1 << 31
+	featureMask = 0x0F
+	fameShift   = 4
+	fameUnit    = 6 // of the decimal logarithm of one more than the number of other names
+	maxFame     = 15
+)
+
+const (
+	magic      = "geogate gazetteer 2\n"
 	placeBytes = 24
 	areaBytes  = 32
 	ringBytes  = 24
@@ -127,7 +150,7 @@ const (
 )
 
 // The sections of a file, in order. The header is the magic, the date of the
-// data, the number of names, and where each section ends.
+// data, the number of names, where each section ends, and a digest of all that.
 const (
 	placesAt = iota
 	areasAt
@@ -140,7 +163,11 @@ const (
 	sections
 )
 
-const headerBytes = len(magic) + 8 + 4 + sections*4
+const (
+	digestAt    = len(magic) + 8 + 4 + sections*4
+	digestBytes = 8
+	headerBytes = digestAt + digestBytes
+)
 
 // ErrFormat says that the bytes are not a gazetteer of this version.
 var ErrFormat = errors.New("not a packed gazetteer")
@@ -150,6 +177,7 @@ var ErrFormat = errors.New("not a packed gazetteer")
 type File struct {
 	date    time.Time
 	keys    int
+	digest  string
 	section [sections][]byte
 }
 
@@ -160,8 +188,9 @@ func Open(b []byte) (*File, error) {
 	}
 	header := b[len(magic):headerBytes]
 	f := &File{
-		date: time.Unix(int64(binary.LittleEndian.Uint64(header)), 0).UTC(),
-		keys: int(binary.LittleEndian.Uint32(header[8:])),
+		date:   time.Unix(int64(binary.LittleEndian.Uint64(header)), 0).UTC(),
+		keys:   int(binary.LittleEndian.Uint32(header[8:])),
+		digest: hex.EncodeToString(b[digestAt:headerBytes]),
 	}
 	start := headerBytes
 	for i := range f.section {
@@ -177,6 +206,9 @@ func Open(b []byte) (*File, error) {
 	}
 	return f, nil
 }
+
+// Digest changes with every other byte of the file.
+func (f *File) Digest() string { return f.digest }
 
 // Date is when the places were taken from GeoNames.
 func (f *File) Date() time.Time { return f.date }
@@ -198,7 +230,18 @@ func (f *File) Point(i int) geo.Point {
 
 // Population of place i; 0 means unknown.
 func (f *File) Population(i int) int64 {
-	return int64(binary.LittleEndian.Uint32(f.section[placesAt][i*placeBytes+12:]))
+	return int64(binary.LittleEndian.Uint32(f.section[placesAt][i*placeBytes+12:]) &^ abroadBit)
+}
+
+// Abroad reports whether place i lies outside of the outline of its country.
+func (f *File) Abroad(i int) bool {
+	return binary.LittleEndian.Uint32(f.section[placesAt][i*placeBytes+12:])&abroadBit != 0
+}
+
+// Fame is how well place i is known: the decimal logarithm of one more than the
+// number of its other names, from 0 to 2.5 in steps of a sixth.
+func (f *File) Fame(i int) float64 {
+	return float64(f.section[placesAt][i*placeBytes+23]>>fameShift) / fameUnit
 }
 
 // PlaceArea is the smallest known area of place i.
@@ -208,7 +251,7 @@ func (f *File) PlaceArea(i int) int {
 
 // PlaceFeature is the feature of place i.
 func (f *File) PlaceFeature(i int) Feature {
-	return Feature(f.section[placesAt][i*placeBytes+23])
+	return Feature(f.section[placesAt][i*placeBytes+23] & featureMask)
 }
 
 // Place decodes place i, 0 ≤ i < Places(). Places lie in the order of the
@@ -222,6 +265,8 @@ func (f *File) Place(i int) Place {
 		Population: f.Population(i),
 		Feature:    f.PlaceFeature(i),
 		Area:       f.PlaceArea(i),
+		OtherNames: int(math.Round(math.Pow(10, f.Fame(i)) - 1)),
+		Abroad:     f.Abroad(i),
 	}
 }
 
@@ -233,6 +278,28 @@ func (f *File) AreaParent(i int) int {
 	return int(binary.LittleEndian.Uint16(f.section[areasAt][i*areaBytes:]))
 }
 
+// AreaCode is the country code of area i.
+func (f *File) AreaCode(i int) string {
+	row := f.section[areasAt][i*areaBytes:]
+	return string(row[3:5])
+}
+
+// AreaPoint is the middle of area i.
+func (f *File) AreaPoint(i int) geo.Point {
+	row := f.section[areasAt][i*areaBytes:]
+	return geo.Point{Lat: degrees(row[10:], placeUnit), Lon: degrees(row[14:], placeUnit)}
+}
+
+// AreaPopulation is the number of people in the places of area i.
+func (f *File) AreaPopulation(i int) int64 {
+	return int64(binary.LittleEndian.Uint32(f.section[areasAt][i*areaBytes+18:]))
+}
+
+// PlaceID is the GeoNames id of place i.
+func (f *File) PlaceID(i int) int64 {
+	return int64(binary.LittleEndian.Uint32(f.section[placesAt][i*placeBytes:]))
+}
+
 // Area decodes area i, 0 ≤ i < Areas().
 func (f *File) Area(i int) Area {
 	row := f.section[areasAt][i*areaBytes:]
@@ -240,10 +307,10 @@ func (f *File) Area(i int) Area {
 	return Area{
 		Parent:     f.AreaParent(i),
 		Level:      f.AreaLevel(i),
-		Code:       string(row[3:5]),
+		Code:       f.AreaCode(i),
 		Name:       f.name(row[5:]),
-		Point:      geo.Point{Lat: degrees(row[10:], placeUnit), Lon: degrees(row[14:], placeUnit)},
-		Population: int64(binary.LittleEndian.Uint32(row[18:])),
+		Point:      f.AreaPoint(i),
+		Population: f.AreaPopulation(i),
 		Box:        Box{South: box(22), North: box(24), West: box(26), East: box(28)},
 	}
 }

@@ -93,6 +93,13 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 }
 
+func TestDigestChangesWithTheContent(t *testing.T) {
+	one, same, other := open(t, content(3)), open(t, content(3)), open(t, content(4))
+	if one.Digest() != same.Digest() || one.Digest() == other.Digest() || len(one.Digest()) != 16 {
+		t.Errorf("digests %q, %q and %q, want the first two alike", one.Digest(), same.Digest(), other.Digest())
+	}
+}
+
 func TestNearestAgreesWithTryingAll(t *testing.T) {
 	f := open(t, content(500))
 	random := rand.New(rand.NewPCG(3, 4))

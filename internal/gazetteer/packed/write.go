@@ -2,6 +2,7 @@ package packed
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -15,7 +16,7 @@ import (
 // Ring is one closed line of a country's outline, first point repeated at the
 // end; a ring within another of the same country is a hole.
 type Ring struct {
-	Country int // area
+	Country int // area, or NoArea for a coast; those come last
 	Points  []geo.Point
 }
 
@@ -119,22 +120,31 @@ func (w *fileWriter) places() error {
 	b := make([]byte, 0, placeBytes*len(w.sorted))
 	for _, i := range w.sorted {
 		p := w.content.Places[i]
-		if p.ID <= 0 || p.ID > math.MaxUint32 || p.Population < 0 || p.Population > math.MaxUint32 || !p.Point.Valid() {
+		if p.ID <= 0 || p.ID > math.MaxUint32 || p.Population < 0 || p.Population >= abroadBit || !p.Point.Valid() {
 			return fmt.Errorf("place %d: id, population or position out of range", p.ID)
 		}
 		b = binary.LittleEndian.AppendUint32(b, uint32(p.ID))
 		b = appendDegrees(b, p.Point.Lat, placeUnit)
 		b = appendDegrees(b, p.Point.Lon, placeUnit)
-		b = binary.LittleEndian.AppendUint32(b, uint32(p.Population))
+		people := uint32(p.Population)
+		if p.Abroad {
+			people |= abroadBit
+		}
+		b = binary.LittleEndian.AppendUint32(b, people)
 		var err error
 		if b, err = w.appendNameRef(b, p.Name); err != nil {
 			return err
 		}
 		b = binary.LittleEndian.AppendUint16(b, uint16(p.Area))
-		b = append(b, byte(p.Feature))
+		b = append(b, byte(p.Feature)|fame(p.OtherNames)<<fameShift)
 	}
 	w.section[placesAt] = b
 	return nil
+}
+
+// fame of a place by the number of its other names, as [File.Fame] gives it.
+func fame(others int) byte {
+	return byte(min(maxFame, math.Round(fameUnit*math.Log10(float64(1+others)))))
 }
 
 func (w *fileWriter) areas() error {
@@ -246,9 +256,12 @@ func (w *fileWriter) file() []byte {
 		end += len(s)
 		b = binary.LittleEndian.AppendUint32(b, uint32(end))
 	}
+	b = append(b, make([]byte, digestBytes)...)
 	for _, s := range w.section {
 		b = append(b, s...)
 	}
+	digest := sha256.Sum256(b)
+	copy(b[digestAt:], digest[:digestBytes])
 	return b
 }
 

@@ -46,6 +46,12 @@ local function rework(id)
   end
 end
 
+-- listen has events of the types handed out to a subscriber, those after since.
+local function listen(id, since, types)
+  redis.call('HSET', P .. 'types', id, since .. ' ' .. types)
+  redis.call('ZADD', P .. 'listeners', 0, id)
+end
+
 -- drop ends a subscription. What it leaves behind is cleared away bit by bit.
 local function drop(id)
   local digest = redis.call('HGET', sub_key(id), 'digest')
@@ -53,6 +59,7 @@ local function drop(id)
   redis.call('DEL', sub_key(id))
   redis.call('ZREM', P .. 'subs', id)
   redis.call('HDEL', P .. 'types', id)
+  redis.call('ZREM', P .. 'listeners', id)
   redis.call('ZREM', P .. 'work', id)
   redis.call('SADD', P .. 'gone', id)
 end

@@ -18,7 +18,7 @@ local s = redis.call('HMGET', sub_key(id), 'ttl', 'types', 'since')
 local expires = number(now + tonumber(s[1]))
 redis.call('HSET', sub_key(id), 'kept', number(now), 'expires', expires)
 redis.call('ZADD', P .. 'subs', expires, id)
-redis.call('HSET', P .. 'types', id, s[3] .. ' ' .. s[2])
+listen(id, s[3], s[2])
 enable(id) -- whoever registers says that the endpoint is well
 rework(id)
 return answer(code, id)

@@ -80,22 +80,57 @@ end
 
 -- ---- hand out ------------------------------------------------------------------
 
-local function read_events()
+-- An event that has more listeners than one turn reaches waits in 'handing', with the
+-- listener up to whom it got. It holds on to its body meanwhile, because the stream may
+-- be trimmed behind it.
+local function interrupted()
+  local h = redis.call('HMGET', P .. 'handing', 'position', 'type', 'subject', 'after')
+  if not h[1] then return nil end
+  return { position = h[1], kind = h[2], subject = h[3], after = h[4], kept = true, resumed = true }
+end
+
+local function interrupt(e, after)
+  if not e.kept then keep_event(e.id, e.kind, e.at, e.data) end
+  if not e.resumed then redis.call('HINCRBY', event_key(e.id), 'refs', 1) end
+  redis.call('HSET', P .. 'handing', 'position', e.position, 'type', e.kind, 'subject', e.subject, 'after', after)
+end
+
+local function finish(e)
+  if not e.resumed then return end
+  redis.call('DEL', P .. 'handing')
+  if redis.call('HINCRBY', event_key(e.id), 'refs', -1) <= 0 then redis.call('DEL', event_key(e.id)) end
+end
+
+local function read_event()
   local stream = P .. 'stream'
-  local read = { 'XREADGROUP', 'GROUP', 'webhooks', 'geogate', 'COUNT', number(cfg.batch), 'NOACK', 'STREAMS', stream, '>' }
+  local read = { 'XREADGROUP', 'GROUP', 'webhooks', 'geogate', 'COUNT', 1, 'NOACK', 'STREAMS', stream, '>' }
   local streams = redis.pcall(unpack(read))
   if streams and streams.err then -- the first time, and after the stream was lost
     redis.call('XGROUP', 'CREATE', stream, 'webhooks', '0', 'MKSTREAM')
     streams = redis.call(unpack(read))
   end
-  return streams and streams[1] and streams[1][2] or {}
+  local entry = streams and streams[1] and streams[1][2][1]
+  if not entry then return nil end
+  local f = {}
+  for i = 1, #entry[2], 2 do f[entry[2][i]] = entry[2][i + 1] end
+  return { position = entry[1], kind = f.type, subject = f.subject, at = f.at, data = f.data, after = '' }
 end
 
--- selects has the same rule as Patterns.Match in package event.
-local function selects(patterns, kind)
-  for _, pattern in ipairs(patterns) do
-    if pattern == kind or pattern == '*' then return true end
-    if string.sub(pattern, -1) == '*' and string.sub(kind, 1, #pattern - 1) == string.sub(pattern, 1, -2) then return true end
+-- selectors are the patterns that select a type, between spaces, by the rule of
+-- Patterns.Match in package event.
+local function selectors(kind)
+  local all = { ' ' .. kind .. ' ', ' * ' }
+  local dot = string.find(kind, '.', 1, true)
+  while dot do
+    all[#all + 1] = ' ' .. string.sub(kind, 1, dot) .. '* '
+    dot = string.find(kind, '.', dot + 1, true)
+  end
+  return all
+end
+
+local function selected(patterns, by)
+  for _, selector in ipairs(by) do
+    if string.find(patterns, selector, 1, true) then return true end
   end
   return false
 end
@@ -107,34 +142,68 @@ end
 
 local function after(a, b) return a[1] > b[1] or a[1] == b[1] and a[2] > b[2] end
 
-local function hand_out()
-  local entries = read_events()
-  if #entries == 0 then return end
-  if #entries >= cfg.batch then more = 1 end
-  local subs = {}
-  local flat = redis.call('HGETALL', P .. 'types')
-  for i = 1, #flat, 2 do
-    local since, types = string.match(flat[i + 1], '^(%S+) (.*)$')
-    local s = { id = flat[i], since = place(since), patterns = {} }
-    for pattern in string.gmatch(types, '%S+') do s.patterns[#s.patterns + 1] = pattern end
-    subs[#subs + 1] = s
+-- listeners returns a function that gives the listener behind an id, '' for the first:
+-- {id, since, patterns}, in an order that is the same in every turn. It reads a few at a
+-- time, and keeps them for the next event.
+local function listeners()
+  local key, behind = P .. 'listeners', {}
+  local function file() -- 'types' is the truth; releases before this one kept only that
+    redis.call('DEL', key)
+    for _, id in ipairs(redis.call('HKEYS', P .. 'types')) do redis.call('ZADD', key, 0, id) end
   end
-  for _, entry in ipairs(entries) do
-    local f, kept = {}, false
-    for i = 1, #entry[2], 2 do f[entry[2][i]] = entry[2][i + 1] end
-    local ev = 'evt_' .. entry[1]
-    local published = place(entry[1])
-    for _, s in ipairs(subs) do
-      if after(published, s.since) and selects(s.patterns, f.type) then
-        if not kept then
-          keep_event(ev, f.type, f.at, f.data)
-          kept = true
-        end
-        enqueue(s.id, ev, f.subject, '')
-        touched[s.id] = true
+  if redis.call('ZCARD', key) ~= redis.call('HLEN', P .. 'types') then file() end
+  local function read(from)
+    local ids = redis.call('ZRANGEBYLEX', key, from == '' and '-' or '(' .. from, '+', 'LIMIT', 0, 16)
+    if #ids == 0 then return end
+    for i, value in ipairs(redis.call('HMGET', P .. 'types', unpack(ids))) do
+      if not value then
+        file()
+        return read(from)
       end
+      local since, types = string.match(value, '^(%S+) (.*)$')
+      behind[from] = { id = ids[i], since = place(since), patterns = ' ' .. types .. ' ' }
+      from = ids[i]
     end
   end
+  return function(id)
+    if not behind[id] then read(id) end
+    return behind[id]
+  end
+end
+
+-- hand_out gives events to the subscribers who listen for them, one event after the
+-- other, and stops when it has taken cfg.effort: that bounds how long Redis is busy,
+-- whatever the number of subscribers and filters.
+local function hand_out()
+  local listener
+  local left = cfg.effort
+  while left > 0 do
+    local e = interrupted() or read_event()
+    if not e then return end
+    listener = listener or listeners()
+    e.id = 'evt_' .. e.position
+    local published, by = place(e.position), selectors(e.kind)
+    local look = 1 + math.floor(#by / 8)
+    left = left - cfg.event_effort
+    local reached = e.after
+    local s = listener(reached)
+    while left > 0 and s do
+      left = left - look
+      if after(published, s.since) and selected(s.patterns, by) then
+        if not e.kept then
+          keep_event(e.id, e.kind, e.at, e.data)
+          e.kept = true
+        end
+        enqueue(s.id, e.id, e.subject, '')
+        touched[s.id] = true
+        left = left - cfg.delivery_effort
+      end
+      reached = s.id
+      s = listener(reached)
+    end
+    if s then interrupt(e, reached) else finish(e) end
+  end
+  more = 1
 end
 
 -- ---- clear up ------------------------------------------------------------------
@@ -173,12 +242,14 @@ end
 
 -- ---- claim ---------------------------------------------------------------------
 
+local burials = 0 -- in this turn
+
 local function claim(claims, id, most)
-  local s = redis.call('HMGET', sub_key(id), 'state', 'flying', 'health', 'url', 'secret', 'old', 'old_until')
+  local s = redis.call('HMGET', sub_key(id), 'state', 'flying', 'health', 'url', 'secret', 'old', 'old_until', 'older')
   local disabled = s[1] == 'disabled'
   local free = window(s[3]) - tonumber(s[2] or 0)
   local look = math.min(most, free)
-  if disabled then look = cfg.batch end
+  if disabled then look = cfg.batch - burials end
   if look < 1 then return rework(id) end
   local events = redis.call('ZRANGEBYSCORE', due_key(id), '-inf', number(now), 'LIMIT', 0, look)
   if look == most and #events == most then more = 1 end
@@ -190,6 +261,7 @@ local function claim(claims, id, most)
       redis.call('ZREM', all_key(id), ev)
     elseif disabled and d[2] ~= '1' then
       bury(id, ev, 'disabled')
+      burials = burials + 1
       more = 1
     elseif free > 0 and #claims < capacity then
       free = free - 1
@@ -197,7 +269,9 @@ local function claim(claims, id, most)
       redis.call('ZADD', fly_key(worker), turn, id .. ' ' .. ev)
       redis.call('HINCRBY', sub_key(id), 'flying', 1)
       local old = ''
-      if s[6] and tonumber(s[7]) > now then old = s[6] end
+      for secret, till in string.gmatch((s[6] and s[6] .. ' ' .. s[7] or '') .. ' ' .. (s[8] or ''), '(%S+) (%S+)') do
+        if tonumber(till) > now then old = old .. secret .. ' ' end
+      end
       claims[#claims + 1] = { id, ev, tonumber(d[1]), s[4], s[5], old, e[1], e[2], e[3] }
     end
   end
@@ -229,7 +303,7 @@ for id in pairs(touched) do rework(id) end
 local claims = {}
 if capacity > 0 then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'work', '-inf', number(now), 'LIMIT', 0, 64)) do
-    if #claims >= capacity then
+    if #claims >= capacity or burials >= cfg.batch then
       more = 1
       break
     end

@@ -2,6 +2,7 @@
 --
 -- KEYS  1 hash of the budget
 -- ARGV  1 microseconds
+-- Returns what is left of the pause, which may be an earlier and longer one.
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
@@ -14,4 +15,4 @@ local needed = math.ceil(tonumber(ARGV[1]) / 1000) + 60000
 if redis.call('PTTL', KEYS[1]) < needed then
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', needed))
 end
-return 1
+return math.max(till, pause) - now

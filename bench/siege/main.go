@@ -1,0 +1,189 @@
+// Siege runs a geogate and attacks it from many addresses of this machine at once,
+// in every way that one stranger can, while honest riders and drivers use it. It
+// prints what the honest ones noticed, as a Markdown table.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	geogate, redis    string
+	duration, quiet   time.Duration
+	attackers, honest int
+	port              int
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "binary under siege")
+	flag.StringVar(&o.redis, "redis", "redis-server", "redis-server to start")
+	flag.DurationVar(&o.duration, "duration", 5*time.Minute, "how long the siege lasts")
+	flag.DurationVar(&o.quiet, "quiet", 20*time.Second, "how long to measure before it")
+	flag.IntVar(&o.attackers, "attackers", 20, "addresses that attack")
+	flag.IntVar(&o.honest, "honest", 200, "riders and drivers")
+	flag.IntVar(&o.port, "port", 18090, "port of geogate; the next one is that of Redis")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	redis := exec.Command(o.redis, "--port", fmt.Sprint(o.port+1), "--save", "", "--maxmemory", "25mb", "--maxmemory-policy", "noeviction")
+	if err := redis.Start(); err != nil {
+		return fmt.Errorf("start redis: %w", err)
+	}
+	defer func() {
+		_ = redis.Process.Kill()
+		_ = redis.Wait()
+	}()
+	geogate := exec.Command(o.geogate)
+	geogate.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", o.port), fmt.Sprintf("REDIS_URL=redis://127.0.0.1:%d", o.port+1),
+		"LOG_LEVEL=warn", "ADMIN_TOKEN=siege", "UPSTREAMS=gazetteer")
+	geogate.Stderr = os.Stderr
+	if err := geogate.Start(); err != nil {
+		return fmt.Errorf("start geogate: %w", err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- geogate.Wait() }()
+	defer func() { _ = geogate.Process.Kill() }()
+	target := fmt.Sprintf("127.0.0.1:%d", o.port)
+	if err := await(ctx, target); err != nil {
+		return err
+	}
+
+	quiet := newRecord()
+	during(ctx, o.quiet, func(ctx context.Context) { people(ctx, target, o.honest, quiet) })
+	siege := newRecord()
+	var peak int
+	attacks := &tally{of: map[string]int{}}
+	var all sync.WaitGroup
+	under, end := context.WithTimeout(ctx, o.duration)
+	defer end()
+	all.Go(func() { people(under, target, o.honest, siege) })
+	all.Go(func() { attack(under, target, o.attackers, attacks) })
+	all.Go(func() { peak = watchMemory(under, geogate.Process.Pid) })
+	<-under.Done() // SIGTERM comes in the middle of it
+	began := time.Now()
+	if err := geogate.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop geogate: %w", err)
+	}
+	var how string
+	select {
+	case err := <-exited:
+		how = fmt.Sprintf("exit %d after %.1f s", geogate.ProcessState.ExitCode(), time.Since(began).Seconds())
+		if err != nil {
+			how += ", want 0"
+		}
+	case <-time.After(30 * time.Second):
+		how = "still running after 30 s"
+	}
+	all.Wait()
+
+	fmt.Printf("Siege of %s from %d addresses beside %d riders and drivers.\n\n", o.duration, o.attackers, o.honest)
+	fmt.Println("| | quiet | under siege |\n|---|---|---|")
+	fmt.Printf("| honest requests | %d | %d |\n| of these failed | %d | %d |\n", quiet.count(), siege.count(), quiet.failed, siege.failed)
+	for _, q := range []float64{0.5, 0.99, 0.999} {
+		fmt.Printf("| p%g | %.1f ms | %.1f ms |\n", q*100, quiet.quantile(q), siege.quantile(q))
+	}
+	fmt.Printf("| resident memory at most | – | %d MiB |\n| SIGTERM in the middle | – | %s |\n\n", peak>>10, how)
+	fmt.Printf("Attacks, in requests or connections: %s.\n", attacks)
+	for _, why := range siege.reasons() {
+		fmt.Println("failed:", why)
+	}
+	return nil
+}
+
+// during runs do for so long.
+func during(ctx context.Context, d time.Duration, do func(context.Context)) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	do(ctx)
+}
+
+func await(ctx context.Context, target string) error {
+	for range 100 {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", target)
+		if err == nil {
+			return c.Close()
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return fmt.Errorf("nothing listens on %s", target)
+}
+
+// watchMemory returns the highest resident memory, in KiB.
+func watchMemory(ctx context.Context, pid int) (peak int) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return peak
+		case <-tick.C:
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			continue
+		}
+		for line := range strings.SplitSeq(string(status), "\n") {
+			var kib int
+			if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
+				peak = max(peak, kib)
+			}
+		}
+	}
+}
+
+// record is what honest clients noticed. It is safe for concurrent use.
+type record struct {
+	mu     sync.Mutex
+	took   []float64 // milliseconds
+	failed int
+	why    map[string]int
+}
+
+func newRecord() *record { return &record{why: map[string]int{}} }
+
+func (r *record) note(took time.Duration, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.took = append(r.took, float64(took.Microseconds())/1000)
+	if why != "" {
+		r.failed++
+		r.why[why]++
+	}
+}
+
+func (r *record) count() int { return len(r.took) }
+
+func (r *record) quantile(q float64) float64 {
+	if len(r.took) == 0 {
+		return 0
+	}
+	slices.Sort(r.took)
+	return r.took[int(q*float64(len(r.took)-1))]
+}
+
+func (r *record) reasons() (list []string) {
+	for why, n := range r.why {
+		list = append(list, fmt.Sprintf("%d × %s", n, why))
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// clientFrom is a client with an address of this machine.
+func clientFrom(address string) *http.Client {
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}, Timeout: 5 * time.Second}
+	return &http.Client{
+		Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 4, DisableCompression: true},
+		Timeout:   10 * time.Second,
+	}
+}
+
+// people are n riders and drivers, each with an address of their own, who do
+// something every second or so until ctx ends.
+func people(ctx context.Context, target string, n int, r *record) {
+	var all sync.WaitGroup
+	for i := range n {
+		client := clientFrom(fmt.Sprintf("127.0.1.%d", i+1))
+		all.Go(func() {
+			defer client.CloseIdleConnections()
+			person(ctx, client, "http://"+target, i, r)
+		})
+	}
+	all.Wait()
+}
+
+func person(ctx context.Context, client *http.Client, base string, i int, r *record) {
+	lat, lng := -33.44+float64(i%14)/1000, -70.63+float64(i/14)/1000
+	towns := []string{"Vaduz", "Zurich", "Paris", "Santiago", "Berlin"}
+	for pause(ctx, time.Duration(500+rand.IntN(1000))*time.Millisecond) {
+		method, path, body := http.MethodPost, "/tracking", fmt.Sprintf(`{"id":"honest%d","lat":%f,"lng":%f}`, i, lat, lng)
+		if i%2 == 1 { // a rider
+			switch rand.IntN(3) {
+			case 0:
+				method, path, body = http.MethodGet, "/search?q="+towns[rand.IntN(len(towns))], ""
+			case 1:
+				path, body = "/search", fmt.Sprintf(`{"lat":%f,"lng":%f,"limit":5}`, lat, lng)
+			case 2:
+				method, path, body = http.MethodGet, "/api?q="+towns[rand.IntN(len(towns))], ""
+			}
+		}
+		began := time.Now()
+		status, err := send(ctx, client, method, base+path, body)
+		switch {
+		case ctx.Err() != nil: // the end has come in the middle of it
+		case err != nil:
+			r.note(time.Since(began), fmt.Sprintf("%s %s: %T", method, strings.SplitN(path, "?", 2)[0], err))
+		case status != http.StatusOK:
+			r.note(time.Since(began), fmt.Sprintf("%s %s: %d", method, strings.SplitN(path, "?", 2)[0], status))
+		default:
+			r.note(time.Since(began), "")
+		}
+	}
+}
+
+func send(ctx context.Context, client *http.Client, method, url, body string, header ...string) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	_, err = io.Copy(io.Discard, res.Body)
+	return res.StatusCode, err
+}
+
+// pause reports whether ctx goes on after d.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}

@@ -1,0 +1,186 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Where there are several regions, each driver has one home: the region that knows
+// them. The keys of two regions may be on two servers, so no script can move a driver
+// from one to the other. The home is a record of its own, with a turn that rises with
+// each move, and a move takes three steps: out of the old region, the record, into the
+// new one. DESIGN.md says why a crash between any two of them, or a report that
+// was under way, never makes them available in both.
+type home struct {
+	Region string `json:"region"`
+	Turn   int64  `json:"turn"`
+	// Vehicle and Tags, as scripts hold them, came along with the last move.
+	Vehicle string `json:"vehicle,omitempty"`
+	Tags    string `json:"tags,omitempty"`
+}
+
+const (
+	// inFlight is for how long after a move late reports for the old region are refused.
+	inFlight = 10 * time.Minute
+	// homeTries is how often a move begins anew because somebody else moved the driver.
+	homeTries = 4
+	// homeRound is how many homes are read in one round trip.
+	homeRound = 500
+)
+
+var errMoving = errors.New("driver is moved by another process again and again")
+
+func homeKey(driver string) string { return "geogate:home:" + driver }
+
+// homeLife is longer than anything that a region remembers of a silent driver.
+func (e *Engine) homeLife() time.Duration { return e.cfg.Retention + e.cfg.RideTTL + inFlight }
+
+// homes reads the homes of drivers, nil for those without one, and keeps them alive.
+func (e *Engine) homes(ctx context.Context, drivers []string) (map[string]*home, error) {
+	found := make(map[string]*home, len(drivers))
+	for at := 0; at < len(drivers); at += homeRound {
+		round := drivers[at:min(at+homeRound, len(drivers))]
+		texts, err := e.readHomes(ctx, round)
+		if err != nil {
+			return nil, err
+		}
+		for i, text := range texts {
+			if text == "" {
+				continue
+			}
+			h := new(home)
+			if err := json.Unmarshal([]byte(text), h); err != nil {
+				return nil, fmt.Errorf("%w: decode home: %w", ErrUnavailable, err)
+			}
+			found[round[i]] = h
+		}
+	}
+	return found, nil
+}
+
+func (e *Engine) readHomes(ctx context.Context, drivers []string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
+	defer cancel()
+	cmds := make([]*redis.StringCmd, len(drivers))
+	_, _ = e.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, id := range drivers {
+			cmds[i] = pipe.GetEx(ctx, homeKey(id), e.homeLife())
+		}
+		return nil
+	})
+	texts := make([]string, len(drivers))
+	for i, cmd := range cmds {
+		text, err := cmd.Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, fmt.Errorf("%w: read home: %w", ErrUnavailable, err)
+		}
+		texts[i] = text
+	}
+	return texts, nil
+}
+
+// swapHome changes a home unless somebody else has changed it. nil means none.
+func (e *Engine) swapHome(ctx context.Context, driver string, old, next *home) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
+	defer cancel()
+	done, err := homeScript.Run(ctx, e.rdb, []string{homeKey(driver)}, old.text(), next.text(), e.homeLife().Milliseconds()).Bool()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return false, fmt.Errorf("%w: write home: %w", ErrUnavailable, err)
+	}
+	return done, nil
+}
+
+func (h *home) text() string {
+	if h == nil {
+		return ""
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		panic(fmt.Sprintf("dispatch: encode home: %v", err)) // strings and a number
+	}
+	return string(text)
+}
+
+// nextTurn is above every turn that was given before, whether or not its record is left.
+func (h *home) nextTurn() int64 {
+	turn := time.Now().UnixMilli()
+	if h != nil {
+		turn = max(turn, h.Turn+1)
+	}
+	return turn
+}
+
+// settleHome makes region the home of a driver who reports from there, at ts in ms or ”.
+// known is what the caller has read. A driver with a ride keeps their home until it
+// ends: then the answer is that home and here is false. refused is the code of a report
+// that must have no effect.
+func (e *Engine) settleHome(ctx context.Context, driver, region, ts string, known *home) (at *home, here bool, refused string, err error) {
+	for range homeTries {
+		if known != nil && known.Region == region {
+			return known, true, "", nil
+		}
+		next := &home{Region: region, Turn: known.nextTurn()}
+		if known != nil {
+			answer, err := e.run(ctx, leaveScript, known.Region, driver, next.Turn, ts, inFlight.Milliseconds())
+			if err != nil {
+				return nil, false, "", err
+			}
+			switch answer.code {
+			case "engaged":
+				return known, false, "", nil
+			case "older":
+				return nil, false, CodeOlder, nil
+			case "ok":
+				if kept := answer.strings(0); len(kept) == 2 {
+					next.Vehicle, next.Tags = kept[0], kept[1]
+				}
+			}
+			if answer.code != "ok" {
+				next = nil // somebody else has moved them on
+			}
+		}
+		if next != nil {
+			done, err := e.swapHome(ctx, driver, known, next)
+			if err != nil {
+				return nil, false, "", err
+			}
+			if done {
+				return next, true, "", nil
+			}
+		}
+		found, err := e.homes(ctx, []string{driver})
+		if err != nil {
+			return nil, false, "", err
+		}
+		known = found[driver]
+	}
+	return nil, false, "", fmt.Errorf("%w: %w", ErrUnavailable, errMoving)
+}
+
+// raiseTurn lets a driver report again from their home, where traces of a later
+// move refuse it: its record was lost meanwhile.
+func (e *Engine) raiseTurn(ctx context.Context, driver, region string) error {
+	found, err := e.homes(ctx, []string{driver})
+	if err != nil || found[driver] == nil || found[driver].Region != region {
+		return err
+	}
+	next := *found[driver]
+	next.Turn = next.nextTurn()
+	_, err = e.swapHome(ctx, driver, found[driver], &next)
+	return err
+}
+
+// dropHome forgets the home of a driver whom a region has forgotten.
+func (e *Engine) dropHome(ctx context.Context, driver, region string) error {
+	found, err := e.homes(ctx, []string{driver})
+	if err != nil || found[driver] == nil || found[driver].Region != region {
+		return err
+	}
+	_, err = e.swapHome(ctx, driver, found[driver], nil)
+	return err
+}

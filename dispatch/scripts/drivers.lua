@@ -1,0 +1,91 @@
+-- The transitions of drivers.
+
+-- Drivers whom this script made available, to be offered to waiting rides.
+local freed = {}
+
+-- Tags travel and are stored as "\nfirst\nsecond\n"; a tag has no control
+-- characters, so a plain find answers whether one is there.
+local function has_tag(tags, tag)
+  return string.find(tags, '\n' .. tag .. '\n', 1, true) ~= nil
+end
+
+local function each_tag(tags) return string.gmatch(tags, '[^\n]+') end
+
+-- each_index calls do_with every index of available drivers that a driver is in.
+local function each_index(d, do_with)
+  spend(1)
+  do_with(P .. ':avail')
+  if d.vehicle ~= '' then do_with(P .. ':avail:v:' .. d.vehicle) end
+  for tag in each_tag(d.tags) do
+    spend(1)
+    do_with(P .. ':avail:t:' .. tag)
+  end
+end
+
+local function index(d)
+  each_index(d, function(key) redis.call('GEOADD', key, d.lng, d.lat, d.id) end)
+end
+
+local function unindex(d)
+  each_index(d, function(key) redis.call('ZREM', key, d.id) end)
+end
+
+local function fresh(d) return now - tonumber(d.seen) < cfg.driver_ttl end
+
+-- watch files a driver who has no ride under the time when sweep must look at them.
+local function watch(id, at) redis.call('ZADD', P .. ':watch', number(at), id) end
+
+-- remembered is how long an offline driver stays readable. Those who never had a ride
+-- may be anybody's invention.
+local function remembered(d)
+  if d.served then return cfg.retention end
+  return math.min(cfg.retention, 5 * cfg.driver_ttl)
+end
+
+local function go_offline(d, reason)
+  event({ 'type', 'driver.offline', 'driver', d.id, 'at', number(now), 'reason', reason })
+  redis.call('HSET', P .. ':driver:' .. d.id, 'state', 'offline')
+  redis.call('HDEL', P .. ':driver:' .. d.id, 'ride', 'until')
+  redis.call('ZREM', P .. ':engaged', d.id)
+  watch(d.id, now + remembered(d))
+  unindex(d)
+end
+
+local function go_available(d)
+  redis.call('HSET', P .. ':driver:' .. d.id, 'state', 'available')
+  redis.call('HDEL', P .. ':driver:' .. d.id, 'ride', 'until')
+  redis.call('ZREM', P .. ':engaged', d.id)
+  watch(d.id, tonumber(d.seen) + cfg.driver_ttl)
+  index(d)
+  freed[#freed + 1] = d
+end
+
+-- engage takes an available or reserved driver for a ride.
+local function engage(d, ride, state, till)
+  redis.call('HSET', P .. ':driver:' .. d.id, 'state', state, 'ride', ride.id, 'until', number(till), 'served', '1')
+  redis.call('ZADD', P .. ':engaged', number(now), d.id)
+  redis.call('ZREM', P .. ':watch', d.id)
+  unindex(d)
+end
+
+-- let_go ends what holds a driver. Those who reported from another region meanwhile
+-- are nobody's candidate here.
+local function let_go(d)
+  if d.moving then
+    go_offline(d, 'moved')
+  elseif fresh(d) then
+    go_available(d)
+  else
+    go_offline(d, 'stale')
+  end
+end
+
+-- release lets the driver of a ride go, unless they are no longer its driver.
+local function release(id, ride)
+  local d = load('driver', id)
+  if not d then
+    redis.call('ZREM', P .. ':engaged', id)
+  elseif d.ride == ride.id then
+    let_go(d)
+  end
+end

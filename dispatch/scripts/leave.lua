@@ -1,0 +1,34 @@
+-- Takes a driver out of a region because they reported from another one. What stays
+-- for a while is the turn of their home, which refuses reports that were on their way,
+-- and what a repeated call must answer again.
+-- ARGV: 2 driver, 3 turn of the move, 4 ts of the report in ms or '', 5 ms for
+-- which reports may be on their way.
+-- Answers {'ok', {vehicle, tags}}, {'engaged'}: they go when their ride ends, {'older'},
+-- or {'moved'}: somebody else has moved them since.
+local key = P .. ':driver:' .. ARGV[2]
+local d = load('driver', ARGV[2])
+if d and (d.state == 'reserved' or d.state == 'busy') then
+  local ride = load('ride', d.ride)
+  if ride then settle(ride) end
+  wake()
+  d = load('driver', ARGV[2])
+end
+if not d then
+  local trace = redis.call('HMGET', key, 'turn', 'vehicle', 'tags')
+  if trace[1] and tonumber(trace[1]) > tonumber(ARGV[3]) then return { 'moved' } end
+  redis.call('HSET', key, 'state', 'gone', 'turn', ARGV[3])
+  redis.call('PEXPIRE', key, ARGV[5])
+  return { 'ok', { trace[2] or '', trace[3] or '' } }
+end
+if d.turn and tonumber(d.turn) > tonumber(ARGV[3]) then return { 'moved' } end
+if ARGV[4] ~= '' and d.ts and tonumber(ARGV[4]) < tonumber(d.ts) then return { 'older' } end
+if d.state == 'reserved' or d.state == 'busy' then
+  redis.call('HSET', key, 'moving', '1')
+  return { 'engaged' }
+end
+if d.state == 'available' then go_offline(d, 'moved') end
+redis.call('ZREM', P .. ':watch', d.id)
+redis.call('DEL', key)
+redis.call('HSET', key, 'state', 'gone', 'turn', ARGV[3], 'vehicle', d.vehicle, 'tags', d.tags)
+redis.call('PEXPIRE', key, ARGV[5])
+return { 'ok', { d.vehicle, d.tags } }

@@ -1,0 +1,147 @@
+-- Bringing rides and drivers together.
+
+local function fits(d, vehicle, tags)
+  if vehicle ~= '' and d.vehicle ~= vehicle then return false end
+  for tag in each_tag(tags) do
+    if not has_tag(d.tags, tag) then return false end
+  end
+  return true
+end
+
+-- candidate returns a driver who may be given a ride now, or nil.
+local function candidate(id, vehicle, tags)
+  local h = redis.call('HMGET', P .. ':driver:' .. id, 'state', 'seen', 'lat', 'lng', 'vehicle', 'tags')
+  if h[1] ~= 'available' then return nil end
+  local d = { id = id, seen = h[2], lat = h[3], lng = h[4], vehicle = h[5], tags = h[6] }
+  if fresh(d) and fits(d, vehicle, tags) then return d end
+  return nil
+end
+
+-- search_drivers searches the available drivers as search does; q has a vehicle and tags
+-- instead of a key. Of the indexes that apply it takes the smallest, and
+-- keeps to it when it goes on.
+local function search_drivers(q)
+  local place, name = string.match(q.from or '', '^([^|]*)|(.*)$')
+  q.from = place
+  if not name then
+    name = ''
+    local members = redis.call('ZCARD', P .. ':avail')
+    local function consider(other)
+      local n = redis.call('ZCARD', P .. ':avail' .. other)
+      if n < members then name, members = other, n end
+    end
+    if q.vehicle ~= '' then consider(':v:' .. q.vehicle) end
+    for tag in each_tag(q.tags) do consider(':t:' .. tag) end
+  end
+  q.key = P .. ':avail' .. name
+  local found, more, ahead = search(q)
+  return found, more and more .. '|' .. name, ahead
+end
+
+local function asked(ride, driver)
+  return redis.call('HEXISTS', P .. ':asked:' .. ride.id, driver) == 1
+end
+
+-- attempt finds a searching ride its nearest eligible driver, and gives or offers it
+-- to them. It returns 'taken'; 'on' when it was cut off and has filed the
+-- ride to go on soon; nil when there is nobody. arrived is a driver who has just
+-- become available, perhaps in the part that was searched before.
+local function attempt(ride, arrived)
+  local function judge(id)
+    local d = candidate(id, ride.vehicle, ride.tags)
+    if d and not asked(ride, id) then return d end
+    return nil
+  end
+  local radius, known = cfg.radii[#cfg.radii], {}
+  for _, id in ipairs({ ride.best or '', ride.from and arrived and arrived.id or '' }) do
+    local d = id ~= '' and judge(id)
+    if d then
+      local at = metres(math.rad(ride.lng), math.rad(ride.lat), math.rad(d.lng), math.rad(d.lat))
+      if at <= radius then known[#known + 1] = { d, at } end
+    end
+  end
+  local found, more, ahead = search_drivers({
+    lng = ride.lng, lat = ride.lat, radius = radius, vehicle = ride.vehicle, tags = ride.tags,
+    want = 1, from = ride.from, known = known, judge = judge,
+  })
+  if #found > 0 then
+    if cfg.offer_ttl > 0 then
+      offer(ride, found[1][1], found[1][2])
+    else
+      assign(ride, found[1][1], found[1][2], '')
+    end
+    return 'taken'
+  end
+  if more then
+    redis.call('HSET', P .. ':ride:' .. ride.id, 'from', more, 'best', ahead[1] and ahead[1][1].id or '')
+    redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker')
+    schedule_step(ride)
+    return 'on'
+  end
+  if ride.from then redis.call('HDEL', P .. ':ride:' .. ride.id, 'from', 'best') end
+  return nil
+end
+
+-- settle carries out what has fallen due about a ride. After a lapsed offer
+-- the next driver is tried at once.
+local function settle(ride)
+  if ride.state == 'offered' and now >= tonumber(ride.offer_until) then
+    local driver = ride.driver
+    search_on(ride, 'lapsed')
+    release(driver, ride)
+    if now < tonumber(ride.deadline) then attempt(ride) end
+  end
+  if ride.state == 'searching' and now >= tonumber(ride.deadline) then
+    finish(ride, 'expired', 'deadline')
+  elseif ride.state == 'matched' and now >= tonumber(ride.matched) + cfg.ride_ttl then
+    complete(ride, 'ride_ttl')
+  end
+end
+
+-- How many waiting rides are tried for one driver who became available.
+local rides_tried = 8
+
+-- rides_near returns waiting rides that a driver fits, nearest first.
+local function rides_near(d)
+  local found, _, ahead = search({
+    key = P .. ':waiting', lng = d.lng, lat = d.lat, radius = cfg.radii[#cfg.radii], want = rides_tried,
+    judge = function(id)
+      local h = redis.call('HMGET', P .. ':ride:' .. id, 'vehicle', 'tags')
+      if h[1] and fits(d, h[1], h[2]) and not asked({ id = id }, d.id) then return id end
+      return nil
+    end,
+  })
+  for _, hit in ipairs(ahead) do found[#found + 1] = hit end
+  return found
+end
+
+-- wake tries the waiting rides near the drivers who became available, nearest first,
+-- and returns the drivers it did not get to.
+local function wake()
+  local left = {}
+  if #freed == 0 or redis.call('ZCARD', P .. ':waiting') == 0 then return left end
+  local function available(d) return redis.call('HGET', P .. ':driver:' .. d.id, 'state') == 'available' end
+  for _, d in ipairs(freed) do
+    -- Who had most of a script for themselves is not tried again: each step gets further.
+    local fair = spent < effort / 4
+    if not exhausted() then
+      for _, hit in ipairs(rides_near(d)) do
+        if exhausted() or not available(d) then break end
+        local ride = load('ride', hit[1])
+        if ride then
+          settle(ride)
+          if ride.state == 'searching' then attempt(ride, d) end
+        end
+      end
+    end
+    if exhausted() and not fair and available(d) then left[#left + 1] = d.id end
+  end
+  return left
+end
+
+-- answer ends a script. Drivers who became available on the way are tried first.
+local function answer(code, ride)
+  wake()
+  if not ride then return { code } end
+  return { code, ride.id, redis.call('HGETALL', P .. ':ride:' .. ride.id) }
+end

@@ -1,0 +1,110 @@
+-- The transitions of rides.
+
+local function live(ride)
+  return ride.state == 'searching' or ride.state == 'offered' or ride.state == 'matched'
+end
+
+-- How many versions of a ride can be read. A ride that many drivers decline in turn
+-- would otherwise grow for as long as it searches.
+local versions_kept = 64
+
+-- schedule files a live ride under the time when something must be done about it.
+local function schedule(ride)
+  local at
+  if ride.state == 'searching' then
+    at = math.min(now + cfg.next, tonumber(ride.deadline))
+  elseif ride.state == 'offered' then
+    at = tonumber(ride.offer_until)
+  else
+    at = tonumber(ride.matched) + cfg.ride_ttl
+  end
+  redis.call('ZADD', P .. ':due', number(at), ride.id)
+end
+
+-- pace is the pause in ms between two steps of searches that go on, of all rides of
+-- the region together: at worst they take a quarter of Redis's time.
+local pace = 10
+
+-- schedule_step files a searching ride whose search goes on.
+local function schedule_step(ride)
+  local at = math.max(now, tonumber(redis.call('GET', P .. ':paced') or 0) + pace)
+  redis.call('SET', P .. ':paced', number(at), 'PX', 60000)
+  redis.call('ZADD', P .. ':due', number(math.min(at, tonumber(ride.deadline))), ride.id)
+end
+
+-- turn takes a ride to a state: event, fields, history and wake-up. The driver of
+-- the new version is in d (nil: none), with their distance in metres.
+local function turn(ride, state, reason, d, distance)
+  ride.version = number(tonumber(ride.version or '0') + 1)
+  local driver, lat, lng = '', '', ''
+  if d then driver, lat, lng = d.id, d.lat, d.lng end
+  -- The driver who was let go must hear of it, though the ride no longer shows them.
+  event({ 'type', 'ride.' .. state, 'ride', ride.id, 'version', ride.version,
+    'driver', driver, 'was', ride.driver or '', 'at', number(now), 'reason', reason,
+    'distance', distance or '', 'seen', d and d.seen or '' })
+  ride.state, ride.reason, ride.driver, ride.updated = state, reason, driver, number(now)
+  redis.call('HSET', P .. ':ride:' .. ride.id, 'state', state, 'version', ride.version,
+    'reason', reason, 'driver', driver, 'updated', ride.updated,
+    -- The driver's id comes last: it may contain the separator.
+    'h' .. ride.version, table.concat({ state, ride.updated, reason, distance or '', lat, lng, driver }, '|'))
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'h' .. number(tonumber(ride.version) - versions_kept))
+  redis.call('PUBLISH', cfg.channel, 'ride ' .. ride.id)
+  spend(4)
+end
+
+local function finish(ride, state, reason, d, distance)
+  turn(ride, state, reason, d, distance)
+  redis.call('ZREM', P .. ':due', ride.id)
+  redis.call('ZREM', P .. ':waiting', ride.id)
+  if ride.rider ~= '' then redis.call('SREM', P .. ':rider:' .. ride.rider, ride.id) end
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker', 'from', 'best')
+  redis.call('PEXPIRE', P .. ':ride:' .. ride.id, number(cfg.retention))
+  redis.call('PEXPIRE', P .. ':asked:' .. ride.id, number(cfg.retention))
+  if ride.idem ~= '' then redis.call('PEXPIRE', P .. ':idem:' .. ride.idem, number(cfg.retention)) end
+end
+
+-- complete keeps the driver visible in the ride that they have done.
+local function complete(ride, reason)
+  local shown = { id = ride.driver, lat = ride.driver_lat or '', lng = ride.driver_lng or '' }
+  local id = ride.driver
+  finish(ride, 'completed', reason, shown, ride.distance)
+  release(id, ride)
+end
+
+local function search_on(ride, reason)
+  turn(ride, 'searching', reason)
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'offer', 'offer_until', 'distance', 'worker', 'from', 'best')
+  ride.from, ride.best = nil, nil
+  redis.call('GEOADD', P .. ':waiting', ride.lng, ride.lat, ride.id)
+  schedule(ride)
+end
+
+-- assign gives the ride its driver.
+local function assign(ride, d, distance, reason)
+  turn(ride, 'matched', reason, d, distance)
+  ride.matched, ride.distance, ride.driver_lat, ride.driver_lng = ride.updated, distance, d.lat, d.lng
+  redis.call('HSET', P .. ':ride:' .. ride.id, 'matched', ride.matched, 'distance', distance,
+    'driver_lat', d.lat, 'driver_lng', d.lng)
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker', 'offer', 'offer_until', 'from', 'best')
+  redis.call('ZREM', P .. ':waiting', ride.id)
+  schedule(ride)
+  engage(d, ride, 'busy', now + cfg.ride_ttl)
+end
+
+-- offer asks a driver, who is held for the ride until the offer ends. It never
+-- outlives the ride's deadline, so that only a searching ride can expire.
+local function offer(ride, d, distance)
+  turn(ride, 'offered', '', d, distance)
+  ride.offer_until = number(math.min(now + cfg.offer_ttl, tonumber(ride.deadline)))
+  -- The token comes from outside: Lua in Redis has no good source of randomness.
+  ride.offer = redis.sha1hex(cfg.entropy .. ride.id .. ride.version)
+  ride.distance = distance
+  redis.call('HSET', P .. ':ride:' .. ride.id, 'offer', ride.offer, 'offer_until', ride.offer_until,
+    'distance', distance, 'driver_lat', d.lat, 'driver_lng', d.lng)
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker', 'from', 'best')
+  redis.call('HSET', P .. ':asked:' .. ride.id, d.id, ride.offer)
+  redis.call('ZREM', P .. ':waiting', ride.id)
+  schedule(ride)
+  engage(d, ride, 'reserved', tonumber(ride.offer_until))
+  redis.call('PUBLISH', cfg.channel, 'driver ' .. P .. ' ' .. d.id)
+end

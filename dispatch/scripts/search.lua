@@ -1,0 +1,246 @@
+-- Searching a geo index from near to far, a bounded piece at a time.
+--
+-- GEOSEARCH measures every member of the squares around a point before it cuts the
+-- list, so in a crowded town one call may take longer than a script may. A geo index
+-- is a sorted set whose score is the square that a member stands in, each square
+-- being the four of the next level: ZCOUNT tells without looking at members how many
+-- a square holds, and a range of scores reads just those. Squares are looked at in
+-- the order of their distance and split while they hold many.
+
+-- An index of so few members is searched in one go. The built-in Redis sorts the whole
+-- set at each command: there, one go is always the cheapest.
+local few = pcall(function() return _GOPHER_LUA_VERSION end) and 1000000 or 256
+local most_hits = 256
+-- A square of so few members is read rather than split.
+local leaf = 12
+local deepest = 26 -- levels of squares in a score
+
+local earth = 6372797.560856 -- metres, as Redis measures
+local lat_edge = math.rad(85.05112878)
+local pi = math.pi
+
+local function metres(lng1, lat1, lng2, lat2) -- in radians
+  local u, v = math.sin((lat2 - lat1) / 2), math.sin((lng2 - lng1) / 2)
+  return 2 * earth * math.asin(math.sqrt(u * u + math.cos(lat1) * math.cos(lat2) * v * v))
+end
+
+-- edges returns a square's south and north in radians, and the least and greatest
+-- difference in longitude between it and the point p.
+local function edges(p, s)
+  local size = 2 ^ s.level
+  local width, height = 2 * pi / size, 2 * lat_edge / size
+  local south = s.y * height - lat_edge
+  local middle = math.abs((s.x + 0.5) * width - pi - p.lng)
+  if middle > pi then middle = 2 * pi - middle end
+  return south, south + height, math.max(0, middle - width / 2), math.min(pi, middle + width / 2)
+end
+
+local function least_distance(p, s)
+  local south, north, near = edges(p, s)
+  if near > pi / 2 then return 0 end -- a lower bound is all that is needed
+  -- The nearest point of a meridian lies a little towards the pole.
+  local lat = p.lat
+  if near > 0 then lat = math.atan(math.tan(p.lat) / math.cos(near)) end
+  return metres(0, p.lat, near, math.max(south, math.min(north, lat)))
+end
+
+local function greatest_distance(p, s)
+  local south, north, _, far = edges(p, s)
+  if far > pi / 2 then return math.huge end
+  return math.max(metres(0, p.lat, far, south), metres(0, p.lat, far, north))
+end
+
+-- first_score is where the scores of a square begin: its bits of latitude and
+-- longitude take turns.
+local function first_score(s)
+  local score, bit, x, y = 0, 1, s.x, s.y
+  for _ = 1, s.level do
+    score = score + (y % 2) * bit + (x % 2) * 2 * bit
+    x, y, bit = math.floor(x / 2), math.floor(y / 2), bit * 4
+  end
+  return score * 4 ^ (deepest - s.level)
+end
+
+-- A heap of squares and of members found, the nearest on top. At the same distance
+-- members come first, then squares by score.
+local function nearer(a, b)
+  if a.at ~= b.at then return a.at < b.at end
+  return a.score < b.score
+end
+
+local function push(heap, e)
+  local i = #heap + 1
+  while i > 1 do
+    local up = math.floor(i / 2)
+    if not nearer(e, heap[up]) then break end
+    heap[i], i = heap[up], up
+  end
+  heap[i] = e
+end
+
+local function pop(heap)
+  local top, last = heap[1], heap[#heap]
+  heap[#heap] = nil
+  local n, i = #heap, 1
+  if n == 0 then return top end
+  while true do
+    local down = 2 * i
+    if down > n then break end
+    if down < n and nearer(heap[down + 1], heap[down]) then down = down + 1 end
+    if not nearer(heap[down], last) then break end
+    heap[i], i = heap[down], down
+  end
+  heap[i] = last
+  return top
+end
+
+-- squares_around pushes the squares, up to nine, that cover the circle.
+local function squares_around(heap, p, radius)
+  local r = radius / earth
+  local steepest = math.cos(math.min(lat_edge, math.abs(p.lat) + r))
+  local level = math.min(math.log(2 * pi * steepest / r), math.log(2 * lat_edge / r)) / math.log(2)
+  level = math.max(0, math.min(deepest, math.floor(level)))
+  local size = 2 ^ level
+  local x = math.floor((p.lng + pi) / (2 * pi) * size)
+  local y = math.min(size - 1, math.floor((p.lat + lat_edge) / (2 * lat_edge) * size))
+  local there = {}
+  for dx = -1, 1 do
+    for dy = math.max(-1, -y), math.min(1, size - 1 - y) do
+      local s = { level = level, x = (x + dx) % size, y = y + dy, skip = 0 }
+      s.at, s.score = least_distance(p, s), first_score(s)
+      if s.at <= radius and not there[s.score] then
+        there[s.score] = true
+        push(heap, s)
+      end
+    end
+  end
+end
+
+-- read judges a page of the members of a square that is not split, and pushes those
+-- that judge returns something for. It reports how many there were.
+local function read(heap, p, q, s, low, high)
+  local first = redis.call('ZCOUNT', q.key, '-inf', '(' .. low) + s.skip
+  local ids = redis.call('ZRANGE', q.key, number(first), number(first + math.min(leaf, s.count - s.skip) - 1))
+  if #ids == 0 then return 0 end
+  spend(2)
+  local where = redis.call('GEOPOS', q.key, unpack(ids))
+  local farthest = s.at
+  for i, id in ipairs(ids) do
+    local at = metres(p.lng, p.lat, math.rad(tonumber(where[i][1])), math.rad(tonumber(where[i][2])))
+    farthest = math.max(farthest, at)
+    if at <= q.radius then
+      spend(1)
+      local value = q.judge(id)
+      if value then push(heap, { at = at, score = -1, value = value }) end
+    end
+  end
+  return #ids, farthest
+end
+
+local function start(q)
+  local heap = {}
+  for _, k in ipairs(q.known or {}) do push(heap, { at = k[2], score = -1, value = k[1] }) end
+  return heap
+end
+
+local function pick(picked, e) picked[#picked + 1] = { e.value, string.format('%.4f', e.at) } end
+
+-- rest empties a heap and returns the members that were in it.
+local function rest(heap)
+  local ahead = {}
+  while #heap > 0 do
+    local e = pop(heap)
+    if e.value then pick(ahead, e) end
+  end
+  return ahead
+end
+
+-- one_go searches an index of few members, or that of the built-in Redis.
+local function one_go(q, skip)
+  local heap, picked = start(q), {}
+  spend(10)
+  local hits = redis.call('GEOSEARCH', q.key, 'FROMLONLAT', q.lng, q.lat, 'BYRADIUS', q.radius, 'm',
+    'ASC', 'COUNT', skip + most_hits, 'WITHDIST')
+  for i = skip + 1, skip + most_hits + 1 do
+    local hit = hits[i]
+    local at = hit and tonumber(hit[2]) or math.huge
+    if not hit and #hits == skip + most_hits or hit and exhausted() then
+      return picked, 'hits ' .. number(i - 1), rest(heap)
+    end
+    while #heap > 0 and heap[1].at <= at do
+      pick(picked, pop(heap))
+      if #picked == q.want then return picked, nil, {} end
+    end
+    if not hit then break end
+    spend(1)
+    local value = q.judge(hit[1])
+    if value then push(heap, { at = at, score = i, value = value }) end
+  end
+  return picked, nil, {}
+end
+
+-- search looks in the geo index q.key for the q.want members nearest to q.lng and
+-- q.lat, within q.radius metres, that q.judge(id) returns something for. It returns
+--
+--   - those found, as {value, metres}, nearest first;
+--   - where to go on if it was cut off before it was certain of all, for q.from;
+--   - then also what it has found so far beyond the certain ones. A search that goes
+--     on does not come by them again.
+--
+-- Members who came into the part already searched are not found: go on soon.
+local function search(q)
+  q.from = q.from or ''
+  local members = redis.call('ZCARD', q.key)
+  if members == 0 then return {}, nil, {} end
+  if members <= few then return one_go(q, tonumber(string.match(q.from, '^hits (%d+)$') or 0)) end
+
+  local p = { lng = math.rad(tonumber(q.lng)), lat = math.rad(tonumber(q.lat)) }
+  local heap, picked = start(q), {}
+  local from_at, from_score, from_skip = string.match(q.from, '^square (%S+) (%d+) (%d+)$')
+  from_at, from_score, from_skip = tonumber(from_at or -1), tonumber(from_score or -1), tonumber(from_skip or 0)
+  squares_around(heap, p, q.radius)
+  spend(10)
+  local read_some = false
+  while #heap > 0 do
+    local s = pop(heap)
+    if s.value then
+      pick(picked, s)
+      if #picked == q.want then return picked, nil, {} end
+    else
+      local low, high = number(s.score), '(' .. number(s.score + 4 ^ (deepest - s.level))
+      if not s.count then
+        s.count = redis.call('ZCOUNT', q.key, low, high)
+        spend(1)
+      end
+      local splits = s.count > leaf and s.level < deepest
+      if s.score == from_score and not splits then
+        s.skip, s.at = math.max(s.skip, from_skip), math.max(s.at, from_at)
+      end
+      if s.count == 0 then -- nobody there
+      elseif splits then
+        for i = 0, 3 do
+          local child = { level = s.level + 1, x = 2 * s.x + math.floor(i / 2), y = 2 * s.y + i % 2, skip = 0 }
+          child.at = least_distance(p, child)
+          child.score = s.score + i * 4 ^ (deepest - child.level)
+          local done = child.at < from_at and greatest_distance(p, child) < from_at
+          if child.at <= q.radius and not done then push(heap, child) end
+        end
+        spend(1)
+      elseif s.at > from_at or s.at == from_at and s.score >= from_score then
+        -- The first square is read in any case: each step gets further.
+        if exhausted() and read_some then
+          return picked, string.format('square %.17g %.0f %.0f', s.at, s.score, s.skip), rest(heap)
+        end
+        read_some = true
+        local n, farthest = read(heap, p, q, s, low)
+        s.skip = s.skip + n
+        -- The rest of a square that cannot be split comes after those just read.
+        if n > 0 and s.skip < s.count then
+          s.at = farthest
+          push(heap, s)
+        end
+      end
+    end
+  end
+  return picked, nil, {}
+end

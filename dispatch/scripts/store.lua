@@ -1,0 +1,34 @@
+-- What all scripts of this folder stand on: keys, configuration, effort, events.
+-- DESIGN.md has the states, keys and invariants.
+-- KEYS[1] is the region's prefix "geogate:{region}", from which all key names are
+-- made: they share its hash tag and so its slot. ARGV[1] is the configuration.
+
+local P = KEYS[1]
+local cfg = cjson.decode(ARGV[1])
+
+-- No script may hold Redis for longer than 5 ms. Whatever grows with the number of
+-- drivers or rides spends effort: one unit is a command or two, some 3 µs. A script
+-- that has spent it all stops and says where to go on; DESIGN.md has the figures.
+local effort, spent = 320, 0
+
+local function spend(units) spent = spent + units end
+
+local function exhausted() return spent >= effort end
+
+local function load(kind, id)
+  spend(3)
+  local flat = redis.call('HGETALL', P .. ':' .. kind .. ':' .. id)
+  if #flat == 0 then return nil end
+  local h = { id = id }
+  for i = 1, #flat, 2 do h[flat[i]] = flat[i + 1] end
+  -- What a driver who moved to another region leaves behind is not them.
+  if h.state == 'gone' then return nil end
+  return h
+end
+
+local function event(fields)
+  spend(3)
+  local kind = fields[2]
+  redis.call('XADD', P .. ':events', 'MAXLEN', '~', number(cfg.backlog), '*', unpack(fields))
+  redis.call('HINCRBY', P .. ':counts', kind, 1)
+end

@@ -1,0 +1,110 @@
+package build
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"geogate/internal/streets/packed"
+)
+
+// postCode is a post code of a country. It lies in the middle of its addresses.
+type postCode struct {
+	code     string
+	country  int // area, or -1
+	lat, lon int64
+	count    int64
+	at       packed.Point
+	box      box
+	context  uint32
+}
+
+// codeBase is added to the number of a post code in contexts: post codes come
+// after the areas.
+func (b *builder) codeBase() int { return len(b.areas) }
+
+// code is the post code of an address, or -1. It is made when it is new.
+func (b *builder) code(e *element, at packed.Point, c located) int {
+	text := e.tag("addr:postcode")
+	if text == "" {
+		text = e.tag("postal_code")
+	}
+	text, _, _ = strings.Cut(text, ";")
+	text = strings.TrimSpace(text)
+	if text == "" || len(text) > 12 || !strings.ContainsAny(text, "0123456789") {
+		return -1
+	}
+	country := -1
+	for _, i := range c.address {
+		if b.areas[i].addr == 4 {
+			country = i
+		}
+	}
+	key := text
+	if country >= 0 {
+		key += " " + b.areas[country].country
+	}
+	i, ok := b.codeIndex[key]
+	if !ok {
+		i = len(b.postCodes)
+		b.codeIndex[key] = i
+		b.postCodes = append(b.postCodes, postCode{code: text, country: country, box: boxOf(at)})
+	}
+	p := &b.postCodes[i]
+	p.lat += int64(at.Lat)
+	p.lon += int64(at.Lon)
+	p.count++
+	p.box.add(at)
+	return i
+}
+
+// makePostCodes places the post codes and gives streets that have none the one
+// of the nearest address.
+func (b *builder) makePostCodes() {
+	for i := range b.postCodes {
+		p := &b.postCodes[i]
+		p.at = packed.Point{Lat: int32(p.lat / p.count), Lon: int32(p.lon / p.count)}
+		p.context = b.contexts.add(b.contextOf(p.at, -1, nil))
+	}
+	b.sortStreets()
+	b.streetCodes()
+}
+
+// streetCodes adds to each street the post codes of its houses, the most
+// frequent first.
+func (b *builder) streetCodes() {
+	for i := range b.streets {
+		s := &b.streets[i]
+		counts := map[int]int{}
+		for _, h := range b.houses[s.house : s.house+s.houses] {
+			n := packed.Record(b.contexts.bytes, h.context)
+			n.Next()
+			for n.More() {
+				if v := int(n.Next()); v >= b.codeBase() {
+					counts[v]++
+				}
+			}
+		}
+		codes := make([]int, 0, len(counts))
+		for c := range counts {
+			codes = append(codes, c)
+		}
+		slices.SortFunc(codes, func(x, y int) int { return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y)) })
+		s.context.also = append(s.context.also, codes...)
+		// Houses may have other names for where they lie than their street.
+		seen := map[int]bool{}
+		for _, h := range b.houses[s.house : s.house+s.houses] {
+			n := packed.Record(b.contexts.bytes, h.context)
+			n.Next()
+			for n.More() {
+				v := int(n.Next())
+				if v < b.codeBase() && !seen[v] && len(seen) < 40 {
+					seen[v] = true
+					if !slices.Contains(s.context.address, v) && !slices.Contains(s.context.also, v) {
+						s.context.also = append(s.context.also, v)
+					}
+				}
+			}
+		}
+	}
+}

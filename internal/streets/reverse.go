@@ -1,0 +1,278 @@
+package streets
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"geogate/internal/geo"
+	"geogate/internal/streets/packed"
+)
+
+// How far an answer may lie from the point that was asked for, in metres.
+const (
+	streetReach = 450
+	houseReach  = 100
+	poiReach    = 60
+	// A house is an answer rather than the nearer street when it stands at it or
+	// nearly as near.
+	houseLead = 35
+)
+
+// ReverseQuery is a question for the place at a position.
+type ReverseQuery struct {
+	Point  geo.Point
+	Zoom   int // 0…18, as Nominatim's
+	Layers Layers
+}
+
+// Reverse finds the place at a position; ok is false where the file knows none.
+func (s *Streets) Reverse(q ReverseQuery) (m Match, ok bool, err error) {
+	p := packed.Point{Lat: int32(math.Round(q.Point.Lat * 1e7)), Lon: int32(math.Round(q.Point.Lon * 1e7))}
+	if q.Layers == 0 {
+		q.Layers = Addresses | POIs
+	}
+	switch {
+	case q.Zoom >= 18:
+		m, ok = s.nearestAddress(p, q.Layers)
+	case q.Zoom >= 16:
+		m, ok = s.nearestStreet(p, q.Zoom)
+	}
+	if !ok {
+		m, ok = s.area(p, q.Zoom)
+	}
+	if err := s.file.Err(); err != nil {
+		return Match{}, false, fmt.Errorf("reverse streets: %w", err)
+	}
+	return m, ok, nil
+}
+
+// zoomRanks is the highest address rank for each zoom, as in Nominatim.
+var zoomRanks = [...]int{4, 4, 4, 4, 4, 8, 10, 10, 12, 12, 16, 17, 18, 19, 22, 25, 26, 27, 30}
+
+// area is the smallest area around p that the zoom shows. Place nodes count
+// from villages on.
+func (s *Streets) area(p packed.Point, zoom int) (Match, bool) {
+	most := zoomRanks[max(0, min(zoom, len(zoomRanks)-1))]
+	best, bestRank := uint32(packed.None), -1
+	inside := uint32(packed.None) // the municipality
+	for doc := range uint32(s.file.Areas) {
+		d := s.file.Doc(doc)
+		o := s.file.Object(d.Object)
+		if o.Shape == 0 || p.Lat < o.Box[0] || p.Lat > o.Box[1] || p.Lon < o.Box[2] || p.Lon > o.Box[3] {
+			continue
+		}
+		_, rank := s.label(o, d)
+		if rank == 0 || !s.holds(o.Shape-1, p) {
+			continue
+		}
+		if rank >= 12 && rank <= 16 {
+			inside = doc
+		}
+		if rank <= most && rank > bestRank {
+			best, bestRank = doc, rank
+		}
+	}
+	if near, rank := s.nearestPlace(p, most, inside); near != packed.None && rank > bestRank {
+		best = near
+	}
+	if best == packed.None {
+		return Match{}, false
+	}
+	m := s.docMatch(best)
+	m.Distance = 0
+	return m, true
+}
+
+func (s *Streets) holds(shape uint32, p packed.Point) bool {
+	in := false
+	s.file.Walk(shape, func(a, b packed.Point) { in = in != packed.Crosses(a, b, p) })
+	return in
+}
+
+// placeReach is how far a place without an outline answers for, in metres.
+var placeReach = map[string]float64{
+	"city": 10000, "town": 4000, "village": 2000, "suburb": 1500, "hamlet": 1000, "quarter": 800, "neighbourhood": 500,
+	"isolated_dwelling": 200, "farm": 200, "borough": 2000,
+}
+
+// nearestPlace is the place of the highest rank that answers for p.
+func (s *Streets) nearestPlace(p packed.Point, most int, inside uint32) (uint32, int) {
+	best, bestRank, least := uint32(packed.None), -1, math.Inf(1)
+	for doc := range uint32(s.file.Areas) {
+		d := s.file.Doc(doc)
+		if abs(d.Lat-p.Lat) > 1_000_000 {
+			continue
+		}
+		o := s.file.Object(d.Object)
+		if o.Shape != 0 || o.Country != 0 {
+			continue
+		}
+		_, rank := s.label(o, d)
+		reach := placeReach[s.file.String(o.PlaceType)]
+		if rank > most || rank < bestRank || inside != packed.None && (rank <= 16 || !s.liesIn(d.Context, inside)) {
+			continue
+		}
+		if m := metres(p, packed.Point{Lat: d.Lat, Lon: d.Lon}); m < reach && (rank > bestRank || m < least) {
+			best, bestRank, least = doc, rank, m
+		}
+	}
+	return best, bestRank
+}
+
+// liesIn tells whether a context names an area in its address.
+func (s *Streets) liesIn(context, area uint32) bool {
+	n := s.file.Context(context)
+	for count := n.Next(); count > 0 && n.More(); count-- {
+		if n.Next() == area {
+			return true
+		}
+	}
+	return false
+}
+
+func abs(v int32) int32 { return max(v, -v) }
+
+// metres is the distance of two near points.
+func metres(a, b packed.Point) float64 {
+	y := (float64(a.Lat) - float64(b.Lat)) * perUnit
+	x := (float64(a.Lon) - float64(b.Lon)) * perUnit * math.Cos(float64(a.Lat)*1e-7*math.Pi/180)
+	return math.Hypot(x, y)
+}
+
+const perUnit = 111_195e-7 // metres in 1e-7 degrees of latitude
+
+// nearest is what lies around a point.
+type nearest struct {
+	house, poi, street uint32 // None: none
+	houseAt, poiAt     float64
+	streetAt           float64
+	way                uint32
+	foot               packed.Point // the nearest point of the street
+}
+
+// look searches the grid in growing rings until nothing nearer can follow.
+func (s *Streets) look(p packed.Point, wantHouses bool, worst uint8) nearest {
+	n := nearest{house: packed.None, poi: packed.None, street: packed.None, houseAt: houseReach, poiAt: poiReach, streetAt: streetReach}
+	seen := map[uint32]bool{}
+	shrink := math.Cos(float64(p.Lat) * 1e-7 * math.Pi / 180)
+	const cell = 1 << 14 * perUnit
+	for _, reach := range [...]float64{60, 180, streetReach} {
+		rows := int32(reach/cell) + 1
+		columns := int32(reach/(cell*max(shrink, 0.02))) + 1
+		lat, lon := packed.Cell(p.Lat), packed.Cell(p.Lon)
+		for row := lat - rows; row <= lat+rows; row++ {
+			s.file.Around(row, lon-columns, lon+columns, func(entry uint32) {
+				if !seen[entry] {
+					seen[entry] = true
+					s.consider(&n, p, entry, wantHouses, worst)
+				}
+			})
+		}
+		if n.streetAt < reach && (!wantHouses || n.houseAt < reach || reach > houseReach) {
+			return n
+		}
+	}
+	return n
+}
+
+func (s *Streets) consider(n *nearest, p packed.Point, entry uint32, wantHouses bool, worst uint8) {
+	doc := entry &^ packed.EntryMask
+	switch entry & packed.EntryMask {
+	case packed.EntryHouse:
+		if !wantHouses {
+			return
+		}
+		h := s.file.House(doc)
+		if d := metres(p, packed.Point{Lat: h.Lat, Lon: h.Lon}); d < n.houseAt {
+			n.house, n.houseAt = doc, d
+		}
+	case packed.EntryDoc:
+		if !wantHouses || s.file.KindOf(doc) != packed.POI {
+			return
+		}
+		d := s.file.Doc(doc)
+		if m := metres(p, packed.Point{Lat: d.Lat, Lon: d.Lon}); m < n.poiAt && s.poiLayer(d) == POIs {
+			n.poi, n.poiAt = doc, m
+		}
+	default:
+		d := s.file.Doc(doc)
+		if d.Rank > worst {
+			return
+		}
+		for i, w := range s.file.Object(d.Object).Ways {
+			s.file.Walk(w.Shape, func(a, b packed.Point) {
+				foot := footOf(p, a, b)
+				if m := metres(p, foot); m < n.streetAt {
+					n.street, n.streetAt, n.way, n.foot = doc, m, uint32(i), foot
+				}
+			})
+		}
+	}
+}
+
+// footOf is the point of the segment ab that is nearest to p.
+func footOf(p, a, b packed.Point) packed.Point {
+	shrink := math.Cos(float64(p.Lat) * 1e-7 * math.Pi / 180)
+	dx, dy := (float64(b.Lon)-float64(a.Lon))*shrink, float64(b.Lat)-float64(a.Lat)
+	px, py := (float64(p.Lon)-float64(a.Lon))*shrink, float64(p.Lat)-float64(a.Lat)
+	length := dx*dx + dy*dy
+	if length == 0 {
+		return a
+	}
+	t := max(0, min(1, (px*dx+py*dy)/length))
+	return packed.Point{Lat: a.Lat + int32(t*(float64(b.Lat)-float64(a.Lat))), Lon: a.Lon + int32(t*(float64(b.Lon)-float64(a.Lon)))}
+}
+
+// nearestAddress is the house at a point, or its street.
+func (s *Streets) nearestAddress(p packed.Point, layers Layers) (Match, bool) {
+	n := s.look(p, true, 27)
+	var m Match
+	switch {
+	case n.house != packed.None && layers&Addresses != 0 && (n.houseAt <= houseLead || n.houseAt <= n.streetAt):
+		m = s.houseMatch(n.house)
+		m.Distance = n.houseAt
+	case n.poi != packed.None && layers&POIs != 0 && n.poiAt < n.streetAt && n.poiAt < n.houseAt:
+		m = s.docMatch(n.poi)
+		m.Distance = n.poiAt
+	case n.street != packed.None && layers&Addresses != 0:
+		return s.onStreet(n), true
+	default:
+		return m, false
+	}
+	return m, true
+}
+
+func (s *Streets) nearestStreet(p packed.Point, zoom int) (Match, bool) {
+	worst := uint8(26)
+	if zoom > 16 {
+		worst = 27
+	}
+	n := s.look(p, false, worst)
+	if n.street == packed.None {
+		return Match{}, false
+	}
+	return s.onStreet(n), true
+}
+
+func (s *Streets) onStreet(n nearest) Match {
+	m := s.docMatch(n.street)
+	m.way = n.way + 1
+	m.Point = degrees(n.foot.Lat, n.foot.Lon)
+	m.Distance = n.streetAt
+	m.around = s.around(n.foot)
+	return m
+}
+
+// around lists the areas with an outline that hold p, the smallest first. A
+// long street may be in another town here than where it has its address.
+func (s *Streets) around(p packed.Point) (docs []uint32) {
+	for doc := range uint32(s.file.Areas) {
+		o := s.file.Object(s.file.Doc(doc).Object)
+		if o.Shape != 0 && p.Lat >= o.Box[0] && p.Lat <= o.Box[1] && p.Lon >= o.Box[2] && p.Lon <= o.Box[3] && s.holds(o.Shape-1, p) {
+			docs = append(docs, doc)
+		}
+	}
+	slices.Reverse(docs)
+	return docs
+}
