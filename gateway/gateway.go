@@ -92,7 +92,7 @@ type Config struct {
 type Identity struct {
 	Authority   *identity.Authority // nil: every credential is wrong
 	Anonymous   identity.Scope      // what callers without a credential may do
-	Bus         *identity.Caller    // whoever asks over the bus; nil: as without a credential
+	BusKey      string              // the key that requests over the bus act with; empty: as without a credential
 	Ledger      *identity.Ledger    // counts what keys are used for; nil: nobody counts
 	Credentials Credentials         // for /admin/keys and /admin/tokens
 	HasAdmin    bool                // there is an ADMIN_TOKEN
@@ -118,7 +118,7 @@ type Gateway struct {
 	authority *identity.Authority
 	ledger    *identity.Ledger // nil: nobody counts
 	anonymous *identity.Caller // whoever has no credential
-	busCaller *identity.Caller // whoever asks over the bus
+	busKey    string           // what requests over the bus act with; empty: without a credential
 	trust     localTrust
 	failures  *exchange.Limiter // of credentials, by address
 	pages     exchange.Pages    // that may use what is not open to all
@@ -148,7 +148,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		geocoder: geocoder, ping: ping, disagreements: cfg.Disagreements, redisMemory: cfg.RedisMemory, log: cfg.Log, version: cfg.Version,
 		proxies: exchange.Proxies(cfg.TrustedProxies), pages: pages,
 		authority: cfg.Identity.Authority, ledger: cfg.Identity.Ledger,
-		anonymous: &identity.Caller{Scopes: cfg.Identity.Anonymous}, busCaller: cfg.Identity.Bus,
+		anonymous: &identity.Caller{Scopes: cfg.Identity.Anonymous}, busKey: cfg.Identity.BusKey,
 		trust: localTrust(cfg.TryingOut && !cfg.Identity.HasAdmin), failures: exchange.NewLimiter(failureLimit),
 		sites: http.NewCrossOriginProtection(), conns: limitsOf(cfg),
 		metrics: cfg.Metrics, limits: exchange.NewLimits(cfg.RateLimit), fastLane: cfg.FastLane,
@@ -158,9 +158,6 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	}
 	if g.authority == nil {
 		g.authority = identity.New(nil, identity.Config{})
-	}
-	if g.busCaller == nil {
-		g.busCaller = g.anonymous
 	}
 	for _, origin := range pages {
 		if err := g.sites.AddTrustedOrigin(origin); err != nil {

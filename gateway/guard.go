@@ -49,8 +49,8 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, ex *exchange.Exc
 		return err
 	case credential != "":
 		err = g.identify(w, r, ex, rt, credential)
-	case ex.Internal:
-		ex.Caller = g.busCaller
+	case ex.Internal && g.busKey != "":
+		err = g.identify(w, r, ex, rt, g.busKey)
 	default:
 		ex.Caller = g.anonymous
 		if g.trust.covers(r) {
@@ -60,7 +60,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, ex *exchange.Exc
 	if err != nil {
 		return err
 	}
-	if rt.policy.limit == counted && !ex.Internal && g.limits.Refuses(w, ex.Client, ex.Caller) {
+	if rt.policy.limit == counted && (!ex.Internal || ex.Caller.Credential != "") && g.limits.Refuses(w, ex.Client, ex.Caller) {
 		return errRateLimited
 	}
 	return permit(ex.Caller, rt.scope)

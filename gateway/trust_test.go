@@ -26,17 +26,17 @@ func TestLocalTrustEndsAtTheFirstTraceOfSomebodyElse(t *testing.T) {
 		{"a program", "HTTP/1.1", []string{"Host: localhost:" + port}, 200},
 		{"a program by address", "HTTP/1.1", []string{"Host: " + addr}, 200},
 		{"the console", "HTTP/1.1", []string{"Host: " + addr, "Origin: http://" + addr, "Sec-Fetch-Site: same-origin"}, 200},
-		{"a bare nginx", "HTTP/1.0", []string{"Host: " + addr}, 403},
-		{"HAProxy behind an empty header of the client's", "HTTP/1.1", []string{"Host: " + addr, "X-Forwarded-For:", "X-Forwarded-For: 192.0.2.1"}, 403},
-		{"an empty header", "HTTP/1.1", []string{"Host: " + addr, "Forwarded:"}, 403},
-		{"X-Forwarded-Proto", "HTTP/1.1", []string{"Host: " + addr, "X-Forwarded-Proto: https"}, 403},
-		{"X-Real-IP", "HTTP/1.1", []string{"Host: " + addr, "X-Real-IP: 192.0.2.1"}, 403},
-		{"Cloudflare", "HTTP/1.1", []string{"Host: " + addr, "CF-Ray: 1"}, 403},
-		{"Envoy", "HTTP/1.1", []string{"Host: " + addr, "X-Envoy-Expected-Rq-Timeout-Ms: 15000"}, 403},
-		{"Via", "HTTP/1.1", []string{"Host: " + addr, "Via: 1.1 x"}, 403},
-		{"a page of another site", "HTTP/1.1", []string{"Host: " + addr, "Origin: http://evil.example"}, 403},
-		{"the second of two origins", "HTTP/1.1", []string{"Host: " + addr, "Origin: http://" + addr, "Origin: http://evil.example"}, 403},
-		{"a navigation from another site", "HTTP/1.1", []string{"Host: " + addr, "Sec-Fetch-Site: cross-site"}, 403},
+		{"a bare nginx", "HTTP/1.0", []string{"Host: " + addr}, 401},
+		{"HAProxy behind an empty header of the client's", "HTTP/1.1", []string{"Host: " + addr, "X-Forwarded-For:", "X-Forwarded-For: 192.0.2.1"}, 401},
+		{"an empty header", "HTTP/1.1", []string{"Host: " + addr, "Forwarded:"}, 401},
+		{"X-Forwarded-Proto", "HTTP/1.1", []string{"Host: " + addr, "X-Forwarded-Proto: https"}, 401},
+		{"X-Real-IP", "HTTP/1.1", []string{"Host: " + addr, "X-Real-IP: 192.0.2.1"}, 401},
+		{"Cloudflare", "HTTP/1.1", []string{"Host: " + addr, "CF-Ray: 1"}, 401},
+		{"Envoy", "HTTP/1.1", []string{"Host: " + addr, "X-Envoy-Expected-Rq-Timeout-Ms: 15000"}, 401},
+		{"Via", "HTTP/1.1", []string{"Host: " + addr, "Via: 1.1 x"}, 401},
+		{"a page of another site", "HTTP/1.1", []string{"Host: " + addr, "Origin: http://evil.example"}, 401},
+		{"the second of two origins", "HTTP/1.1", []string{"Host: " + addr, "Origin: http://" + addr, "Origin: http://evil.example"}, 401},
+		{"a navigation from another site", "HTTP/1.1", []string{"Host: " + addr, "Sec-Fetch-Site: cross-site"}, 401},
 		{"a rebound name", "HTTP/1.1", []string{"Host: evil.example:" + port}, 403},
 	}
 	for _, path := range []string{"/events/subscribers", "/admin/stats", "/metrics"} {
@@ -56,8 +56,8 @@ func TestNoLocalTrustWithRedisOrToken(t *testing.T) {
 	deployed := gatewaytest.New(t, func(c *gateway.Config) { c.TryingOut = false })
 	guarded := deployed.Sibling(t, gatewaytest.WithAdmin)
 	for _, path := range []string{"/events/subscribers", "/events/stream", "/admin/stats", "/metrics"} {
-		if got := deployed.Do(t, "GET "+path, ""); got.StatusCode != 403 {
-			t.Errorf("with a Redis of its own, GET %s = %d, want 403", path, got.StatusCode)
+		if got := deployed.Do(t, "GET "+path, ""); got.StatusCode != 401 {
+			t.Errorf("with a Redis of its own, GET %s = %d, want 401", path, got.StatusCode)
 		}
 		if got := guarded.Do(t, "GET "+path, ""); got.StatusCode != 401 {
 			t.Errorf("with ADMIN_TOKEN, GET %s = %d, want 401", path, got.StatusCode)
@@ -77,10 +77,10 @@ func TestWebPagesDoNotWrite(t *testing.T) {
 	}{
 		{"a program", "POST /tracking", gatewaytest.DriverInSantiago, nil, 200},
 		{"a listed page", "POST /tracking", gatewaytest.DriverInSantiago, []string{"Origin: " + page, "Sec-Fetch-Site: cross-site"}, 200},
-		{"another page", "POST /tracking", gatewaytest.DriverInSantiago, []string{"Origin: https://evil.example", "Sec-Fetch-Site: cross-site"}, 403},
-		{"an old browser", "POST /tracking", gatewaytest.DriverInSantiago, []string{"Origin: https://evil.example"}, 403},
-		{"a sandboxed page", "POST /v2/search", gatewaytest.RiderInSantiago, []string{"Origin: null", "Sec-Fetch-Site: cross-site"}, 403},
-		{"a page that deletes", "DELETE /v2/drivers/1", "", []string{"Origin: https://evil.example"}, 403},
+		{"another page", "POST /tracking", gatewaytest.DriverInSantiago, []string{"Origin: https://evil.example", "Sec-Fetch-Site: cross-site"}, 401},
+		{"an old browser", "POST /tracking", gatewaytest.DriverInSantiago, []string{"Origin: https://evil.example"}, 401},
+		{"a sandboxed page", "POST /v2/search", gatewaytest.RiderInSantiago, []string{"Origin: null", "Sec-Fetch-Site: cross-site"}, 401},
+		{"a page that deletes", "DELETE /v2/drivers/1", "", []string{"Origin: https://evil.example"}, 401},
 		{"a page that geocodes", "POST /api", `{"q":"Vaduz"}`, []string{"Origin: https://maps.example", "Sec-Fetch-Site: cross-site"}, 200},
 		{"a rebound name", "GET /v2/drivers/1", "", []string{"Host: evil.example"}, 403},
 		{"a rebound name that searches", "POST /search", gatewaytest.RiderInSantiago, []string{"Host: evil.example"}, 403},

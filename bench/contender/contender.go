@@ -84,6 +84,7 @@ func Geogate(binary, redisAddr string, environment ...string) Command {
 		}
 		cmd := exec.CommandContext(ctx, binary)
 		cmd.Env = append([]string{
+			"ANONYMOUS=all",
 			"PORT=" + port, "UPSTREAMS=nominatim+http://" + origin, "REDIS_URL=redis://" + redisAddr,
 			"RATE_LIMIT=1000000000/1m",
 		}, environment...)

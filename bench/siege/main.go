@@ -53,7 +53,7 @@ func run(ctx context.Context, o options) error {
 		_ = redis.Wait()
 	}()
 	geogate := exec.Command(o.geogate)
-	geogate.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", o.port), fmt.Sprintf("REDIS_URL=redis://127.0.0.1:%d", o.port+1),
+	geogate.Env = append(os.Environ(), "ANONYMOUS=all", fmt.Sprintf("PORT=%d", o.port), fmt.Sprintf("REDIS_URL=redis://127.0.0.1:%d", o.port+1),
 		"LOG_LEVEL=warn", "ADMIN_TOKEN=siege", "UPSTREAMS=gazetteer")
 	geogate.Stderr = os.Stderr
 	if err := geogate.Start(); err != nil {

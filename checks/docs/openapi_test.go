@@ -125,7 +125,7 @@ var eventCalls = []call{
 	{"list", "GET /events/subscribers", "", "", 200},
 	{"one of them", "GET /events/subscribers/{subscriber}", "", "", 200},
 	{"stream of wrong types", "GET /events/stream?types=a+b", "", "", 400},
-	{"through a proxy", "GET /events/subscribers", "", "X-Forwarded-For: 192.0.2.1", 403},
+	{"through a proxy", "GET /events/subscribers", "", "X-Forwarded-For: 192.0.2.1", 401},
 	{"ended", "DELETE /events/subscribers/{subscriber}", "", "", 204},
 	{"ended already", "DELETE /events/subscribers/{subscriber}", "", "", 404},
 }
@@ -228,6 +228,13 @@ var calls = []call{
 	{"import of nothing", "POST /admin/import", `{"exported":0,"withheld":0}`, admin, 200},
 	{"purge", "POST /admin/purge", `{"outcome":"empty"}`, admin, 204},
 	{"purge of what", "POST /admin/purge", `{}`, admin, 400},
+	{"key", "POST /admin/keys", `{"role":"operator","subject":"office","expires":"90d"}`, admin, 201},
+	{"key without a subject", "POST /admin/keys", `{"role":"operator"}`, admin, 400},
+	{"keys", "GET /admin/keys", "", admin, 200},
+	{"keys without a token", "GET /admin/keys", "", "", 401},
+	{"unknown key", "DELETE /admin/keys/0000000000", "", admin, 404},
+	{"token", "POST /admin/tokens", `{"role":"driver","sub":"7","expires_in":3600}`, admin, 200},
+	{"token for ever", "POST /admin/tokens", `{"role":"driver","sub":"7","expires_in":99999999}`, admin, 400},
 }
 
 // TestAnswersFitDescription asks the running program, and holds status,
@@ -239,7 +246,7 @@ func TestAnswersFitDescription(t *testing.T) {
 		"nominatimDeletable": true, "nominatimDeletablePHP": true, "nominatimPolygons": true, "nominatimPolygonsPHP": true,
 		"nominatimDetails": true, "nominatimDetailsPHP": true, "nominatimLookupPHP": true,
 	}
-	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "ADMIN_TOKEN=secret", "RATE_LIMIT=0"), calls, operations)
+	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "ADMIN_TOKEN=secret", "RATE_LIMIT=0", "ANONYMOUS=all", "TOKEN_SECRET=0123456789abcdef0123456789abcdef"), calls, operations)
 	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "DISPATCH_OFFER_TTL=1m"), offerCalls, operations)
 	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "WEBHOOK_ALLOW_CIDRS=127.0.0.0/8"), eventCalls, operations)
 	makeCalls(t, geogate.Start(t, dir, "bin/geogate serve", "JOBS_MAX_BYTES=64KiB"), jobCalls, operations)

@@ -1,6 +1,6 @@
--- Ends a ride that has no driver yet. ARGV: 2 ride.
+-- Ends a ride that has no driver yet. ARGV: 2 ride, 3 the rider that the caller is bound to, or ''.
 local ride = load('ride', ARGV[2])
-if not ride then return { 'not_found' } end
+if not ride or foreign(ride, ARGV[3], '') then return { 'not_found' } end
 settle(ride)
 if ride.state == 'searching' or ride.state == 'offered' then
   local driver = ride.driver

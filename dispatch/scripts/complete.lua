@@ -1,6 +1,6 @@
--- Ends a matched ride and frees its driver. ARGV: 2 ride.
+-- Ends a matched ride and frees its driver. ARGV: 2 ride, 4 the driver that the caller is bound to, or ''.
 local ride = load('ride', ARGV[2])
-if not ride then return { 'not_found' } end
+if not ride or foreign(ride, '', ARGV[4]) then return { 'not_found' } end
 settle(ride)
 if ride.state == 'matched' then
   complete(ride, '')

@@ -4,6 +4,14 @@ local function live(ride)
   return ride.state == 'searching' or ride.state == 'offered' or ride.state == 'matched'
 end
 
+-- foreign reports whether a ride is none of the caller's: they are bound to a rider, or to
+-- a driver, whose it is not. Who is bound to nobody ('') may act for anybody. It is asked
+-- before the ride is settled: to others a ride that is not theirs does not exist.
+local function foreign(ride, rider, driver)
+  if rider == '' and driver == '' then return false end
+  return not (rider ~= '' and ride.rider == rider or driver ~= '' and ride.driver == driver)
+end
+
 -- How many versions of a ride can be read. A ride that many drivers decline in turn
 -- would otherwise grow for as long as it searches.
 local versions_kept = 64

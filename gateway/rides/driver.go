@@ -45,6 +45,9 @@ func (a *API) Driver(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d, err := a.engine.Driver(r.Context(), region, id)
+	if err == nil && !a.seesDriver(r, d) {
+		err = dispatch.ErrNotFound
+	}
 	if err != nil {
 		return fmt.Errorf("get driver: %w", err)
 	}
@@ -57,6 +60,9 @@ func (a *API) ForgetDriver(w http.ResponseWriter, r *http.Request) error {
 	id, region, err := driverOf(r)
 	if err != nil {
 		return err
+	}
+	if !isOwn(r, id) {
+		return fmt.Errorf("delete driver: %w", dispatch.ErrNotFound)
 	}
 	if err := a.engine.DeleteDriver(r.Context(), region, id); err != nil {
 		return fmt.Errorf("delete driver: %w", err)

@@ -64,7 +64,7 @@ func (a *API) Nearby(w http.ResponseWriter, r *http.Request) error {
 	}
 	filter.Point = from.point
 	answer := nearbyAnswer{Cache: from.cached, Place: from.place}
-	if answer.foundDrivers, err = a.nearest(r.Context(), filter); errors.Is(err, dispatch.ErrInvalid) {
+	if answer.foundDrivers, err = a.nearest(r, filter); errors.Is(err, dispatch.ErrInvalid) {
 		return err
 	} else if err != nil {
 		exchange.Of(r).Failure = err
@@ -82,7 +82,7 @@ func (a *API) nearbyPoint(w http.ResponseWriter, r *http.Request, query url.Valu
 	filter.Point = point
 	var answer nearbyAnswer
 	var noDrivers error
-	if answer.foundDrivers, noDrivers = a.nearest(r.Context(), filter); errors.Is(noDrivers, dispatch.ErrInvalid) {
+	if answer.foundDrivers, noDrivers = a.nearest(r, filter); errors.Is(noDrivers, dispatch.ErrInvalid) {
 		return noDrivers
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), nearbyPlaceTimeout)

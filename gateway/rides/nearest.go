@@ -1,7 +1,6 @@
 package rides
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"net/http"
@@ -73,7 +72,7 @@ func (a *API) Nearest(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	query.Point = from.point
-	drivers, err := a.nearest(r.Context(), query)
+	drivers, err := a.nearest(r, query)
 	if err != nil {
 		return err
 	}
@@ -91,8 +90,8 @@ type foundDrivers struct {
 	Incomplete bool          `json:"incomplete,omitempty"`
 }
 
-func (a *API) nearest(ctx context.Context, query dispatch.NearestQuery) (foundDrivers, error) {
-	candidates, complete, err := a.engine.Nearest(ctx, query)
+func (a *API) nearest(r *http.Request, query dispatch.NearestQuery) (foundDrivers, error) {
+	candidates, complete, err := a.engine.Nearest(r.Context(), query)
 	if err != nil {
 		return foundDrivers{}, fmt.Errorf("search drivers: %w", err)
 	}
@@ -100,6 +99,7 @@ func (a *API) nearest(ctx context.Context, query dispatch.NearestQuery) (foundDr
 	for i, c := range candidates {
 		drivers[i] = foundDriver{c.ID, c.Point.Lat, c.Point.Lon, centimetres(c.DistanceM), exchange.Time(c.SeenAt)}
 	}
+	blur(r, query.Point, drivers)
 	return foundDrivers{drivers, !complete}, nil
 }
 

@@ -26,6 +26,9 @@ func (a *API) Offers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if !isOwn(r, driver) {
+		return fmt.Errorf("get offers: %w", dispatch.ErrNotFound)
+	}
 	offers, err := a.engine.OffersNow(r.Context(), query.Get("region"), driver)
 	if err == nil && len(offers) == 0 && wait > 0 {
 		offers, err = a.awaitOffers(r, query.Get("region"), driver, wait)
@@ -98,6 +101,9 @@ func answerOffer(w http.ResponseWriter, r *http.Request, give answerFunc) (offer
 	}
 	if err := exchange.Decode(w, r, &body); err != nil {
 		return "", ride, err
+	}
+	if !own(r, &body.DriverID) {
+		return "", ride, dispatch.ErrNotFound // the offer is not theirs
 	}
 	if body.DriverID == "" {
 		return "", ride, exchange.BadRequest("missing_driver_id", "driver_id is required: the driver who was asked")

@@ -76,6 +76,9 @@ func (a *API) Request(w http.ResponseWriter, r *http.Request) error {
 	if err := exchange.Decode(w, r, &body); err != nil {
 		return err
 	}
+	if !own(r, &body.RiderID) {
+		return errNotYours
+	}
 	key, fingerprint := r.Header.Get("Idempotency-Key"), ""
 	var claim string
 	if key != "" {
@@ -150,7 +153,7 @@ func (a *API) Get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ride, err := a.engine.Ride(r.Context(), id)
+	ride, err := a.engine.Ride(as(r), id)
 	if err != nil {
 		return err
 	}
@@ -172,7 +175,7 @@ func (a *API) Get(w http.ResponseWriter, r *http.Request) error {
 // awaitChange returns the ride after its next change, or as it was when nothing
 // changed in time.
 func (a *API) awaitChange(r *http.Request, ride dispatch.Ride, wait time.Duration) (dispatch.Ride, error) {
-	ctx, cancel := a.Streams.Await(r.Context(), wait)
+	ctx, cancel := a.Streams.Await(as(r), wait)
 	defer cancel()
 	changed, err := a.engine.Wait(ctx, ride.ID, ride.Revision)
 	if err != nil && ctx.Err() != nil {
@@ -210,7 +213,7 @@ func step(w http.ResponseWriter, r *http.Request, take func(context.Context, str
 	if body.RequestID == "" {
 		return exchange.BadRequest("missing_request_id", "request_id is required")
 	}
-	ride, err := take(r.Context(), string(body.RequestID))
+	ride, err := take(as(r), string(body.RequestID))
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ride, err := a.engine.Ride(r.Context(), id)
+	ride, err := a.engine.Ride(as(r), id)
 	if err != nil {
 		return fmt.Errorf("stream ride: %w", err)
 	}
@@ -37,8 +37,9 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
+	owner := dispatch.OwnerOf(as(r))
 	return a.Streams.Serve(w, r, "\n", func(ctx context.Context) (events string, last bool, err error) {
-		versions, ended, err := a.engine.Changes(ctx, id, seen)
+		versions, ended, err := a.engine.Changes(dispatch.As(ctx, owner), id, seen)
 		switch {
 		case errors.Is(err, dispatch.ErrUnavailable):
 			return "", false, exchange.ErrStoreAway

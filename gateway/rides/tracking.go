@@ -81,7 +81,7 @@ func (a *API) trackOne(w http.ResponseWriter, r *http.Request, body []byte) erro
 	if err := exchange.Unmarshal(body, &p); err != nil {
 		return err
 	}
-	report, err := p.report()
+	report, err := p.report(r)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (a *API) trackAll(r *http.Request, body []byte, n int) (trackAnswer, error)
 		err := exchange.Unmarshal(item, &p)
 		var report dispatch.Position
 		if err == nil {
-			report, err = p.report()
+			report, err = p.report(r)
 		}
 		if err != nil {
 			no := a.rejectionOf(i, string(p.ID), err)
@@ -152,7 +152,10 @@ func idOf(item []byte, code string) string {
 
 var errNoArray = exchange.BadRequest("invalid_json", "the body is not JSON: its array is malformed, or ends early")
 
-func (p *position) report() (dispatch.Position, error) {
+func (p *position) report(r *http.Request) (dispatch.Position, error) {
+	if !own(r, &p.ID) {
+		return dispatch.Position{}, errNotYours
+	}
 	if p.ID == "" {
 		return dispatch.Position{}, exchange.BadRequest("missing_id", "id is required: the driver's id, a string or a whole number")
 	}

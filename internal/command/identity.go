@@ -36,5 +36,6 @@ func (i *identities) gateway(s settings) gateway.Identity {
 		Authority: i.authority, Anonymous: s.anonymous, Ledger: i.ledger,
 		Credentials: gateway.Credentials{Keys: i.keys, Minter: s.minter},
 		HasAdmin:    s.AdminToken != "",
+		BusKey:      string(s.NATSKey),
 	}
 }

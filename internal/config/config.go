@@ -68,6 +68,7 @@ type Config struct {
 	WebhookRetries     []time.Duration `env:"WEBHOOK_RETRIES" envDefault:"1s,2s,5s,10s,30s,5m,30m,2h,5h,10h,24h" form:"durations above 0 and up to 168h, comma-separated, such as 1s,30s,5m" help:"pauses after failed attempts to deliver an event"`
 	WebhookAllow       []netip.Prefix  `env:"WEBHOOK_ALLOW_CIDRS" form:"address ranges such as 10.0.0.0/8, comma-separated" help:"private addresses that webhooks may go to, on any port and without TLS; for development"`
 	NATSURL            NATSURL         `env:"NATS_URL" form:"nats:// or tls:// with a host, several comma-separated" help:"event bus; empty: none"`
+	NATSKey            Secret          `env:"NATS_KEY" form:"a key of geogate keys create" help:"key that questions over the bus act with; empty: they may do what ANONYMOUS allows"`
 	JobsMaxBytes       ByteSize        `env:"JOBS_MAX_BYTES" envDefault:"256MiB" form:"a size such as 256MiB" help:"largest upload of a bulk job"`
 	JobsMaxRows        int             `env:"JOBS_MAX_ROWS" envDefault:"1000000" form:"a whole number above 0" help:"most rows of a bulk job"`
 	JobsMax            int             `env:"JOBS_MAX" envDefault:"1000" form:"a whole number above 0" help:"most bulk jobs kept, ended ones included"`
