@@ -1,18 +1,22 @@
 package gateway
 
-import "geogate/gateway/exchange"
+import (
+	"geogate/gateway/exchange"
+	"geogate/internal/identity"
+)
 
 // A RouteView is what tests may know of a route.
 type RouteView struct {
 	Method, Pattern string
-	Scoped          bool
+	Scoped, Public  bool
+	Scope           identity.Scope
 }
 
 // Table lists the routes.
 func (g *Gateway) Table() []RouteView {
 	var views []RouteView
 	for _, rt := range g.routes() {
-		views = append(views, RouteView{rt.method, rt.pattern, rt.scope != 0})
+		views = append(views, RouteView{rt.method, rt.pattern, rt.scope != 0, rt.scope == scopePublic, rt.scope})
 	}
 	return views
 }

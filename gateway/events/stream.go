@@ -20,7 +20,7 @@ const streamBatch = 100
 // reaches; others begin now. Where events may be missing, then or later, an
 // event of its own says so.
 func (a *API) Stream(w http.ResponseWriter, r *http.Request) error {
-	query, err := exchange.Parameters(r.URL, "types", "last_event_id", "lastEventId")
+	query, err := exchange.Parameters(r.URL, "types", "last_event_id", "lastEventId", "access_token")
 	if err != nil {
 		return err
 	}
