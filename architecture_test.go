@@ -108,7 +108,8 @@ func TestProgramHoldsNoTestTools(t *testing.T) {
 	for _, dep := range all["geogate"].Deps {
 		for _, tool := range []string{
 			"testing", "net/http/httptest",
-			"geogate/internal/redistest", "geogate/internal/asynctest", "geogate/upstream/upstreamtest", "geogate/testdata",
+			"geogate/internal/redistest", "geogate/internal/asynctest", "geogate/internal/faultproxy", "geogate/upstream/upstreamtest",
+			"geogate/testdata",
 			"github.com/nats-io/nats-server/v2", "go.uber.org/goleak", "pgregory.net/rapid",
 			"github.com/anishathalye/porcupine", "github.com/google/go-cmp",
 		} {

@@ -12,6 +12,7 @@ import (
 	"geogate/dispatch"
 	"geogate/dispatch/dispatchtest"
 	"geogate/internal/asynctest"
+	"geogate/internal/faultproxy"
 	"geogate/internal/redistest"
 )
 
@@ -150,7 +151,7 @@ func TestFullRedisChangesNothing(t *testing.T) {
 // also without an idempotency key, and the driver's position must not count as older than itself.
 func TestLostReplyIsRepeatedWithoutHarm(t *testing.T) {
 	server := redistest.Start(t)
-	proxy := dispatchtest.NewProxy(t, server.Addr, 0, 1)
+	proxy := faultproxy.New(t, server.Addr, 0, 1)
 	rdb := redistest.ClientAt(t, proxy.Addr, func(o *redis.Options) { o.MaxRetries = 1 })
 	ctx := t.Context()
 	e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"geogate/internal/geo"
@@ -73,8 +74,10 @@ func (e *Engine) offers(ctx context.Context, region, driver string) ([]Offer, er
 			region = found[driver].Region
 		}
 	}
-	region, refused := e.regionNamed(region)
-	if refused != nil {
+	if region == "" {
+		region = DefaultRegion
+	}
+	if !slices.Contains(e.regions, region) {
 		return nil, nil // a driver who was never heard of, where there is no default region
 	}
 	answer, err := e.run(ctx, offersScript, region, driver)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"geogate/dispatch/dispatchtest"
+	"geogate/internal/faultproxy"
 	"geogate/internal/redistest"
 )
 
@@ -72,7 +72,7 @@ func TestSoak(t *testing.T) {
 // on it, all of which die again and again.
 type besieged struct {
 	server  *redistest.Server
-	proxy   *dispatchtest.Proxy
+	proxy   *faultproxy.Proxy
 	offers  bool
 	engines []caller
 	calm    sync.Mutex // held while Redis is away, or must not go away
@@ -93,7 +93,7 @@ func (f faults) String() string {
 func besiege(t *testing.T, seed uint64, offers bool, every time.Duration) *besieged {
 	t.Helper()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	b := &besieged{server: server, offers: offers, proxy: dispatchtest.NewProxy(t, server.Addr, lossShare, seed)}
+	b := &besieged{server: server, offers: offers, proxy: faultproxy.New(t, server.Addr, lossShare, seed)}
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup

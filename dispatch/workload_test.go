@@ -15,6 +15,7 @@ import (
 	"geogate/dispatch"
 	"geogate/dispatch/dispatchtest"
 	"geogate/internal/asynctest"
+	"geogate/internal/faultproxy"
 	"geogate/internal/geo"
 	"geogate/internal/redistest"
 )
@@ -282,7 +283,7 @@ func TestHistoriesHoldWithLostReplies(t *testing.T) {
 		t.Run(fmt.Sprintf("offers=%t", offers), func(t *testing.T) {
 			t.Logf("seed %d", seed)
 			server := redistest.Start(t)
-			proxy := dispatchtest.NewProxy(t, server.Addr, 0.03, seed)
+			proxy := faultproxy.New(t, server.Addr, 0.03, seed)
 			var engines []caller
 			for range 3 {
 				rdb := unrepeating(proxy.Addr)

@@ -72,7 +72,7 @@ func countConnections(t *testing.T, url string, nodes ...*redistest.Server) {
 		return call{http.MethodPost, "/tracking", fmt.Sprintf(`[{"id":"%d","lat":%v,"lng":%v},{"id":"b%d","lat":1,"lng":%d}]`, w, driverLat, driverLng, w, n%100)}
 	})
 	keepAt(8, func(int, int) call { return call{http.MethodPost, "/v2/search", riderPosition} })
-	keepAt(4, func(w, n int) call {
+	keepAt(4, func(_, n int) call {
 		return call{http.MethodPost, "/events", fmt.Sprintf(`{"type":"test.count","data":{"n":%d}}`, n)}
 	})
 	keepAt(2, func(w, n int) call {

@@ -30,7 +30,7 @@ func TestStreetsFromAnExtract(t *testing.T) {
 				DisplayName string `json:"display_name"`
 			} `json:"data"`
 		}
-		if err := json.Unmarshal([]byte(body), &answer); err != nil || len(answer.Data) == 0 {
+		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Data) == 0 {
 			t.Fatalf("/api?%s = %s (%v)", tt.query, body, err)
 		}
 		if got := answer.Data[0].DisplayName; !strings.Contains(got, tt.want) {

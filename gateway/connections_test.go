@@ -59,6 +59,7 @@ func ask(t *testing.T, c net.Conn, path string) (status int) {
 	if err != nil {
 		t.Fatalf("GET %s: %v", path, err)
 	}
+	defer func() { _ = res.Body.Close() }()
 	_, _ = io.Copy(io.Discard, res.Body)
 	return res.StatusCode
 }

@@ -31,7 +31,7 @@ func TestHalfOpenBreakerSpendsNoBudget(t *testing.T) {
 		c := opened(t, p)
 		pass(breakerPause + time.Second)
 		before := p.count()
-		p.set(func(ctx context.Context) (Answer, error) { // an answer that takes its time
+		p.set(func(context.Context) (Answer, error) { // an answer that takes its time
 			pass(3 * time.Second)
 			return Answer{Status: 200, Outcome: Found}, nil
 		})

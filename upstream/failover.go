@@ -127,7 +127,7 @@ func (f *failover) settles(m *member, a Answer, err error) bool {
 		if f.first == nil {
 			f.first = err
 		}
-	case a.Outcome == Found || a.After == AfterNothing && !(a.Outcome == Empty && m.spec.OnEmptyNext):
+	case a.Outcome == Found || a.After == AfterNothing && (a.Outcome != Empty || !m.spec.OnEmptyNext):
 		f.settled, f.answer = true, &a
 	case a.After == AfterNothing:
 		f.empty = &a

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"geogate/internal/pause"
 )
 
 // tally counts what was tried. It is safe for concurrent use.
@@ -110,7 +112,7 @@ func rideOf(ctx context.Context, address, target string) (id string) {
 func (f *flood) run(ctx context.Context, address, target string, seed int, t *tally) {
 	client := clientFrom(address)
 	defer client.CloseIdleConnections()
-	for n := seed * 1_000_000; pause(ctx, f.pause); n++ {
+	for n := seed * 1_000_000; pause.For(ctx, f.pause) == nil; n++ {
 		body, path := "", f.path
 		if f.body != nil {
 			body = f.body(n)
@@ -152,7 +154,7 @@ func hold(ctx context.Context, address, target, name string, n int, beginning st
 				t.add(name)
 			}
 		}
-		if !pause(ctx, time.Second) {
+		if pause.For(ctx, time.Second) != nil {
 			return
 		}
 		if beginning != "" {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"geogate/internal/pause"
 )
 
 type options struct {
@@ -27,6 +28,13 @@ type options struct {
 }
 
 func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "siege:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
 	var o options
 	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "binary under siege")
 	flag.StringVar(&o.redis, "redis", "redis-server", "redis-server to start")
@@ -38,21 +46,23 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, o); err != nil {
-		log.Fatal(err)
-	}
+	return besiege(ctx, o)
 }
 
-func run(ctx context.Context, o options) error {
-	redis := exec.Command(o.redis, "--port", fmt.Sprint(o.port+1), "--save", "", "--maxmemory", "25mb", "--maxmemory-policy", "noeviction")
+func besiege(ctx context.Context, o options) error {
+	// An interrupt ends the siege early, but not the programs: how geogate stops is
+	// still measured.
+	programs, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	redis := exec.CommandContext(programs, o.redis, "--port", fmt.Sprint(o.port+1), "--save", "", "--maxmemory", "25mb", "--maxmemory-policy", "noeviction")
 	if err := redis.Start(); err != nil {
 		return fmt.Errorf("start redis: %w", err)
 	}
 	defer func() {
-		_ = redis.Process.Kill()
+		kill()
 		_ = redis.Wait()
 	}()
-	geogate := exec.Command(o.geogate)
+	geogate := exec.CommandContext(programs, o.geogate)
 	geogate.Env = append(os.Environ(), "ANONYMOUS=all", fmt.Sprintf("PORT=%d", o.port), fmt.Sprintf("REDIS_URL=redis://127.0.0.1:%d", o.port+1),
 		"LOG_LEVEL=warn", "ADMIN_TOKEN=siege", "UPSTREAMS=gazetteer")
 	geogate.Stderr = os.Stderr
@@ -61,7 +71,6 @@ func run(ctx context.Context, o options) error {
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- geogate.Wait() }()
-	defer func() { _ = geogate.Process.Kill() }()
 	target := fmt.Sprintf("127.0.0.1:%d", o.port)
 	if err := await(ctx, target); err != nil {
 		return err
@@ -122,7 +131,9 @@ func await(ctx context.Context, target string) error {
 		if err == nil {
 			return c.Close()
 		}
-		time.Sleep(100 * time.Millisecond)
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
 	}
 	return fmt.Errorf("nothing listens on %s", target)
 }

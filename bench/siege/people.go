@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"geogate/internal/pause"
 )
 
 // clientFrom is a client with an address of this machine.
@@ -38,7 +40,7 @@ func people(ctx context.Context, target string, n int, r *record) {
 func person(ctx context.Context, client *http.Client, base string, i int, r *record) {
 	lat, lng := -33.44+float64(i%14)/1000, -70.63+float64(i/14)/1000
 	towns := []string{"Vaduz", "Zurich", "Paris", "Santiago", "Berlin"}
-	for pause(ctx, time.Duration(500+rand.IntN(1000))*time.Millisecond) {
+	for pause.For(ctx, time.Duration(500+rand.IntN(1000))*time.Millisecond) == nil {
 		method, path, body := http.MethodPost, "/tracking", fmt.Sprintf(`{"id":"honest%d","lat":%f,"lng":%f}`, i, lat, lng)
 		if i%2 == 1 { // a rider
 			switch rand.IntN(3) {
@@ -82,14 +84,4 @@ func send(ctx context.Context, client *http.Client, method, url, body string, he
 	defer func() { _ = res.Body.Close() }()
 	_, err = io.Copy(io.Discard, res.Body)
 	return res.StatusCode, err
-}
-
-// pause reports whether ctx goes on after d.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }

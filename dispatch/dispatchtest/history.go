@@ -1,6 +1,5 @@
 // Package dispatchtest checks what dispatch promises, from the outside: the history
 // that the event stream tells, the final state in Redis, and both against each other.
-// It also has a proxy that loses replies.
 package dispatchtest
 
 import (

@@ -53,6 +53,13 @@ func New(t testing.TB, options ...func(*gateway.Config)) *Fixture {
 	return f.Sibling(t, options...)
 }
 
+// NewWithRegions is New where dispatch has these regions.
+func NewWithRegions(t testing.TB, regions []string, options ...func(*gateway.Config)) *Fixture {
+	t.Helper()
+	f := &Fixture{Redis: redistest.Start(t), Upstream: upstreamtest.New(t), Dispatch: dispatch.Config{Regions: regions}}
+	return f.Sibling(t, options...)
+}
+
 // NewWithOffers is New where drivers are offered rides.
 func NewWithOffers(t testing.TB, ttl time.Duration) *Fixture {
 	t.Helper()

@@ -49,8 +49,8 @@ func TestAnswersOfOlderDataAreNotServed(t *testing.T) {
 		{"of last year", cache.Miss}, {"of last year", cache.Hit}, {"of this year", cache.Miss}, {"of this year", cache.Hit}, {"of last year", cache.Hit},
 	} {
 		got, err := process(tt.data).Lookup(t.Context(), req, upstream.People, cache.Directives{})
-		if err != nil || string(got.Entry.Body) != string(tt.data) || got.Class != tt.class {
-			t.Errorf("data %s: %q (%v, %v), want its own answer and %v", tt.data, got.Entry.Body, got.Class, err, tt.class)
+		if err != nil || string(got.Body) != string(tt.data) || got.Class != tt.class {
+			t.Errorf("data %s: %q (%v, %v), want its own answer and %v", tt.data, got.Body, got.Class, err, tt.class)
 		}
 	}
 }

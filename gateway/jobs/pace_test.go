@@ -36,7 +36,7 @@ func TestPaceOfUploads(t *testing.T) {
 				var sender sync.WaitGroup
 				defer sender.Wait()
 				sender.Go(func() {
-					defer client.Close() //nolint:errcheck // the reader sees the end
+					defer client.Close() // the reader sees the end
 					for range tt.times {
 						if _, err := client.Write(make([]byte, tt.bytes)); err != nil {
 							return
@@ -67,7 +67,7 @@ func TestSlowServerDoesNotCutUploads(t *testing.T) {
 		go func() {
 			_, _ = client.Write(make([]byte, 1000))
 		}()
-		defer client.Close() //nolint:errcheck // at the end of the test
+		defer client.Close() // at the end of the test
 		body := &pacedBody{ctx: t.Context(), r: io.LimitReader(server, 1000), set: server.SetReadDeadline, pace: newPace()}
 		total := 0
 		for {
@@ -99,7 +99,7 @@ func TestPaceOfDownloads(t *testing.T) {
 				var reader sync.WaitGroup
 				defer reader.Wait()
 				reader.Go(func() {
-					defer client.Close() //nolint:errcheck // the writer sees the end
+					defer client.Close() // the writer sees the end
 					for {
 						if _, err := io.ReadFull(client, make([]byte, 1<<10)); err != nil {
 							return

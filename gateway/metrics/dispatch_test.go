@@ -32,7 +32,7 @@ func TestMetricsTellHowLongMatchesTook(t *testing.T) {
 }
 
 func TestMetricsTellHowDispatchStands(t *testing.T) {
-	f := gatewaytest.New(t, gatewaytest.WithAdmin)
+	f := gatewaytest.NewWithRegions(t, []string{"default", "north"}, gatewaytest.WithAdmin)
 	f.Do(t, "POST /tracking", `[{"id":"1","lat":-33.44091,"lng":-70.6301},{"id":"2","lat":50,"lng":7},{"id":"3","lat":1,"lng":1,"region":"north"}]`)
 	f.Do(t, "POST /v2/search", gatewaytest.RiderInSantiago)
 	var ride gatewaytest.Ride

@@ -21,7 +21,7 @@ func replicate(t *testing.T, to *redis.Client, from *redistest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := to.SlaveOf(t.Context(), host, port).Err(); err != nil {
+	if err := to.ReplicaOf(t.Context(), host, port).Err(); err != nil {
 		t.Fatal(err)
 	}
 	asynctest.Eventually(t, "the replica has everything", func() bool {
@@ -32,7 +32,7 @@ func replicate(t *testing.T, to *redis.Client, from *redistest.Server) {
 
 func promote(t *testing.T, replica *redis.Client) {
 	t.Helper()
-	if err := replica.SlaveOf(context.Background(), "NO", "ONE").Err(); err != nil {
+	if err := replica.ReplicaOf(context.Background(), "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -24,7 +24,7 @@ type layout struct {
 // "sep=;" as spreadsheets write it. It leaves everything else unread.
 func sniffCSV(in *bufio.Reader, o Options) (layout, error) {
 	if len(o.Columns) > maxAsked {
-		return layout{}, tooManyAsked
+		return layout{}, errTooManyAsked
 	}
 	var named byte
 	if head, _ := in.Peek(8); len(head) >= 5 && bytes.EqualFold(head[:4], []byte("sep=")) {
@@ -197,12 +197,12 @@ var (
 	longitudeNames = []string{"lon", "lng", "long", "longitude", "x"}
 )
 
-var tooManyAsked = &InputError{"too_many_columns", "a question is made of " + strconv.Itoa(maxAsked) + " columns at most", ""}
+var errTooManyAsked = &InputError{"too_many_columns", "a question is made of " + strconv.Itoa(maxAsked) + " columns at most", ""}
 
 // askedColumns finds the columns that make up the question.
 func askedColumns(columns []string, o Options) ([]int, error) {
 	if len(o.Columns) > maxAsked {
-		return nil, tooManyAsked
+		return nil, errTooManyAsked
 	}
 	if len(o.Columns) > 0 {
 		asked := make([]int, 0, len(o.Columns))

@@ -75,7 +75,7 @@ func readRows(u Upload) (*rowReader, error) {
 	}}
 	if u.Format == NDJSON {
 		if len(u.Options.Columns) > maxAsked {
-			return nil, tooManyAsked
+			return nil, errTooManyAsked
 		}
 		r.ndjson = newNDJSONReader(lineReader{in: text})
 		r.columns = r.ndjson.columns

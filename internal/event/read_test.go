@@ -6,9 +6,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"geogate/dispatch/dispatchtest"
 	"geogate/internal/asynctest"
 	"geogate/internal/event"
+	"geogate/internal/faultproxy"
 	"geogate/internal/redistest"
 )
 
@@ -52,7 +52,7 @@ func TestFollowTellsOfGaps(t *testing.T) {
 // The reply to a publication without a key is lost, and the client library repeats it.
 func TestPublishingWithoutAKeyIsNotRepeated(t *testing.T) {
 	server := redistest.Start(t)
-	proxy := dispatchtest.NewProxy(t, server.Addr, 0, 1)
+	proxy := faultproxy.New(t, server.Addr, 0, 1)
 	l := event.New(redistest.ClientAt(t, proxy.Addr, func(o *redis.Options) { o.MaxRetries = 1 }), event.Config{})
 	publish(t, l, event.Publication{Type: "a"}) // loads the script
 	proxy.LoseNext()

@@ -6,8 +6,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"geogate/dispatch/dispatchtest"
 	"geogate/internal/asynctest"
+	"geogate/internal/faultproxy"
 	"geogate/internal/redistest"
 	"geogate/internal/webhook"
 )
@@ -27,7 +27,7 @@ func (h *house) verified(t *testing.T, r *receiver, secret string) bool {
 // it: the secret that receivers work with goes on working.
 func TestRotationWhoseReplyIsLostKeepsTheWorkingSecret(t *testing.T) {
 	server := redistest.Start(t)
-	proxy := dispatchtest.NewProxy(t, server.Addr, 0, 1)
+	proxy := faultproxy.New(t, server.Addr, 0, 1)
 	h := newHouse(t, server.Client(t), quick())
 	r := newReceiver(t, status(http.StatusNoContent))
 	s := h.subscribe(t, r)

@@ -108,12 +108,12 @@ func TestForeignQuestions(t *testing.T) {
 	}{
 		{"photon", search, "/api?countrycode=AT&countrycode=DE&lat=52.5&limit=3&lon=13.5&q=berlin&key=k"},
 		{"photon", search + "&bounded=1", "/api?bbox=13%2C52%2C14%2C53&countrycode=AT&countrycode=DE&limit=3&q=berlin&key=k"},
-		{"photon", structured, "/api?limit=10&q=Unter+den+Linden+1%2C+Berlin%2C+de&key=k"},
+		{"photon", structured, "/api?limit=10&q=unter+den+linden+1%2C+berlin%2C+de&key=k"},
 		{"photon", reverse, "/reverse?lat=1&layer=city&limit=1&lon=2&key=k"},
 		{"pelias", search, "/v1/search?boundary.country=AT%2CDE&focus.point.lat=52.5&focus.point.lon=13.5&size=3&text=berlin&key=k"},
 		{"pelias", search + "&bounded=1", "/v1/search?boundary.country=AT%2CDE&boundary.rect.max_lat=53&boundary.rect.max_lon=14" +
 			"&boundary.rect.min_lat=52&boundary.rect.min_lon=13&size=3&text=berlin&key=k"},
-		{"pelias", structured, "/v1/search/structured?address=Unter+den+Linden+1&country=de&locality=Berlin&size=10&key=k"},
+		{"pelias", structured, "/v1/search/structured?address=unter+den+linden+1&country=de&locality=berlin&size=10&key=k"},
 		{"pelias", reverse, "/v1/reverse?layers=locality&point.lat=1&point.lon=2&size=1&key=k"},
 		{"locationiq", search + "&bounded=1&extratags=1&namedetails=1", "/search?accept-language=native&addressdetails=1&bounded=1&countrycodes=at%2Cde" +
 			"&extratags=1&format=json&limit=3&namedetails=1&q=berlin&viewbox=13%2C52%2C14%2C53&key=k"},

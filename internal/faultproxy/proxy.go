@@ -1,4 +1,5 @@
-package dispatchtest
+// Package faultproxy is a proxy for tests that loses replies of Redis.
+package faultproxy
 
 import (
 	"context"
@@ -27,9 +28,9 @@ type Proxy struct {
 	lost  int
 }
 
-// NewProxy starts a proxy to addr that loses the given share of replies, drawn from
+// New starts a proxy to addr that loses the given share of replies, drawn from
 // the seed, and stops it when the test ends.
-func NewProxy(tb testing.TB, addr string, share float64, seed uint64) *Proxy {
+func New(tb testing.TB, addr string, share float64, seed uint64) *Proxy {
 	tb.Helper()
 	var config net.ListenConfig
 	listener, err := config.Listen(tb.Context(), "tcp", "127.0.0.1:0")
