@@ -135,7 +135,7 @@ func permit(c *identity.Caller, needed scope) error {
 	case c.Kind != identity.Anonymous:
 		p := exchange.NewProblem(http.StatusForbidden, "insufficient_scope", "the credential does not allow this").
 			WithHint("this needs the scope " + strings.ReplaceAll(needed.String(), " ", " or "))
-		return challenge(p, fmt.Sprintf(`error="insufficient_scope", scope="%s"`, needed))
+		return challenge(p, fmt.Sprintf(`error="insufficient_scope", scope=%q`, needed.String()))
 	}
 	return errUnauthenticated
 }

@@ -13,6 +13,7 @@ import (
 	"geogate/dispatch"
 	"geogate/gateway"
 	"geogate/internal/event"
+	"geogate/internal/identity"
 	"geogate/internal/redistest"
 	"geogate/upstream"
 )
@@ -85,7 +86,7 @@ func startGeogate(t *testing.T, originAddr string, cells []gateway.Cell) string 
 	lives := gateway.Lifetimes{Fresh: time.Hour, Empty: time.Hour, Stale: time.Hour}
 	server := httptest.NewServer(gateway.New(gateway.NewGeocoder(chain, store, lives), dispatch.New(rdb, dispatch.Config{}),
 		gateway.Events{Log: event.New(rdb, event.Config{})},
-		func(ctx context.Context) error { return rdb.Ping(ctx).Err() }, gateway.Config{ReverseCells: cells}))
+		func(ctx context.Context) error { return rdb.Ping(ctx).Err() }, gateway.Config{ReverseCells: cells, Identity: gateway.Identity{Anonymous: identity.Geocode}}))
 	t.Cleanup(server.Close)
 	return server.URL
 }

@@ -64,7 +64,7 @@ func (h *house) gate(ctx context.Context, addr string) (string, error) {
 	}
 	_, port, _ := strings.Cut(own, ":")
 	env := []string{
-		"PORT=" + port, "REDIS_URL=redis://" + addr, "UPSTREAMS=nominatim+http://127.0.0.1:9", "GOMAXPROCS=1",
+		"ANONYMOUS=all", "PORT=" + port, "REDIS_URL=redis://" + addr, "UPSTREAMS=nominatim+http://127.0.0.1:9", "GOMAXPROCS=1",
 		"RATE_LIMIT=0", "DRIVER_TTL=1h", "DISPATCH_TIMEOUT=1h", "LOG_LEVEL=error",
 	}
 	if err := h.start(ctx, own, serverCore, env, h.geogate); err != nil {

@@ -65,7 +65,7 @@ type Caller struct {
 
 // credentialPrefix begins every Caller.Credential, so that none can be mistaken
 // for the bytes of an address where both are counted side by side.
-const credentialPrefix = "credential:"
+const credentialPrefix = "credential:" //nolint:gosec // a prefix, not a credential
 
 // Has reports whether the caller has at least one of the scopes.
 func (c *Caller) Has(one Scope) bool { return c.Scopes&one != 0 }

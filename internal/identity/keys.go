@@ -86,7 +86,10 @@ func NewRequest(role, subject, expires, limit, label, budget string) (Request, e
 		}
 		*field.target = &parsed
 	}
-	return r, r.check()
+	if err := r.check(); err != nil {
+		return Request{}, err
+	}
+	return r, nil
 }
 
 // check returns an *InputError for a request that cannot become a key.
