@@ -167,7 +167,7 @@ func TestOfferLapses(t *testing.T) {
 
 func TestLapsedOfferCannotBeAcceptedBeforeAWorkerCame(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		e := dispatch.New(rdb, dispatch.Config{OfferTTL: 20 * time.Millisecond})
+		e := dispatch.New(rdb, dispatch.Config{OfferTTL: 300 * time.Millisecond})
 		track(t, e, at("a", north(100)))
 		request(t, e, santiago)
 		offer := offerTo(t, e, "a")

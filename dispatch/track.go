@@ -14,7 +14,7 @@ const (
 	// trackChunk is how many drivers one script stores. One whose tags are given counts as
 	// retagged: sixteen new tags in place of sixteen others are some 40 commands.
 	trackChunk = 48
-	retagged   = 3
+	retagged   = 4
 	// trackPositions is how many of their positions come with it.
 	trackPositions = 512
 	// trackRound is how many scripts go in one round trip, which must stay within a

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,7 +17,9 @@ import (
 	"geogate/internal/redistest"
 )
 
-// longestScript is what one script may take: Redis serves nobody else meanwhile.
+// longestScript is what one script may take: Redis serves nobody else meanwhile. It
+// is judged where nothing else runs, with -long; beside other tests only what is
+// beyond doubt fails, as a turn whose work nothing bounds does.
 const longestScript = 5 * time.Millisecond
 
 // processorTime is what the one thread of Redis that runs scripts has used so far. Unlike
@@ -96,8 +99,12 @@ func TestHandingOutNeverHoldsRedis(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("%d turns: median %s, longest %s", len(took), took[len(took)/2], took[len(took)-1])
-	if longest := took[len(took)-1]; longest > longestScript {
-		t.Errorf("a turn took %s of the processor, want at most %s", longest, longestScript)
+	most := 10 * longestScript
+	if flag.Lookup("long").Value.String() == "true" {
+		most = longestScript
+	}
+	if longest := took[len(took)-1]; longest > most {
+		t.Errorf("a turn took %s of the processor, want at most %s", longest, most)
 	}
 	for id, ids := range got {
 		if once := slices.Compact(slices.Sorted(slices.Values(ids))); len(ids) != events || len(once) != events {
