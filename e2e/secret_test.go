@@ -160,14 +160,15 @@ func TestAdminToken(t *testing.T) {
 		"wrong token":  g.get(t, "/metrics", "Authorization", "Bearer x"),
 		"prefix":       g.get(t, "/metrics", "Authorization", "Bearer "+adminToken[:5]),
 		"basic":        g.get(t, "/metrics", "Authorization", "Basic "+adminToken),
-		"in the query": g.get(t, "/metrics?token="+adminToken+"&access_token="+adminToken),
+		"in the query": g.get(t, "/metrics?token="+adminToken),
 	} {
 		if _, err := checkProblem(a, http.StatusUnauthorized); err != nil {
 			t.Errorf("metrics, %s: %v", name, err)
 		}
 	}
+	wantProblem(t, g.get(t, "/metrics?access_token="+adminToken), http.StatusBadRequest)
 	closed := start(t, settings())
-	wantProblem(t, closed.get(t, "/metrics", "Authorization", "Bearer ", "Via", "1.1 proxy"), http.StatusForbidden)
+	wantProblem(t, closed.get(t, "/metrics", "Authorization", "Bearer ", "Via", "1.1 proxy"), http.StatusUnauthorized)
 }
 
 // decodeLog returns the lines of a JSON log, banner left out.

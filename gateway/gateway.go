@@ -166,7 +166,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	}
 	g.draining, g.drain = context.WithCancel(context.Background())
 	streams := exchange.NewStreams(g.draining, cfg.MaxStreams, cfg.StreamsEach, cfg.Heartbeat, g.authority.Valid)
-	g.geocoding = geocoding.New(geocoder, cfg.ReverseCells)
+	g.geocoding = geocoding.New(geocoder, cfg.ReverseCells, g.charge)
 	g.rides = rides.New(engine, rides.Config{
 		Streams:     streams,
 		FindAddress: onTheWay(g.geocoding.FindAddress),

@@ -10,6 +10,7 @@ import (
 
 	"geogate/gateway/exchange"
 	"geogate/internal/identity"
+	"geogate/upstream"
 )
 
 // failureLimit is how many wrong credentials an address may send before it is
@@ -159,3 +160,19 @@ func (g *Gateway) laneCaller(authorization string) *identity.Caller {
 
 // localCaller is a program on the machine where somebody tries geogate out.
 var localCaller = &identity.Caller{Kind: identity.Local, Scopes: identity.Administrator.Scopes()}
+
+// charge is who pays for the calls to upstreams that r causes: whoever has a key,
+// out of the key's budget if it has one.
+func (g *Gateway) charge(r *http.Request) *upstream.Charge {
+	c := exchange.Of(r).Caller
+	if g.ledger == nil || c == nil || c.Key == "" {
+		return nil
+	}
+	return &upstream.Charge{By: c.Key, Take: func(ctx context.Context) error {
+		if err := g.ledger.Spend(ctx, c); err != nil {
+			return err
+		}
+		g.ledger.UpstreamCall(c)
+		return nil
+	}}
+}

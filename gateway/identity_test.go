@@ -15,6 +15,7 @@ import (
 	"geogate/gateway/gatewaytest"
 	"geogate/internal/asynctest"
 	"geogate/internal/identity"
+	"geogate/internal/rate"
 )
 
 // people are a gateway on which nobody is trusted for where they are, and those who
@@ -243,6 +244,51 @@ func TestKeysHaveLimitsOfTheirOwn(t *testing.T) {
 			if got, want := ask(who), map[bool]int{true: 200, false: 429}[i < 3]; got != want {
 				t.Errorf("request %d of %s = %d, want %d", i+1, who, got, want)
 			}
+		}
+	}
+}
+
+// A key pays for the upstream calls that it causes, and for no others; what is
+// cached goes on, and nobody else hears of it.
+func TestKeysPayForUpstreamCalls(t *testing.T) {
+	p := newPeople(t)
+	ledger := identity.NewLedger(p.Redis.Client(t), zerolog.Nop())
+	budget := rate.Rate{Requests: 2, Per: 24 * time.Hour}
+	key, kept, err := p.keys.Create(t.Context(), identity.Request{Role: identity.Rider, Subject: "app", UpstreamBudget: &budget})
+	if err != nil {
+		t.Fatal(err)
+	}
+	paying := p.Sibling(t, func(c *gateway.Config) {
+		c.TryingOut = false
+		c.Identity = gateway.Identity{Authority: identity.New(p.keys, identity.Config{}), Anonymous: identity.Geocode, Ledger: ledger}
+	})
+	app := "Authorization: Bearer " + key
+	ask := func(q string, headers ...string) gatewaytest.Answer {
+		return paying.Do(t, "GET /api?q="+q, "", headers...)
+	}
+	for i, want := range []int{200, 200, 429} {
+		if got := ask([]string{"vaduz", "monaco", "bayreuth"}[i], app); got.StatusCode != want {
+			t.Errorf("question %d = %d %s, want %d", i+1, got.StatusCode, got.Text, want)
+		} else if want == 429 && (!strings.Contains(got.Text, "upstream_budget_spent") || got.Header.Get("Retry-After") == "") {
+			t.Errorf("question %d = %s, Retry-After %q", i+1, got.Text, got.Header.Get("Retry-After"))
+		}
+	}
+	if got := ask("vaduz", app); got.StatusCode != 200 || got.Header.Get("X-Cache") != "HIT" {
+		t.Errorf("what is cached = %d %s", got.StatusCode, got.Header.Get("X-Cache"))
+	}
+	if got := ask("bayreuth"); got.StatusCode != 200 {
+		t.Errorf("somebody else = %d %s", got.StatusCode, got.Text)
+	}
+	if err := ledger.Write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	list, err := p.keys.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range list {
+		if want := (identity.Use{Requests: 4, CacheHits: 1, UpstreamCalls: 2}); k.ID == kept.ID && k.Today != want {
+			t.Errorf("today = %+v, want %+v", k.Today, want)
 		}
 	}
 }

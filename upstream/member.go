@@ -122,6 +122,9 @@ func (m *member) attempt(ctx context.Context, r Request, lane Lane, t turn) (Ans
 			return Answer{}, err
 		}
 		defer release()
+		if err := charged(ctx); err != nil {
+			return Answer{}, err
+		}
 		return m.call(ctx, r, lane, t, asked)
 	})
 	if err == gobreaker.ErrOpenState || err == gobreaker.ErrTooManyRequests { //nolint:errorlint // the breaker's own, not that of blocked
@@ -167,7 +170,8 @@ func (m *member) call(ctx context.Context, r Request, lane Lane, t turn, asked t
 
 // notAsked reports whether a call ended before the provider was asked.
 func notAsked(err error) bool {
-	return errors.Is(err, ErrBudget) || errors.Is(err, budget.ErrPaused) ||
+	_, uncharged := errors.AsType[*ChargeError](err)
+	return uncharged || errors.Is(err, ErrBudget) || errors.Is(err, budget.ErrPaused) ||
 		errors.Is(err, budget.ErrUncounted) || errors.Is(err, gobreaker.ErrOpenState)
 }
 

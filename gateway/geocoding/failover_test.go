@@ -234,7 +234,7 @@ func TestTypedPrefixesReachOnlyWhoAllowsThem(t *testing.T) {
 			t.Cleanup(chain.Close)
 			store := cache.New(redistest.Start(t).Client(t), cache.Config{Memory: 1 << 20, RedisBudget: 5 * time.Second})
 			asynctest.Background(t, store.Run)
-			a := New(NewGeocoder(chain, store, Lifetimes{Fresh: time.Hour, Empty: time.Minute, Stale: time.Hour}), nil)
+			a := New(NewGeocoder(chain, store, Lifetimes{Fresh: time.Hour, Empty: time.Minute, Stale: time.Hour}), nil, nil)
 			req, err := upstream.Canonical(upstream.Search, url.Values{"q": {"berlin"}, "format": {"json"}}, "")
 			if err != nil {
 				t.Fatal(err)

@@ -2,6 +2,7 @@ package geocoding
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -55,9 +56,14 @@ func (g *Geocoder) Held(req upstream.Request, d cache.Directives, take func(cach
 	return g.cache.Peek(g.Key(req), d, take)
 }
 
+// maxOthers is how many fills that somebody else could not pay for one caller
+// joins before they are told so.
+const maxOthers = 3
+
 // Lookup returns the answer to req. Misses wait in lane for the budget of the
-// upstream. Errors are those of package upstream, or cache.ErrNotCached.
-func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstream.Lane, d cache.Directives) (cache.Result, error) {
+// upstream, and are charged to whom ctx names. Errors are those of package
+// upstream, or cache.ErrNotCached.
+func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstream.Lane, d cache.Directives) (res cache.Result, err error) {
 	if req.Debug() {
 		d.NoStore, d.NoCache = true, true
 	}
@@ -65,8 +71,22 @@ func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstre
 		d.Lane = cache.Bulk
 	}
 	d.LastResort, d.Lesser = saysNothing, req.Typed()
-	return g.cache.Get(ctx, g.Key(req), d, func(ctx context.Context, p *cache.Priority) (cache.Entry, error) {
-		answer, err := g.ask(upstream.WithRaised(ctx, p.Raised()), req, p)
+	charge := upstream.ChargeOf(ctx)
+	for range maxOthers {
+		res, err = g.cache.Get(ctx, g.Key(req), d, g.fill(req, charge))
+		unpaid, ok := errors.AsType[*upstream.ChargeError](err)
+		if !ok || charge != nil && unpaid.By == charge.By {
+			break
+		}
+		// The fill was another caller's, who had nothing left.
+	}
+	return res, err
+}
+
+// fill asks for req, at the expense of who began to ask; others join for nothing.
+func (g *Geocoder) fill(req upstream.Request, charge *upstream.Charge) cache.Fill {
+	return func(ctx context.Context, p *cache.Priority) (cache.Entry, error) {
+		answer, err := g.ask(upstream.WithCharge(upstream.WithRaised(ctx, p.Raised()), charge), req, p)
 		if err != nil {
 			return cache.Entry{}, err
 		}
@@ -75,7 +95,7 @@ func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstre
 			return cache.Entry{}, &cache.SecondBestError{Entry: e, Err: answer.Unheard}
 		}
 		return e, nil
-	})
+	}
 }
 
 // ask sends req upstream.

@@ -25,12 +25,17 @@ type API struct {
 	geocoder *Geocoder
 	cells    Cells
 	typing   typing
+	charge   func(*http.Request) *upstream.Charge
 	seed     maphash.Seed // keys the hash by which logs tell queries apart without revealing them
 }
 
-// New returns the API of geocoder, with reverse geocodes moved to cells.
-func New(geocoder *Geocoder, cells Cells) *API {
-	return &API{geocoder: geocoder, cells: cells, seed: maphash.MakeSeed()}
+// New returns the API of geocoder, with reverse geocodes moved to cells. charge
+// says who pays for the calls to upstreams that a request causes; nil: nobody.
+func New(geocoder *Geocoder, cells Cells, charge func(*http.Request) *upstream.Charge) *API {
+	if charge == nil {
+		charge = func(*http.Request) *upstream.Charge { return nil }
+	}
+	return &API{geocoder: geocoder, cells: cells, charge: charge, seed: maphash.MakeSeed()}
 }
 
 // Canonical makes the canonical request for what a client asked; see
@@ -44,7 +49,7 @@ func (a *API) lookup(r *http.Request, req upstream.Request) (cache.Result, error
 	ex := exchange.Of(r)
 	ex.Query = maphash.String(a.seed, req.Key())
 	d := exchange.Directives(r.Header)
-	ctx, cancel := context.WithTimeout(r.Context(), geocodeTimeout)
+	ctx, cancel := context.WithTimeout(upstream.WithCharge(r.Context(), a.charge(r)), geocodeTimeout)
 	defer cancel()
 	res, err := a.look(ctx, req, d, a.isTyping(req, ex.Client))
 	if err != nil {
