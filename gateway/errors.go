@@ -112,7 +112,7 @@ func problemOf(err error) *exchange.Problem {
 		p.RetryAfter = spent.RetryAfter
 		return p
 	case errors.As(err, &credential):
-		return exchange.BadRequest("invalid_"+credential.Field, credential.Error())
+		return exchange.BadRequest("invalid_credential_request", credential.Error())
 	case errors.As(err, &bad):
 		return exchange.NewProblem(bad.Status, "bad_request", bad.Message)
 	case errors.As(err, &invalid):

@@ -191,7 +191,7 @@ var calls = []call{
 	{"unknown field", "POST /search", `{"lat":0,"lng":0,"x":1}`, "", 400},
 	{"ride", "POST /v2/search", `{"lat":-33.44262,"lng":-70.63054,"rider_id":9}`, "Idempotency-Key: k", 200},
 	{"ride again", "POST /v2/search", `{"lat":-33.44262,"lng":-70.63054,"rider_id":9}`, "Idempotency-Key: k", 200},
-	{"key for another ride", "POST /v2/search", `{"lat":1,"lng":1}`, "Idempotency-Key: k", 422},
+	{"key for another ride", "POST /v2/search", `{"lat":1,"lng":1,"rider_id":9}`, "Idempotency-Key: k", 422},
 	{"ride by address", "POST /v2/search", `{"q":"Santiago, Chile","tags":["child_seat"]}`, "", 200},
 	{"ride as it stands", "GET /v2/requests/{ride}", "", "", 200},
 	{"unknown ride", "GET /v2/requests/nosuchride", "", "", 404},

@@ -34,7 +34,7 @@ type API struct {
 func New(master *bulk.Master, streams *exchange.Streams, stall time.Duration) *API {
 	return &API{
 		master: master, streams: streams, stall: stall,
-		uploads:   newPlaces("uploads", maxUploads, maxClientUploads),
-		downloads: newPlaces("downloads", maxDownloads, maxClientDownloads),
+		uploads:   newPlaces("uploads", "too_many_uploads", maxUploads, maxClientUploads),
+		downloads: newPlaces("downloads", "too_many_downloads", maxDownloads, maxClientDownloads),
 	}
 }

@@ -19,14 +19,14 @@ type places struct {
 	of    map[string]int // by client; those with none are not in it
 }
 
-// newPlaces returns places for what, such as "uploads".
-func newPlaces(what string, most, mostOfClient int) *places {
+// newPlaces returns places for what, such as "uploads", refused with a code.
+func newPlaces(what, code string, most, mostOfClient int) *places {
 	const hint = "try again when Retry-After says"
 	return &places{
 		most: most, mostOfClient: mostOfClient, of: map[string]int{},
-		full: exchange.NewProblem(http.StatusServiceUnavailable, "too_many_"+what,
+		full: exchange.NewProblem(http.StatusServiceUnavailable, code,
 			"as many "+what+" are under way as this geogate allows").WithHint(hint),
-		clientFull: exchange.NewProblem(http.StatusTooManyRequests, "too_many_"+what,
+		clientFull: exchange.NewProblem(http.StatusTooManyRequests, code,
 			"as many "+what+" of this client are under way as geogate allows one").WithHint(hint),
 	}
 }

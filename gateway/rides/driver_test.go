@@ -21,7 +21,7 @@ type driverBody struct {
 }
 
 func TestDriver(t *testing.T) {
-	f := gatewaytest.New(t)
+	f := gatewaytest.NewWithRegions(t, []string{"default", "north", "south"})
 	f.Do(t, "POST /tracking", `{"id":7,"lat":1,"lng":2,"vehicle":"van","tags":["b","a"],"region":"north"}`)
 	got := f.Do(t, "GET /v2/drivers/7", "")
 	var d driverBody

@@ -37,7 +37,7 @@ func near(t *testing.T, f *gatewaytest.Fixture, query string) (gatewaytest.Answe
 const vaduzPlace = `{"place_id":1,"licence":"Data © its makers","lat":"47.1392862","lon":"9.5227962","class":"boundary","type":"administrative","display_name":"Vaduz, Liechtenstein"}`
 
 func TestNearby(t *testing.T) {
-	f := gatewaytest.New(t)
+	f := gatewaytest.NewWithRegions(t, []string{"default", "north"})
 	f.Do(t, "POST /tracking", `[{"id":"near","lat":47.14,"lng":9.52,"vehicle":"van","tags":["a","b"]},{"id":"far","lat":47.18,"lng":9.52},
 		{"id":"elsewhere","lat":47.14,"lng":9.52,"region":"north"}]`)
 	f.Upstream.SetAnswer(&upstreamtest.Fixed{ContentType: "application/json; charset=utf-8", Body: "[" + vaduzPlace + "]"})
