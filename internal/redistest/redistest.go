@@ -164,10 +164,11 @@ func (s *Server) ping(ctx context.Context) error {
 
 // The range of freeAddr lies below the ports that Linux gives to outgoing
 // connections: one of those could take the port before its server does, and a
-// client that dials a port in that range can even end up connected to itself.
+// client that dials a port in that range can even end up connected to itself. A
+// node of a cluster takes the port 10,000 above its own as well.
 const (
 	firstPort = 10_000
-	lastPort  = 32_000
+	lastPort  = 22_000
 )
 
 // freeAddr returns a loopback address that nothing listened on a moment ago.
