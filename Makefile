@@ -71,11 +71,11 @@ fuzz: ## Fuzz the lane and every parser, FUZZTIME seconds in all (60).
 .PHONY: soak
 soak: ## Check dispatch over a million operations while processes and Redis are killed (about 8 minutes).
 	scripts/ensure redis-server
-	go test -count=1 -timeout 90m -v -run 'TestSoak|TestCancelAgainstMatch' ./dispatch -soak
+	go test -count=1 -timeout 90m -v -run 'TestSoak|TestCancelAgainstMatch|TestNoScriptIsSlow' ./dispatch -soak
 
 .PHONY: soak-events
 soak-events: ## Check at full size that webhooks lose no event and delay nobody (about 12 minutes).
-	go test -count=1 -timeout 60m -v -run 'TestKilled|TestFive|TestDead' ./internal/webhook -long
+	go test -count=1 -timeout 60m -v -run 'TestKilled|TestFive|TestDead|TestHandingOutNeverHoldsRedis' ./internal/webhook -long
 
 .PHONY: siege
 siege: build ## Attack geogate from 20 addresses beside 200 honest clients for five minutes; print Markdown (needs redis-server).
