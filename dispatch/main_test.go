@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
 	"geogate/dispatch"
@@ -33,7 +32,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	asynctest.Main(m)
 }
 
 // santiago is where most of these tests take place.

@@ -7,18 +7,17 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"geogate/cache"
 	"geogate/dispatch"
 	"geogate/gateway"
+	"geogate/internal/asynctest"
 	"geogate/internal/event"
 	"geogate/internal/identity"
 	"geogate/internal/redistest"
 	"geogate/upstream"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { asynctest.Main(m) }
 
 // The short form of the benchmark, for geogate alone: nobody gets the answer to
 // another question, and fewer calls are made than there are ways of writing.

@@ -13,13 +13,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { asynctest.Main(m) }
 
 // world is a Redis, a store and a geocoder for jobs to run in.
 type world struct {

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
+
+	"geogate/internal/asynctest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { asynctest.Main(m) }
 
 func newClient(t *testing.T) (*Server, *redis.Client) {
 	t.Helper()

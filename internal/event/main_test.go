@@ -4,12 +4,11 @@ import (
 	"context"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"geogate/internal/asynctest"
 	"geogate/internal/event"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { asynctest.Main(m) }
 
 func publish(t testing.TB, l *event.Log, p event.Publication) string {
 	t.Helper()

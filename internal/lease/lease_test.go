@@ -5,14 +5,13 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"geogate/internal/asynctest"
 	"geogate/internal/lease"
 	"geogate/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { asynctest.Main(m) }
 
 const key = "geogate:{test}:lease"
 

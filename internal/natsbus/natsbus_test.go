@@ -15,7 +15,6 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 
 	"geogate/internal/asynctest"
 	"geogate/internal/event"
@@ -23,7 +22,7 @@ import (
 	"geogate/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { asynctest.Main(m) }
 
 // natsServer is a real NATS server in this process, on a port that it keeps.
 type natsServer struct {

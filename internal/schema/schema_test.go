@@ -9,12 +9,12 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { asynctest.Main(m) }
 
 // nothing is a step that has nothing to do.
 func nothing(from int) Step {

@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"geogate/internal/asynctest"
 	"geogate/internal/geo"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { asynctest.Main(m) }
 
 // The town of a seed is always the same one, and its drivers drive as in one.
 func TestTown(t *testing.T) {

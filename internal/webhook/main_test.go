@@ -15,7 +15,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
-	"go.uber.org/goleak"
 
 	"geogate/internal/asynctest"
 	"geogate/internal/event"
@@ -29,7 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(workerRedis) != "" { // this binary again, as a process to be killed
 		os.Exit(runWorker())
 	}
-	goleak.VerifyTestMain(m)
+	asynctest.Main(m)
 }
 
 // loopback opens what tests listen on.

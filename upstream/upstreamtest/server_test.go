@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"geogate/internal/asynctest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { asynctest.Main(m) }
 
 // ask sends a request as it stands and returns status, content type and body.
 func ask(t *testing.T, s *Server, method, url string, header map[string]string) (int, string, string) {
