@@ -9,6 +9,7 @@ import (
 type RouteView struct {
 	Method, Pattern string
 	Scoped, Public  bool
+	Streams         bool
 	Scope           identity.Scope
 }
 
@@ -16,7 +17,7 @@ type RouteView struct {
 func (g *Gateway) Table() []RouteView {
 	var views []RouteView
 	for _, rt := range g.routes() {
-		views = append(views, RouteView{rt.method, rt.pattern, rt.scope != 0, rt.scope == scopePublic, rt.scope})
+		views = append(views, RouteView{rt.method, rt.pattern, rt.scope != 0, rt.scope == scopePublic, rt.policy.streams, rt.scope})
 	}
 	return views
 }

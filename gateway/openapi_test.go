@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -13,11 +12,15 @@ import (
 	"geogate/gateway"
 	"geogate/gateway/gatewaytest"
 	"geogate/internal/bulk"
+	"geogate/internal/identity"
 )
 
-// documented reads the operations of docs/openapi.yaml, "GET /api" for one.
-// That the file is valid OpenAPI is checked elsewhere.
-func documented(t *testing.T) []string {
+// An operation is one of docs/openapi.yaml: "GET /api" and who may call it.
+type operation struct{ name, security string }
+
+// documented reads the operations of docs/openapi.yaml. That the file is valid
+// OpenAPI is checked elsewhere.
+func documented(t *testing.T) []operation {
 	t.Helper()
 	text, err := os.ReadFile("../docs/openapi.yaml")
 	if err != nil {
@@ -27,47 +30,76 @@ func documented(t *testing.T) []string {
 	if !found {
 		t.Fatal("no paths in docs/openapi.yaml")
 	}
-	line := regexp.MustCompile(`^(  (/[^:]*)|    (get|post|put|delete|options)):`)
-	var operations []string
+	line := regexp.MustCompile(`^(  (/[^:]*)|    (get|post|put|delete|options)|      security: (?:&\w+ )?\[(.*)\])(?::|$)`)
+	var operations []operation
 	path := ""
 	for text := range strings.Lines(paths) {
 		if text[0] != ' ' && text[0] != '\n' && text[0] != '#' {
 			break // the next section
 		}
-		m := line.FindStringSubmatch(text)
+		m := line.FindStringSubmatch(strings.TrimSuffix(text, "\n"))
 		switch {
 		case m == nil:
 		case m[2] != "":
 			path = m[2]
+		case m[3] != "":
+			operations = append(operations, operation{name: strings.ToUpper(m[3]) + " " + path})
 		default:
-			operations = append(operations, strings.ToUpper(m[3])+" "+path)
+			operations[len(operations)-1].security = m[4]
 		}
 	}
 	return operations
 }
 
-// The API description knows every route, and no other.
+// security is how the description writes who may call a route: any of its scopes
+// will do. What callers may do without a credential, unless the operator says
+// otherwise, is to geocode.
+func security(rt gateway.RouteView) string {
+	if rt.Public {
+		return ""
+	}
+	var ways []string
+	for _, scheme := range []string{"bearer", "accessToken"} {
+		if scheme == "accessToken" && !rt.Streams {
+			continue
+		}
+		for scope := range strings.FieldsSeq(rt.Scope.String()) {
+			ways = append(ways, "{"+scheme+": ["+scope+"]}")
+		}
+	}
+	if rt.Scope == identity.Geocode {
+		ways = append(ways, "{}")
+	}
+	return strings.Join(ways, ", ")
+}
+
+// The API description knows every route with its scopes, and no other.
 func TestOpenAPIMatchesRoutes(t *testing.T) {
 	f := gatewaytest.New(t)
 	rdb := f.Redis.Client(t)
 	master := bulk.NewMaster(rdb, bulk.NewRedisStore(rdb, ""), bulk.NewBell(bulk.RedisTransport(rdb, ""), zerolog.Nop()), bulk.Config{})
 	f = f.Sibling(t, func(c *gateway.Config) { c.Jobs = master })
-	var routed []string
+	routed := map[string]string{}
 	for _, rt := range f.Gateway.Table() {
 		asset := strings.HasPrefix(rt.Pattern, "/jobs/") // of the page, which is described
 		if rt.Method != http.MethodOptions && !asset {
-			routed = append(routed, rt.Method+" "+rt.Pattern)
+			routed[rt.Method+" "+rt.Pattern] = security(rt)
 		}
 	}
-	described := documented(t)
-	for _, r := range routed {
-		if !slices.Contains(described, r) {
-			t.Errorf("docs/openapi.yaml does not describe %s", r)
+	described := map[string]bool{}
+	for _, op := range documented(t) {
+		described[op.name] = true
+		security, found := routed[op.name]
+		switch {
+		case !found:
+			t.Errorf("docs/openapi.yaml describes %s, which is no route", op.name)
+		case op.security != security:
+			t.Errorf("docs/openapi.yaml says of %s: security: [%s], want [%s]", op.name, op.security, security)
 		}
 	}
-	for _, d := range described {
-		if !strings.HasPrefix(d, http.MethodOptions) && !slices.Contains(routed, d) {
-			t.Errorf("docs/openapi.yaml describes %s, which is no route", d)
+	for name := range routed {
+		if !described[name] {
+			t.Errorf("docs/openapi.yaml does not describe %s", name)
 		}
 	}
 }
