@@ -127,7 +127,7 @@ func BenchmarkRequestToMatch(b *testing.B) {
 			b.Fatalf("ride = %+v", ride)
 		}
 		b.StopTimer()
-		if _, err := e.Complete(b.Context(), ride.ID); err != nil {
+		if _, err := e.Complete(b.Context(), ride.ID, ""); err != nil {
 			b.Fatal(err)
 		}
 		b.StartTimer()

@@ -94,7 +94,7 @@ func TestRegionsOnDifferentNodes(t *testing.T) {
 		if err != nil || ride.State != dispatch.Matched {
 			t.Fatalf("ride in %s = %+v, %v, want it matched", region, ride, err)
 		}
-		if _, err := e.Complete(t.Context(), ride.ID); err != nil {
+		if _, err := e.Complete(t.Context(), ride.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,7 +22,7 @@ func TestDeleteDriver(t *testing.T) {
 		if err := e.DeleteDriver(ctx, "", "1"); !errors.Is(err, dispatch.ErrDriverEngaged) {
 			t.Errorf("DeleteDriver of a busy driver: %v, want engaged", err)
 		}
-		if _, err := e.Complete(ctx, ride.ID); err != nil {
+		if _, err := e.Complete(ctx, ride.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		if err := e.DeleteDriver(ctx, "", "1"); err != nil {
@@ -108,7 +108,7 @@ func TestRegions(t *testing.T) {
 			t.Fatal(err)
 		}
 		reach(t, other, late.ID, dispatch.Expired)
-		if _, err := e.Complete(ctx, there.ID); err != nil {
+		if _, err := e.Complete(ctx, there.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		if err := e.DeleteDriver(ctx, "", "1"); err != nil {

@@ -58,6 +58,7 @@ type Config struct {
 	MaxRides    int           // live rides in a region; 100000
 	Retention   time.Duration // how long ended rides, their idempotency keys and offline drivers stay readable; 24 h
 	RideTTL     time.Duration // how long after the match a ride that nobody completes is completed; 4 h
+	LostAfter   time.Duration // matched and not heard of for this long, a driver is parted from their ride; 0: never
 	StreamLen   int           // events kept per region, about; 50000 (some 5 MB). With Emit, more while it is behind
 	// RedisTimeout bounds one call to Redis whatever the client's own limits are, so
 	// that callers learn within two seconds that it is down; 1.5 s.
@@ -118,6 +119,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		"backlog":       backlog,
 		"channel":       channel,
 		"driver_ttl":    cfg.DriverTTL.Milliseconds(),
+		"lost_after":    cfg.LostAfter.Milliseconds(),
 		"max_drivers":   cfg.MaxDrivers,
 		"max_per_rider": cfg.MaxPerRider,
 		"max_rides":     cfg.MaxRides,

@@ -61,4 +61,5 @@ const (
 	CodeInvalidRadius   = "invalid_radius"
 	CodeInvalidLimit    = "invalid_limit"
 	CodeInvalidKey      = "invalid_idempotency_key"
+	CodeInvalidReason   = "invalid_reason"
 )

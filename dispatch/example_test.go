@@ -33,14 +33,22 @@ func Example() {
 	}
 	fmt.Printf("%s with driver %s, %.0f m away\n", ride.State, ride.Driver.DriverID, ride.Driver.DistanceM)
 
-	_, err = engine.Cancel(ctx, ride.ID)
+	// The driver is at the pickup, and then the rider is on board.
+	_, err = engine.Arrive(ctx, ride.ID, "7")
+	fmt.Println(err)
+	_, err = engine.Start(ctx, ride.ID, "7")
 	fmt.Println(err)
 
-	ride, err = engine.Complete(ctx, ride.ID)
+	_, err = engine.Cancel(ctx, ride.ID, "changed_mind")
+	fmt.Println(err)
+
+	ride, err = engine.Complete(ctx, ride.ID, "7")
 	fmt.Println(ride.State, err)
 	// Output:
 	// matched with driver 7, 195 m away
-	// cancel ride: ride is matched
+	// <nil>
+	// <nil>
+	// cancel ride: ride is started
 	// completed <nil>
 }
 
@@ -70,7 +78,7 @@ func ExampleEngine_Changes() {
 			last, ended = v.Revision, v.State.Ended()
 		}
 		if !ended {
-			if _, err := engine.Cancel(ctx, ride.ID); err != nil {
+			if _, err := engine.Cancel(ctx, ride.ID, ""); err != nil {
 				fmt.Println(err)
 				return
 			}

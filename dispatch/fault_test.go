@@ -58,7 +58,7 @@ func TestRedisAwayAndBack(t *testing.T) {
 		},
 		"Ride":   func(ctx context.Context) error { _, err := e.Ride(ctx, ride.ID); return err },
 		"Wait":   func(ctx context.Context) error { _, err := e.Wait(ctx, ride.ID, ride.Revision); return err },
-		"Cancel": func(ctx context.Context) error { _, err := e.Cancel(ctx, ride.ID); return err },
+		"Cancel": func(ctx context.Context) error { _, err := e.Cancel(ctx, ride.ID, ""); return err },
 		"Driver": func(ctx context.Context) error { _, err := e.Driver(ctx, "", "1"); return err },
 		"Offers": func(ctx context.Context) error { _, err := e.Offers(ctx, "", "1"); return err },
 		"Stats":  func(ctx context.Context) error { _, err := e.Stats(ctx); return err },
@@ -126,10 +126,10 @@ func TestFullRedisChangesNothing(t *testing.T) {
 		t.Errorf("Track: %v, want unavailable", err)
 	}
 	for _, id := range []string{matched.ID, waiting.ID} {
-		if _, err := e.Complete(ctx, id); !errors.Is(err, dispatch.ErrUnavailable) && !errors.Is(err, dispatch.ErrTooLate) {
+		if _, err := e.Complete(ctx, id, ""); !errors.Is(err, dispatch.ErrUnavailable) && !errors.Is(err, dispatch.ErrTooLate) {
 			t.Errorf("Complete: %v, want unavailable", err)
 		}
-		if _, err := e.Cancel(ctx, id); !errors.Is(err, dispatch.ErrUnavailable) && !errors.Is(err, dispatch.ErrTooLate) {
+		if _, err := e.Cancel(ctx, id, ""); !errors.Is(err, dispatch.ErrUnavailable) && !errors.Is(err, dispatch.ErrTooLate) {
 			t.Errorf("Cancel: %v, want unavailable", err)
 		}
 	}
@@ -142,7 +142,7 @@ func TestFullRedisChangesNothing(t *testing.T) {
 	if d := driver(t, e, "1"); d.State != dispatch.Busy || d.RideID != matched.ID {
 		t.Errorf("driver = %+v, want them with their ride", d)
 	}
-	if got, err := e.Cancel(ctx, waiting.ID); err != nil || got.State != dispatch.Cancelled {
+	if got, err := e.Cancel(ctx, waiting.ID, ""); err != nil || got.State != dispatch.Cancelled {
 		t.Errorf("Cancel when there is room again = %+v, %v", got, err)
 	}
 }
@@ -157,7 +157,7 @@ func TestLostReplyIsRepeatedWithoutHarm(t *testing.T) {
 	e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
 	// Scripts are known to the server before the first reply is lost.
 	warm := request(t, e, north(50_000))
-	if _, err := e.Cancel(ctx, warm.ID); err != nil {
+	if _, err := e.Cancel(ctx, warm.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 
@@ -189,11 +189,11 @@ func TestLostReplyIsRepeatedWithoutHarm(t *testing.T) {
 		t.Errorf("Accept = %+v, %v", ride, err)
 	}
 	proxy.LoseNext()
-	if ride, err := e.Complete(ctx, second.ID); err != nil || ride.State != dispatch.Completed {
+	if ride, err := e.Complete(ctx, second.ID, ""); err != nil || ride.State != dispatch.Completed {
 		t.Errorf("Complete = %+v, %v", ride, err)
 	}
 	proxy.LoseNext()
-	if ride, err := e.Cancel(ctx, first.ID); err != nil || ride.State != dispatch.Cancelled {
+	if ride, err := e.Cancel(ctx, first.ID, ""); err != nil || ride.State != dispatch.Cancelled {
 		t.Errorf("Cancel = %+v, %v", ride, err)
 	}
 	proxy.LoseNext()

@@ -30,7 +30,7 @@ func TestIdempotencyKey(t *testing.T) {
 		if _, err := e.Request(ctx, other); !errors.Is(err, dispatch.ErrKeyReused) {
 			t.Errorf("same key, other body: %v, want key reused", err)
 		}
-		if _, err := e.Cancel(ctx, first.ID); err != nil {
+		if _, err := e.Cancel(ctx, first.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		if again, err = e.Request(ctx, ask); err != nil || again.ID != first.ID || again.State != dispatch.Cancelled {

@@ -16,18 +16,20 @@ import (
 // What workers do on their own (matching, offering, lapsing, expiring) is no
 // operation of a client. The model carries such a step out when an answer shows that
 // it must have happened, and refuses the answer if it could not have. Everything only
-// a client can do (cancel, complete, accept, decline) it must have seen as an operation.
+// a client can do (cancel, the driver's steps, accept, decline) it must have seen as an
+// operation. modelstep_test.go has what happens from the match on.
 
 type operation struct {
-	kind   string // request ride cancel complete accept decline track driver
+	kind   string // request ride cancel arrive start complete release accept decline track driver
 	id     string // of the ride or driver asked about
-	driver string // who accepts or declines
+	driver string // who accepts, declines or takes a step; "": whoever has the ride
 }
 
 type outcome struct {
 	ride    *dispatch.Ride   // what the answer shows, also inside a StateError
 	driver  *dispatch.Driver // for kind driver
 	tooLate bool
+	unknown bool // the ride is none of the driver's
 	// The first reply was lost. The operation took effect when it was first carried
 	// out, the answer shows the ride at a later time.
 	retried bool
@@ -37,7 +39,9 @@ type modelRide struct {
 	state   dispatch.State
 	version int64
 	driver  string
-	asked   string // drivers who declined or lapsed, each in slashes
+	asked   string // drivers who declined, lapsed or gave it back, each in slashes
+	back    string // drivers who gave it back, each as "driver:version" in slashes
+	had     string // the driver who was on the way when it was cancelled
 	atLeast bool   // version is the lowest possible: it was concluded from a driver
 }
 
@@ -87,7 +91,7 @@ func (w world) see(id string, state dispatch.State, version int64, driver string
 		w.rides[id] = r
 		return true
 	}
-	if version == r.version || r.state.Ended() || r.state == dispatch.Matched {
+	if version == r.version || r.state.Ended() || underWay(r.state) {
 		return false
 	}
 	if r.driver != "" && !w.let(r.driver) {
@@ -122,6 +126,11 @@ func (w world) seeRide(r *dispatch.Ride, offers bool) bool {
 	return w.see(r.ID, r.State, r.Version, driverOf(r), offers)
 }
 
+// underWay reports whether a ride in that state has a driver, who is busy.
+func underWay(s dispatch.State) bool {
+	return s == dispatch.Matched || s == dispatch.Arrived || s == dispatch.Started
+}
+
 func driverOf(r *dispatch.Ride) string {
 	if r.Driver == nil {
 		return ""
@@ -154,42 +163,25 @@ func (w world) step(op operation, out outcome, offers bool) bool {
 	if !known {
 		return false
 	}
+	if out.unknown {
+		return w.foreign(r, op)
+	}
 	done := out.ride
 	switch op.kind {
 	case "cancel":
-		if r.state == dispatch.Cancelled {
-			return w.seeRide(done, offers)
-		}
-		if r.state != dispatch.Searching && r.state != dispatch.Offered || done.State != dispatch.Cancelled ||
-			done.Version <= r.version || !offers && done.Version != r.version+1 {
-			return false
-		}
-		if r.driver != "" {
-			w.drivers[r.driver] = modelDriver{}
-		}
-		w.rides[op.id] = modelRide{state: dispatch.Cancelled, version: done.Version, asked: r.asked}
-		return true
-	case "complete":
-		if r.state == dispatch.Completed {
-			return w.seeRide(done, offers)
-		}
-		driver := driverOf(done)
-		if done.State != dispatch.Completed || !w.see(op.id, dispatch.Matched, done.Version-1, driver, offers) {
-			return false
-		}
-		w.drivers[driver] = modelDriver{}
-		w.rides[op.id] = modelRide{state: dispatch.Completed, version: done.Version, driver: driver}
-		return true
+		return w.cancel(op, done, offers)
+	case "arrive", "start", "complete":
+		return w.advance(op, done, offers)
+	case "release":
+		return w.release(op, done, offers)
 	case "accept":
-		if r.state == dispatch.Matched || r.state == dispatch.Completed {
+		if r.state == dispatch.Cancelled && r.had == op.driver {
+			return out.retried || w.seeRide(done, offers)
+		}
+		if underWay(r.state) || r.state == dispatch.Completed {
 			return r.driver == op.driver && (out.retried || w.seeRide(done, offers))
 		}
-		if !w.see(op.id, dispatch.Offered, offeredBefore(done), op.driver, offers) {
-			return false
-		}
-		w.drivers[op.driver] = modelDriver{ride: op.id, busy: true}
-		w.rides[op.id] = modelRide{state: dispatch.Matched, version: offeredBefore(done) + 1, driver: op.driver}
-		return out.retried || w.seeRide(done, offers)
+		return w.accept(op, out, offers)
 	case "decline":
 		if r.driver == op.driver && r.state == dispatch.Offered {
 			w.let(op.driver)
@@ -200,26 +192,6 @@ func (w world) step(op operation, out outcome, offers bool) bool {
 		return out.retried || w.seeRide(done, offers)
 	}
 	return false
-}
-
-// offeredBefore is the version at which a ride that was just accepted was offered.
-// A repeated accept may show the ride completed since.
-func offeredBefore(r *dispatch.Ride) int64 {
-	if r.State == dispatch.Completed {
-		return r.Version - 2
-	}
-	return r.Version - 1
-}
-
-// refused reports whether an operation may be refused in that state.
-func (w world) refused(op operation, r *dispatch.Ride) bool {
-	switch op.kind {
-	case "cancel":
-		return r.State == dispatch.Matched || r.State == dispatch.Completed || r.State == dispatch.Expired
-	case "complete":
-		return r.State != dispatch.Matched && r.State != dispatch.Completed
-	}
-	return true
 }
 
 func (w world) seeDriver(id string, d *dispatch.Driver, offers bool) bool {
@@ -260,16 +232,29 @@ func (w world) seeDriver(id string, d *dispatch.Driver, offers bool) bool {
 	return false
 }
 
+// outcomes are the worlds that an operation may have led to: more than one if its first
+// reply was lost and the second one does not tell.
+func (w world) outcomes(op operation, out outcome, offers bool) []any {
+	var next []any
+	if v := w.clone(); v.step(op, out, offers) {
+		next = append(next, v)
+	}
+	if out.retried && (out.tooLate || out.unknown) {
+		if v := w.clone(); v.took(op, offers) && v.step(op, out, offers) {
+			next = append(next, v)
+		}
+	}
+	return next
+}
+
 // model returns the porcupine model, with or without offers.
 func model(offers bool) porcupine.Model {
-	return porcupine.Model{
-		Init: func() any {
-			return world{make(map[string]modelRide), make(map[string]modelDriver)}
+	m := porcupine.NondeterministicModel{
+		Init: func() []any {
+			return []any{world{make(map[string]modelRide), make(map[string]modelDriver)}}
 		},
-		Step: func(state, input, output any) (bool, any) {
-			next := state.(world).clone()
-			ok := next.step(input.(operation), output.(outcome), offers)
-			return ok, next
+		Step: func(state, input, output any) []any {
+			return state.(world).outcomes(input.(operation), output.(outcome), offers)
 		},
 		Equal: func(a, b any) bool { return a.(world).equal(b.(world)) },
 		DescribeOperation: func(input, output any) string {
@@ -284,4 +269,5 @@ func model(offers bool) porcupine.Model {
 			return text
 		},
 	}
+	return m.ToModel()
 }

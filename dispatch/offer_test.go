@@ -80,7 +80,7 @@ func TestOfferAccepted(t *testing.T) {
 			t.Errorf("driver = %+v, want them busy", d)
 		}
 		noOffer(t, e, "near")
-		if _, err := e.Complete(ctx, ride.ID); err != nil {
+		if _, err := e.Complete(ctx, ride.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		if d := driver(t, e, "near"); d.State != dispatch.Available {
@@ -204,7 +204,7 @@ func TestCancelEndsTheOffer(t *testing.T) {
 		track(t, e, at("a", north(100)))
 		ride, waiting := request(t, e, santiago), request(t, e, north(50))
 		offer := offerTo(t, e, "a")
-		got, err := e.Cancel(ctx, ride.ID)
+		got, err := e.Cancel(ctx, ride.ID, "")
 		if err != nil || got.State != dispatch.Cancelled || got.Driver != nil {
 			t.Fatalf("Cancel = %+v, %v, want it cancelled without a driver", got, err)
 		}
@@ -243,10 +243,11 @@ func TestOffersWaitForOne(t *testing.T) {
 // A driver who was asked and went silent must not come back as a candidate.
 func TestReservedDriverWhoWentSilentGoesOffline(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		e := dispatch.New(rdb, dispatch.Config{OfferTTL: 150 * time.Millisecond, DriverTTL: 50 * time.Millisecond})
-		run(t, e)
+		e := dispatch.New(rdb, dispatch.Config{OfferTTL: 150 * time.Millisecond, DriverTTL: time.Hour})
 		track(t, e, at("a", north(100)))
 		ride := request(t, e, santiago)
+		age(t, rdb, "driver:a", 2*time.Hour, "seen")
+		run(t, e)
 		if ride.State != dispatch.Offered {
 			t.Fatalf("ride = %+v", ride)
 		}

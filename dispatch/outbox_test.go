@@ -33,7 +33,7 @@ func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
 		stop := run(t, e, second)
 		track(t, e, at("1", north(100)))
 		ride := request(t, e, santiago)
-		if _, err := e.Complete(t.Context(), ride.ID); err != nil {
+		if _, err := e.Complete(t.Context(), ride.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		want := []string{"driver.available", "ride.searching", "ride.matched", "ride.completed"}

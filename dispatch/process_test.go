@@ -86,9 +86,15 @@ func answerCall(ctx context.Context, e *dispatch.Engine, c remoteCall) remoteAns
 	case "ride":
 		a.Ride, err = e.Ride(ctx, c.ID)
 	case "cancel":
-		a.Ride, err = e.Cancel(ctx, c.ID)
+		a.Ride, err = e.Cancel(ctx, c.ID, "")
+	case "arrive":
+		a.Ride, err = e.Arrive(ctx, c.ID, c.Driver)
+	case "start":
+		a.Ride, err = e.Start(ctx, c.ID, c.Driver)
 	case "complete":
-		a.Ride, err = e.Complete(ctx, c.ID)
+		a.Ride, err = e.Complete(ctx, c.ID, c.Driver)
+	case "release":
+		a.Ride, err = e.Release(ctx, c.ID, c.Driver, "")
 	case "driver":
 		a.Driver, err = e.Driver(ctx, dispatch.DefaultRegion, c.ID)
 	case "offers":
@@ -184,22 +190,35 @@ func (r *remote) Track(ctx context.Context, positions []dispatch.Position) (disp
 }
 
 func (r *remote) Request(ctx context.Context, req dispatch.RideRequest) (dispatch.Ride, error) {
-	a, err := r.call(ctx, remoteCall{Method: "request", Request: req})
-	return a.Ride, err
+	return r.ride(ctx, remoteCall{Method: "request", Request: req})
 }
 
 func (r *remote) Ride(ctx context.Context, id string) (dispatch.Ride, error) {
-	a, err := r.call(ctx, remoteCall{Method: "ride", ID: id})
-	return a.Ride, err
+	return r.ride(ctx, remoteCall{Method: "ride", ID: id})
 }
 
-func (r *remote) Cancel(ctx context.Context, id string) (dispatch.Ride, error) {
-	a, err := r.call(ctx, remoteCall{Method: "cancel", ID: id})
-	return a.Ride, err
+func (r *remote) Cancel(ctx context.Context, id, _ string) (dispatch.Ride, error) {
+	return r.ride(ctx, remoteCall{Method: "cancel", ID: id})
 }
 
-func (r *remote) Complete(ctx context.Context, id string) (dispatch.Ride, error) {
-	a, err := r.call(ctx, remoteCall{Method: "complete", ID: id})
+func (r *remote) Arrive(ctx context.Context, id, driver string) (dispatch.Ride, error) {
+	return r.ride(ctx, remoteCall{Method: "arrive", ID: id, Driver: driver})
+}
+
+func (r *remote) Start(ctx context.Context, id, driver string) (dispatch.Ride, error) {
+	return r.ride(ctx, remoteCall{Method: "start", ID: id, Driver: driver})
+}
+
+func (r *remote) Complete(ctx context.Context, id, driver string) (dispatch.Ride, error) {
+	return r.ride(ctx, remoteCall{Method: "complete", ID: id, Driver: driver})
+}
+
+func (r *remote) Release(ctx context.Context, id, driver, _ string) (dispatch.Ride, error) {
+	return r.ride(ctx, remoteCall{Method: "release", ID: id, Driver: driver})
+}
+
+func (r *remote) ride(ctx context.Context, c remoteCall) (dispatch.Ride, error) {
+	a, err := r.call(ctx, c)
 	return a.Ride, err
 }
 
@@ -215,13 +234,11 @@ func (r *remote) Offers(ctx context.Context, _, driver string) ([]dispatch.Offer
 }
 
 func (r *remote) Accept(ctx context.Context, offer, driver string) (dispatch.Ride, error) {
-	a, err := r.call(ctx, remoteCall{Method: "accept", ID: offer, Driver: driver})
-	return a.Ride, err
+	return r.ride(ctx, remoteCall{Method: "accept", ID: offer, Driver: driver})
 }
 
 func (r *remote) Decline(ctx context.Context, offer, driver string) (dispatch.Ride, error) {
-	a, err := r.call(ctx, remoteCall{Method: "decline", ID: offer, Driver: driver})
-	return a.Ride, err
+	return r.ride(ctx, remoteCall{Method: "decline", ID: offer, Driver: driver})
 }
 
 // engineProcess is an engine in a process of its own.

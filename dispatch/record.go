@@ -1,6 +1,9 @@
 package dispatch
 
 import (
+	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -39,15 +42,21 @@ func (r *record) float(name, text string) float64 {
 	return f
 }
 
-func (r *record) integer(name string) int64 {
-	n, err := strconv.ParseInt(r.fields[name], 10, 64)
+func (r *record) integerOf(name, text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		r.fail(name)
 	}
 	return n
 }
 
-func (r *record) time(name string) time.Time { return time.UnixMilli(r.integer(name)).UTC() }
+func (r *record) integer(name string) int64 { return r.integerOf(name, r.fields[name]) }
+
+func (r *record) timeOf(name, text string) time.Time {
+	return time.UnixMilli(r.integerOf(name, text)).UTC()
+}
+
+func (r *record) time(name string) time.Time { return r.timeOf(name, r.fields[name]) }
 
 func (r *record) point() geo.Point {
 	return geo.Point{Lat: r.float("lat", r.fields["lat"]), Lon: r.float("lng", r.fields["lng"])}
@@ -67,29 +76,56 @@ func (r *record) rideAt(version int64) (Ride, error) {
 		Vehicle:   r.fields["vehicle"],
 		Tags:      decodeTags(r.fields["tags"]),
 		CreatedAt: r.time("created"),
-		ExpiresAt: r.time("deadline"),
 	}
-	history := r.fields["h"+strconv.FormatInt(version, 10)]
-	ride.Revision = revision(version, history)
-	line := strings.SplitN(history, "|", 7)
-	if len(line) != 7 {
+	text := r.fields["h"+strconv.FormatInt(version, 10)]
+	ride.Revision = revision(version, text)
+	line, err := readHistory(text)
+	if err != nil {
 		r.fail("history")
 		return Ride{}, r.err
 	}
-	ride.State, ride.Reason = State(line[0]), line[2]
-	at, err := strconv.ParseInt(line[1], 10, 64)
-	if err != nil {
-		r.fail("history")
-	}
-	ride.UpdatedAt = time.UnixMilli(at).UTC()
-	if line[6] != "" {
+	ride.State, ride.Reason = line.State, line.Reason
+	ride.UpdatedAt = r.timeOf("history", line.At)
+	ride.ExpiresAt = r.timeOf("deadline", cmp.Or(line.Deadline, r.fields["deadline"]))
+	if line.Driver != "" {
 		ride.Driver = &Assignment{
-			DriverID:  line[6],
-			Point:     geo.Point{Lat: r.float("history", line[4]), Lon: r.float("history", line[5])},
-			DistanceM: r.float("history", line[3]),
+			DriverID:  line.Driver,
+			Point:     geo.Point{Lat: r.float("history", line.Lat), Lon: r.float("history", line.Lng)},
+			DistanceM: r.float("history", line.Distance),
 		}
 	}
 	return ride, r.err
 }
+
+// history is what a version of a ride looked like, as turn in rides.lua writes it.
+type history struct {
+	State    State  `json:"state"`
+	At       string `json:"at"`
+	Reason   string `json:"reason"`
+	Driver   string `json:"driver"`
+	Distance string `json:"distance"`
+	Lat      string `json:"lat"`
+	Lng      string `json:"lng"`
+	Deadline string `json:"deadline"` // empty: that of the ride
+}
+
+// readHistory also reads lines of schema version 2, which had seven parts. The driver's
+// id came last because it may contain the separator.
+func readHistory(text string) (h history, err error) {
+	if strings.HasPrefix(text, "{") {
+		err = json.Unmarshal([]byte(text), &h)
+		return h, err
+	}
+	part := strings.SplitN(text, "|", 7)
+	if len(part) != 7 {
+		return h, errNoHistory
+	}
+	return history{
+		State: State(part[0]), At: part[1], Reason: part[2],
+		Distance: part[3], Lat: part[4], Lng: part[5], Driver: part[6],
+	}, nil
+}
+
+var errNoHistory = errors.New("line of history is malformed")
 
 func formatFloat(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

@@ -19,7 +19,9 @@ type State string
 const (
 	Searching State = "searching"
 	Offered   State = "offered" // a driver was asked and has not answered
-	Matched   State = "matched"
+	Matched   State = "matched" // its driver is on the way to the pickup
+	Arrived   State = "arrived" // its driver is at the pickup
+	Started   State = "started" // its rider is on board
 	Completed State = "completed"
 	Cancelled State = "cancelled"
 	Expired   State = "expired"
@@ -39,7 +41,8 @@ type Ride struct {
 	Revision Revision
 	// Reason says what brought the ride to its state where that is not obvious:
 	// "declined", "lapsed" (an offer), "deadline", "ride_ttl" (completed by the clock),
-	// "lost" (the driver of an offer had vanished from Redis).
+	// "driver_lost" (matched, and not heard of for LostAfter), "lost" (the driver of an
+	// offer had vanished from Redis), or what Cancel or Release was told.
 	Reason  string
 	Pickup  geo.Point
 	RiderID string // empty: not given
@@ -49,7 +52,7 @@ type Ride struct {
 	Driver    *Assignment
 	CreatedAt time.Time
 	UpdatedAt time.Time // of this version
-	ExpiresAt time.Time // when the search ends
+	ExpiresAt time.Time // when the search ends; a ride given back gets a new one
 }
 
 // Assignment is a driver as they were when the ride got them; Driver tells where they
@@ -127,28 +130,6 @@ func (e *Engine) Ride(ctx context.Context, id string) (Ride, error) {
 	ride, err := e.onRide(ctx, id, rideScript)
 	if err != nil {
 		return Ride{}, fmt.Errorf("read ride: %w", err)
-	}
-	return ride, nil
-}
-
-// Cancel ends a ride that has no driver yet; an offer under way ends with it.
-// Cancelling again returns the same ride. Errors: ErrNotFound, *StateError when the
-// ride is matched or ended otherwise, ErrUnavailable.
-func (e *Engine) Cancel(ctx context.Context, id string) (Ride, error) {
-	ride, err := e.onRide(ctx, id, cancelScript)
-	if err != nil {
-		return Ride{}, fmt.Errorf("cancel ride: %w", err)
-	}
-	return ride, nil
-}
-
-// Complete ends a matched ride and frees its driver, who is a candidate at once while
-// heard of within DriverTTL. Completing again returns the same ride. Errors:
-// ErrNotFound, *StateError when the ride was never matched, ErrUnavailable.
-func (e *Engine) Complete(ctx context.Context, id string) (Ride, error) {
-	ride, err := e.onRide(ctx, id, completeScript)
-	if err != nil {
-		return Ride{}, fmt.Errorf("complete ride: %w", err)
 	}
 	return ride, nil
 }

@@ -53,18 +53,15 @@ func TestRideFromRequestToCompletion(t *testing.T) {
 			t.Errorf("third ride = %+v, want it searching: the last driver is out of reach", third)
 		}
 
-		if _, err := e.Cancel(ctx, ride.ID); stateOf(err) != "matched" || !errors.Is(err, dispatch.ErrTooLate) {
-			t.Errorf("Cancel of a matched ride: %v, want too late, matched", err)
-		}
-		done, err := e.Complete(ctx, ride.ID)
+		done, err := e.Complete(ctx, ride.ID, "")
 		if err != nil || done.State != dispatch.Completed || done.Driver.DriverID != "near" {
 			t.Fatalf("Complete = %+v, %v", done, err)
 		}
-		again, err := e.Complete(ctx, ride.ID)
+		again, err := e.Complete(ctx, ride.ID, "")
 		if diff := cmp.Diff(done, again); err != nil || diff != "" {
 			t.Errorf("Complete again: %v, difference\n%s", err, diff)
 		}
-		if _, err := e.Cancel(ctx, ride.ID); stateOf(err) != "completed" {
+		if _, err := e.Cancel(ctx, ride.ID, ""); stateOf(err) != "completed" {
 			t.Errorf("Cancel of a completed ride: %v, want too late, completed", err)
 		}
 		// The freed driver is a candidate at once, and a ride was waiting for one.
@@ -79,15 +76,15 @@ func TestCancel(t *testing.T) {
 		ctx := t.Context()
 		e := dispatch.New(rdb, dispatch.Config{})
 		ride := request(t, e, santiago)
-		first, err := e.Cancel(ctx, ride.ID)
+		first, err := e.Cancel(ctx, ride.ID, "")
 		if err != nil || first.State != dispatch.Cancelled || first.Driver != nil {
 			t.Fatalf("Cancel = %+v, %v", first, err)
 		}
-		again, err := e.Cancel(ctx, ride.ID)
+		again, err := e.Cancel(ctx, ride.ID, "")
 		if diff := cmp.Diff(first, again); err != nil || diff != "" {
 			t.Errorf("Cancel again: %v, difference\n%s", err, diff)
 		}
-		if _, err := e.Complete(ctx, ride.ID); stateOf(err) != "cancelled" {
+		if _, err := e.Complete(ctx, ride.ID, ""); stateOf(err) != "cancelled" {
 			t.Errorf("Complete of a cancelled ride: %v, want too late, cancelled", err)
 		}
 		// Whoever comes by now is not given a ride that has ended.
@@ -119,8 +116,10 @@ func TestUnknownRides(t *testing.T) {
 					"Ride":     func() error { _, err := e.Ride(ctx, id); return err },
 					"Wait":     func() error { _, err := e.Wait(ctx, id, ""); return err },
 					"Changes":  func() error { _, _, err := e.Changes(ctx, id, ""); return err },
-					"Cancel":   func() error { _, err := e.Cancel(ctx, id); return err },
-					"Complete": func() error { _, err := e.Complete(ctx, id); return err },
+					"Cancel":   func() error { _, err := e.Cancel(ctx, id, ""); return err },
+					"Arrive":   func() error { _, err := e.Arrive(ctx, id, ""); return err },
+					"Complete": func() error { _, err := e.Complete(ctx, id, ""); return err },
+					"Release":  func() error { _, err := e.Release(ctx, id, "1", ""); return err },
 					"Accept":   func() error { _, err := e.Accept(ctx, id, "1"); return err },
 					"Decline":  func() error { _, err := e.Decline(ctx, id, "1"); return err },
 				} {
@@ -153,7 +152,7 @@ func TestExpiry(t *testing.T) {
 		if late := ended.UpdatedAt.Sub(ended.ExpiresAt); late < 0 || late > time.Second {
 			t.Errorf("expired %s after its deadline", late)
 		}
-		if _, err := e.Cancel(t.Context(), ride.ID); stateOf(err) != "expired" {
+		if _, err := e.Cancel(t.Context(), ride.ID, ""); stateOf(err) != "expired" {
 			t.Errorf("Cancel of an expired ride: %v, want too late, expired", err)
 		}
 	})
@@ -169,7 +168,7 @@ func TestDeadlineHoldsWithoutWorker(t *testing.T) {
 		})
 		other := request(t, e, santiago)
 		asynctest.Eventually(t, "deadline of the other ride", func() bool { return time.Now().After(other.ExpiresAt.Add(50 * time.Millisecond)) })
-		if _, err := e.Cancel(t.Context(), other.ID); stateOf(err) != "expired" {
+		if _, err := e.Cancel(t.Context(), other.ID, ""); stateOf(err) != "expired" {
 			t.Errorf("Cancel after the deadline: %v, want too late, expired", err)
 		}
 		track(t, e, at("1", santiago))
@@ -260,7 +259,7 @@ func TestCaps(t *testing.T) {
 		if _, err := ask("a*"); !errors.Is(err, dispatch.ErrRiderCap) {
 			t.Errorf("third ride of a rider: %v, want the rider's cap", err)
 		}
-		if _, err := e.Cancel(ctx, first.ID); err != nil {
+		if _, err := e.Cancel(ctx, first.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := ask("a*"); err != nil {

@@ -19,7 +19,6 @@ var (
 	cancelScript     = newScript("cancel")
 	claimScript      = newScript("claim")
 	claimKeyScript   = newScript("claim_key")
-	completeScript   = newScript("complete")
 	declineScript    = newScript("decline")
 	dropKeyScript    = newScript("drop_key")
 	driverScript     = newScript("driver")
@@ -30,9 +29,11 @@ var (
 	outboxDoneScript = newScript("outbox_done")
 	outboxReadScript = newScript("outbox_read")
 	reconcileScript  = newScript("reconcile")
+	releaseScript    = newScript("release")
 	renewScript      = newScript("renew")
 	requestScript    = newScript("request")
 	rideScript       = newScript("ride")
+	stepScript       = newScript("step")
 	sweepScript      = newScript("sweep")
 	trackScript      = newScript("track")
 	wakeScript       = newScript("wake")
@@ -81,13 +82,16 @@ func (r reply) int(i int) int64 {
 	return n
 }
 
-// ride returns the ride that answer() in lib.lua appends.
+// ride returns the ride that answer in matching.lua appends, at the version that it names.
 func (r reply) ride() (Ride, error) {
 	if len(r.values) < 2 {
 		return Ride{}, fmt.Errorf("%w: script answered %q without a ride", ErrUnavailable, r.code)
 	}
-	id, _ := r.values[0].(string)
-	return newRecord(id, r.strings(1)).ride()
+	record := newRecord(r.string(0), r.strings(1))
+	if version := r.string(2); version != "" && record.fields["h"+version] != "" {
+		return record.rideAt(record.integerOf("version", version))
+	}
+	return record.ride()
 }
 
 // run runs a script in a region. go-redis loads it if Redis has lost it, and may
@@ -150,7 +154,7 @@ func decode(cmd *redis.Cmd) (reply, error) {
 // them. The zero value is bound to nobody, and believes the ids it is given.
 type Owner struct {
 	Rider  string // reads and cancels the rides of this rider
-	Driver string // reads and completes the rides of this driver
+	Driver string // reads the rides of this driver
 }
 
 type ownerKey struct{}

@@ -34,7 +34,7 @@ func TestWait(t *testing.T) {
 			}
 			waited <- got
 		}()
-		if _, err := e.Cancel(t.Context(), ride.ID); err != nil {
+		if _, err := e.Cancel(t.Context(), ride.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		if got := <-waited; got.State != dispatch.Cancelled {
@@ -55,7 +55,7 @@ func TestChangesMissNoVersion(t *testing.T) {
 			t.Fatalf("Changes from the beginning = %+v, %v, want the present state", got, err)
 		}
 		track(t, e, at("1", santiago))
-		if _, err := e.Complete(ctx, ride.ID); err != nil {
+		if _, err := e.Complete(ctx, ride.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		got, _, err := e.Changes(ctx, ride.ID, ride.Revision)

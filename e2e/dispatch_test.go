@@ -63,9 +63,10 @@ func TestTwoRidersOneDriver(t *testing.T) {
 		if matched[0].driverID() != "only" || searching[0].Driver != nil {
 			t.Errorf("round %d: matched %+v and searching %+v: the driver belongs to one", round, matched[0], searching[0])
 		}
+		decode[ride](t, g.post(t, "/v2/requests/"+matched[0].RequestID+"/start", `{"driver_id":"only"}`), http.StatusOK)
 		late := wantProblem(t, g.post(t, "/v2/cancel", requestID(matched[0].RequestID)), http.StatusConflict)
-		if late.State != "matched" {
-			t.Errorf("cancel of a matched ride: state %q, want matched", late.State)
+		if late.State != "started" {
+			t.Errorf("cancel of a started ride: state %q, want started", late.State)
 		}
 		// First the one who waits: he would get the driver when that one becomes free.
 		g.finish(t, "/v2/cancel", searching[0].RequestID, "cancelled")

@@ -142,7 +142,12 @@ var steps = map[dispatch.State]map[dispatch.State]bool{
 	"":                 {dispatch.Searching: true},
 	dispatch.Searching: {dispatch.Offered: true, dispatch.Matched: true, dispatch.Cancelled: true, dispatch.Expired: true},
 	dispatch.Offered:   {dispatch.Searching: true, dispatch.Matched: true, dispatch.Cancelled: true},
-	dispatch.Matched:   {dispatch.Completed: true},
+	dispatch.Matched: {
+		dispatch.Arrived: true, dispatch.Started: true, dispatch.Completed: true,
+		dispatch.Cancelled: true, dispatch.Searching: true,
+	},
+	dispatch.Arrived: {dispatch.Started: true, dispatch.Completed: true, dispatch.Cancelled: true, dispatch.Searching: true},
+	dispatch.Started: {dispatch.Completed: true},
 }
 
 func (c *checker) rideEvent(ev dispatch.Event, state dispatch.State) {
@@ -163,8 +168,17 @@ func (c *checker) rideEvent(ev dispatch.Event, state dispatch.State) {
 	if r.driver != "" && r.driver != ev.DriverID || state == dispatch.Completed {
 		c.free(ev, r.driver)
 	}
-	if state == dispatch.Offered || state == dispatch.Matched {
+	switch state {
+	case dispatch.Offered, dispatch.Matched:
 		c.take(ev, r, state)
+	case dispatch.Arrived, dispatch.Started:
+		if ev.DriverID != r.driver {
+			c.violation(ev, "is the step of a driver who does not have the ride")
+		}
+	case dispatch.Searching:
+		if r.driver != "" {
+			r.asked[r.driver] = true // nobody who let a ride go gets it again
+		}
 	}
 	if state == dispatch.Expired {
 		c.deadline(ev)

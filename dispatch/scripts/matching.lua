@@ -82,6 +82,25 @@ local function attempt(ride, arrived)
   return nil
 end
 
+-- given_back is the version of the ride that a driver led to by giving it back, or nil.
+local function given_back(ride, driver)
+  local said = redis.call('HGET', P .. ':asked:' .. ride.id, driver)
+  return said and string.match(said, ' released (%d+)$')
+end
+
+-- give_back parts a ride from its driver. It searches again, for as long as a new ride
+-- would, and does not ask this driver again.
+local function give_back(ride, reason)
+  local driver, asked = ride.driver, P .. ':asked:' .. ride.id
+  ride.deadline = number(now + cfg.timeout)
+  redis.call('HSET', P .. ':ride:' .. ride.id, 'deadline', ride.deadline)
+  search_on(ride, reason)
+  local said = redis.call('HGET', asked, driver)
+  redis.call('HSET', asked, driver, (said and string.match(said, '^%x+') or '0') .. ' released ' .. ride.version)
+  release(driver, ride)
+  attempt(ride)
+end
+
 -- settle carries out what has fallen due about a ride. After a lapsed offer
 -- the next driver is tried at once.
 local function settle(ride)
@@ -93,8 +112,10 @@ local function settle(ride)
   end
   if ride.state == 'searching' and now >= tonumber(ride.deadline) then
     finish(ride, 'expired', 'deadline')
-  elseif ride.state == 'matched' and now >= tonumber(ride.matched) + cfg.ride_ttl then
+  elseif under_way(ride) and now >= tonumber(ride.matched) + cfg.ride_ttl then
     complete(ride, 'ride_ttl')
+  elseif now >= lost_at(ride) then
+    give_back(ride, 'driver_lost')
   end
 end
 
@@ -139,9 +160,10 @@ local function wake()
   return left
 end
 
--- answer ends a script. Drivers who became available on the way are tried first.
-local function answer(code, ride)
+-- answer ends a script. Drivers who became available on the way are tried first. The
+-- version is that to show, if it is not the present one.
+local function answer(code, ride, version)
   wake()
   if not ride then return { code } end
-  return { code, ride.id, redis.call('HGETALL', P .. ':ride:' .. ride.id) }
+  return { code, ride.id, redis.call('HGETALL', P .. ':ride:' .. ride.id), version }
 end

@@ -15,7 +15,7 @@ for _, id in ipairs(ids) do
     redis.call('ZREM', P .. ':engaged', id)
   else
     local ride = load('ride', d.ride or '')
-    if not ride or ride.driver ~= id or (ride.state ~= 'offered' and ride.state ~= 'matched') then
+    if not ride or ride.driver ~= id or not (ride.state == 'offered' or under_way(ride)) then
       event({ 'type', 'driver.released', 'driver', id, 'ride', d.ride or '', 'at', number(now), 'reason', 'leak' })
       let_go(d)
       repaired = repaired + 1

@@ -1,20 +1,40 @@
 -- The transitions of rides.
 
+-- How far a ride has come with its driver.
+local progress = { matched = 1, arrived = 2, started = 3, completed = 4 }
+
+-- under_way reports whether a ride has a driver, who is busy with it.
+local function under_way(ride)
+  return ride.state == 'matched' or ride.state == 'arrived' or ride.state == 'started'
+end
+
 local function live(ride)
-  return ride.state == 'searching' or ride.state == 'offered' or ride.state == 'matched'
+  return ride.state == 'searching' or ride.state == 'offered' or under_way(ride)
 end
 
 -- foreign reports whether a ride is none of the caller's: they are bound to a rider, or to
 -- a driver, whose it is not. Who is bound to nobody ('') may act for anybody. It is asked
--- before the ride is settled: to others a ride that is not theirs does not exist.
+-- before the ride is settled: to others a ride that is not theirs does not exist. A driver
+-- who was on the way when the ride was cancelled may still learn that.
 local function foreign(ride, rider, driver)
   if rider == '' and driver == '' then return false end
-  return not (rider ~= '' and ride.rider == rider or driver ~= '' and ride.driver == driver)
+  return not (rider ~= '' and ride.rider == rider or driver ~= '' and (ride.driver == driver or ride.had == driver))
 end
 
 -- How many versions of a ride can be read. A ride that many drivers decline in turn
 -- would otherwise grow for as long as it searches.
 local versions_kept = 64
+
+-- lost_at is when the driver of a ride counts as lost if nothing more is heard of them.
+-- A match or a step is a sign of life, too. After the start nobody is given up.
+local function lost_at(ride)
+  if cfg.lost_after == 0 or ride.state ~= 'matched' and ride.state ~= 'arrived' then return math.huge end
+  local since = tonumber(ride.updated)
+  if now < since + cfg.lost_after then return since + cfg.lost_after end
+  spend(1)
+  local seen = redis.call('HGET', P .. ':driver:' .. ride.driver, 'seen')
+  return math.max(since, tonumber(seen or 0)) + cfg.lost_after
+end
 
 -- schedule files a live ride under the time when something must be done about it.
 local function schedule(ride)
@@ -24,7 +44,7 @@ local function schedule(ride)
   elseif ride.state == 'offered' then
     at = tonumber(ride.offer_until)
   else
-    at = tonumber(ride.matched) + cfg.ride_ttl
+    at = math.min(tonumber(ride.matched) + cfg.ride_ttl, lost_at(ride))
   end
   redis.call('ZADD', P .. ':due', number(at), ride.id)
 end
@@ -46,18 +66,22 @@ local function turn(ride, state, reason, d, distance)
   ride.version = number(tonumber(ride.version or '0') + 1)
   local driver, lat, lng = '', '', ''
   if d then driver, lat, lng = d.id, d.lat, d.lng end
+  local was = ride.driver or ''
   -- The driver who was let go must hear of it, though the ride no longer shows them.
   event({ 'type', 'ride.' .. state, 'ride', ride.id, 'version', ride.version,
-    'driver', driver, 'was', ride.driver or '', 'at', number(now), 'reason', reason,
+    'driver', driver, 'was', was, 'at', number(now), 'reason', reason,
     'distance', distance or '', 'seen', d and d.seen or '' })
   ride.state, ride.reason, ride.driver, ride.updated = state, reason, driver, number(now)
   redis.call('HSET', P .. ':ride:' .. ride.id, 'state', state, 'version', ride.version,
     'reason', reason, 'driver', driver, 'updated', ride.updated,
-    -- The driver's id comes last: it may contain the separator.
-    'h' .. ride.version, table.concat({ state, ride.updated, reason, distance or '', lat, lng, driver }, '|'))
+    'h' .. ride.version, cjson.encode({ state = state, at = ride.updated, reason = reason, driver = driver,
+      distance = distance or '', lat = lat, lng = lng, deadline = ride.deadline }))
   redis.call('HDEL', P .. ':ride:' .. ride.id, 'h' .. number(tonumber(ride.version) - versions_kept))
   redis.call('PUBLISH', cfg.channel, 'ride ' .. ride.id)
-  spend(4)
+  for id in pairs({ [driver] = true, [was] = true }) do
+    if id ~= '' then redis.call('PUBLISH', cfg.channel, 'driver ' .. P .. ' ' .. id) end
+  end
+  spend(6)
 end
 
 local function finish(ride, state, reason, d, distance)
@@ -71,11 +95,21 @@ local function finish(ride, state, reason, d, distance)
   if ride.idem ~= '' then redis.call('PEXPIRE', P .. ':idem:' .. ride.idem, number(cfg.retention)) end
 end
 
+-- as_matched is the driver of a ride under way as they were when it got them.
+local function as_matched(ride)
+  return { id = ride.driver, lat = ride.driver_lat or '', lng = ride.driver_lng or '' }
+end
+
+-- advance takes a ride under way to arrived or started.
+local function advance(ride, state)
+  turn(ride, state, '', as_matched(ride), ride.distance)
+  schedule(ride)
+end
+
 -- complete keeps the driver visible in the ride that they have done.
 local function complete(ride, reason)
-  local shown = { id = ride.driver, lat = ride.driver_lat or '', lng = ride.driver_lng or '' }
   local id = ride.driver
-  finish(ride, 'completed', reason, shown, ride.distance)
+  finish(ride, 'completed', reason, as_matched(ride), ride.distance)
   release(id, ride)
 end
 
@@ -114,5 +148,4 @@ local function offer(ride, d, distance)
   redis.call('ZREM', P .. ':waiting', ride.id)
   schedule(ride)
   engage(d, ride, 'reserved', tonumber(ride.offer_until))
-  redis.call('PUBLISH', cfg.channel, 'driver ' .. P .. ' ' .. d.id)
 end

@@ -29,6 +29,18 @@ func Decode(w http.ResponseWriter, r *http.Request, v any) error {
 	return Unmarshal(body, v)
 }
 
+// DecodeAny is Decode for requests that need no body: without one, v stays as it is.
+func DecodeAny(w http.ResponseWriter, r *http.Request, v any) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	body, err := ReadBody(w, r, MaxBody)
+	if err != nil || len(bytes.TrimSpace(body)) == 0 {
+		return err
+	}
+	return Unmarshal(body, v)
+}
+
 // ReadBody returns the body of a request that may carry JSON, up to limit bytes.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {

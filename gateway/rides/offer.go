@@ -96,17 +96,12 @@ func answerOffer(w http.ResponseWriter, r *http.Request, give answerFunc) (offer
 	if err := exchange.NoParameters(r); err != nil {
 		return "", ride, err
 	}
-	var body struct {
-		DriverID exchange.ID `json:"driver_id"`
-	}
+	var body driverRef
 	if err := exchange.Decode(w, r, &body); err != nil {
 		return "", ride, err
 	}
-	if !own(r, &body.DriverID) {
-		return "", ride, dispatch.ErrNotFound // the offer is not theirs
-	}
-	if body.DriverID == "" {
-		return "", ride, exchange.BadRequest("missing_driver_id", "driver_id is required: the driver who was asked")
+	if err := body.settle(r); err != nil {
+		return "", ride, err
 	}
 	if offer, err = exchange.PathParam(r, "offer_id"); err != nil {
 		return "", ride, err

@@ -188,38 +188,5 @@ func etagOf(ride dispatch.Ride) string {
 	return `"` + string(ride.Revision) + `"`
 }
 
-// rideRef is the body of requests about a ride. Ids are strings; a number is
-// accepted because some clients keep ids as numbers.
-type rideRef struct {
-	RequestID exchange.ID `json:"request_id"`
-}
-
-// Cancel ends a ride that has not begun.
-func (a *API) Cancel(w http.ResponseWriter, r *http.Request) error {
-	return step(w, r, a.engine.Cancel)
-}
-
-// Complete ends a matched ride and frees its driver.
-func (a *API) Complete(w http.ResponseWriter, r *http.Request) error {
-	return step(w, r, a.engine.Complete)
-}
-
-// step takes the ride that the body names one step further.
-func step(w http.ResponseWriter, r *http.Request, take func(context.Context, string) (dispatch.Ride, error)) error {
-	var body rideRef
-	if err := exchange.Decode(w, r, &body); err != nil {
-		return err
-	}
-	if body.RequestID == "" {
-		return exchange.BadRequest("missing_request_id", "request_id is required")
-	}
-	ride, err := take(as(r), string(body.RequestID))
-	if err != nil {
-		return err
-	}
-	exchange.Of(r).RideID = ride.ID
-	return exchange.Respond(w, http.StatusOK, newWireRide(ride))
-}
-
 // JSON is a ride as GET /v2/requests/{id} shows it.
 func JSON(ride dispatch.Ride) (json.RawMessage, error) { return json.Marshal(newWireRide(ride)) }

@@ -101,9 +101,10 @@ func TestCancel(t *testing.T) {
 
 	f.Do(t, "POST /tracking", gatewaytest.DriverInSantiago)
 	f.Do(t, "POST /v2/search", gatewaytest.RiderInSantiago).JSON(t, &ride)
+	f.Do(t, "POST /v2/requests/"+ride.RequestID+"/start", `{"driver_id":"1"}`)
 	late := f.Do(t, "POST /v2/cancel", fmt.Sprintf(`{"request_id":%q}`, ride.RequestID))
-	if late.StatusCode != 409 || !strings.Contains(late.Text, `"state":"matched"`) {
-		t.Errorf("cancel of a matched ride: %d %s, want 409 with its state", late.StatusCode, late.Text)
+	if late.StatusCode != 409 || !strings.Contains(late.Text, `"state":"started"`) {
+		t.Errorf("cancel of a started ride: %d %s, want 409 with its state", late.StatusCode, late.Text)
 	}
 }
 

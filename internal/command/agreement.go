@@ -26,6 +26,7 @@ func sharedSettings(cfg config.Config) map[string]string {
 		"DISPATCH_MAX_RIDES":     fmt.Sprint(cfg.DispatchMaxRides),
 		"DISPATCH_RETENTION":     cfg.DispatchRetention.String(),
 		"DISPATCH_RIDE_TTL":      cfg.DispatchRideTTL.String(),
+		"DISPATCH_LOST_AFTER":    cfg.DispatchLostAfter.String(),
 		"DRIVER_TTL":             cfg.DriverTTL.String(),
 		"JOBS_STORE":             string(cfg.JobsStore),
 		"WEBHOOK_RETRIES":        webhook.Schedule(cfg.WebhookRetries).String(),
@@ -33,10 +34,10 @@ func sharedSettings(cfg config.Config) map[string]string {
 }
 
 // migrations lead from older versions of what is in Redis. What version 2 added
-// comes by itself as drivers report.
-var migrations = []schema.Step{
-	{From: 1, Do: func(context.Context, redis.UniversalClient) (bool, error) { return false, nil }},
-}
+// comes by itself as drivers report, and what version 3 added as rides go on.
+var migrations = []schema.Step{{From: 1, Do: nothing}, {From: 2, Do: nothing}}
+
+func nothing(context.Context, redis.UniversalClient) (more bool, err error) { return false, nil }
 
 // watching runs w, and calls refuse when this release must not work on what is
 // in Redis.

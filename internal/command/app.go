@@ -62,6 +62,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		MaxRides:     s.DispatchMaxRides,
 		Retention:    s.DispatchRetention,
 		RideTTL:      s.DispatchRideTTL,
+		LostAfter:    s.DispatchLostAfter,
 		DriverTTL:    s.DriverTTL,
 		Emit:         a.emit,
 		RedisTimeout: rdb.Budget(),

@@ -63,6 +63,7 @@ type Config struct {
 	DispatchMaxRides    int           `env:"DISPATCH_MAX_RIDES" envDefault:"100000" form:"a whole number above 0" help:"most live rides in all"`
 	DispatchRetention   time.Duration `env:"DISPATCH_RETENTION" envDefault:"24h" form:"a duration such as 24h" help:"how long ended rides and idempotency keys stay readable"`
 	DispatchRideTTL     time.Duration `env:"DISPATCH_RIDE_TTL" envDefault:"4h" form:"a duration such as 4h" help:"when a matched ride that nobody completes is completed"`
+	DispatchLostAfter   time.Duration `env:"DISPATCH_LOST_AFTER" envDefault:"2m" form:"a duration such as 2m, 0s for never" help:"a driver on the way to a pickup who is silent for this long loses the ride; 0s: never"`
 	DriverTTL           time.Duration `env:"DRIVER_TTL" envDefault:"60s" form:"a duration such as 60s" help:"drivers not heard of for this long get no rides"`
 
 	WebhookRetries     []time.Duration `env:"WEBHOOK_RETRIES" envDefault:"1s,2s,5s,10s,30s,5m,30m,2h,5h,10h,24h" form:"durations above 0 and up to 168h, comma-separated, such as 1s,30s,5m" help:"pauses after failed attempts to deliver an event"`

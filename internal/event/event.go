@@ -32,6 +32,8 @@ const (
 	RequestSearching = "request.searching"
 	RequestOffered   = "request.offered"
 	RequestMatched   = "request.matched"
+	RequestArrived   = "request.arrived"
+	RequestStarted   = "request.started"
 	RequestCompleted = "request.completed"
 	RequestCancelled = "request.cancelled"
 	RequestExpired   = "request.expired"
@@ -44,7 +46,7 @@ const (
 const GapType = "gap"
 
 var builtIn = []string{
-	RequestSearching, RequestOffered, RequestMatched, RequestCompleted,
+	RequestSearching, RequestOffered, RequestMatched, RequestArrived, RequestStarted, RequestCompleted,
 	RequestCancelled, RequestExpired, DriverAvailable, DriverOffline,
 }
 
