@@ -37,9 +37,9 @@ const (
 	// not set exactly, and no longer than a driver can be locked out by one wrong report.
 	tsAhead = 2 * time.Minute
 
-	// backlogFactor is how many times StreamLen the events may grow to while Emit is
-	// behind, before the oldest are lost: what is handed on is trimmed, and only that.
-	backlogFactor = 20
+	// maxUnsent is how many events of a region may wait for Emit, some 110 MB of Redis,
+	// before no ride begins and no driver comes on duty: an event is never dropped.
+	maxUnsent = 1_000_000
 
 	channel = "geogate:dispatch"
 )
@@ -59,7 +59,8 @@ type Config struct {
 	Retention   time.Duration // how long ended rides, their idempotency keys and offline drivers stay readable; 24 h
 	RideTTL     time.Duration // how long after the match a ride that nobody completes is completed; 4 h
 	LostAfter   time.Duration // matched and not heard of for this long, a driver is parted from their ride; 0: never
-	StreamLen   int           // events kept per region, about; 50000 (some 5 MB). With Emit, more while it is behind
+	StreamLen   int           // events kept per region, about, where there is no Emit; 50000 (some 5 MB)
+	MaxUnsent   int           // events of a region that may wait for Emit; 1000000
 	// RedisTimeout bounds one call to Redis whatever the client's own limits are, so
 	// that callers learn within two seconds that it is down; 1.5 s.
 	RedisTimeout time.Duration
@@ -111,18 +112,20 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 	if cfg.StreamLen == 0 {
 		cfg.StreamLen = 50_000
 	}
-	backlog := cfg.StreamLen
-	if cfg.Emit != nil {
-		backlog *= backlogFactor
+	if cfg.MaxUnsent == 0 {
+		cfg.MaxUnsent = maxUnsent
+	}
+	if cfg.Emit == nil {
+		cfg.MaxUnsent = 0 // nothing waits for anybody
 	}
 	static, err := json.Marshal(map[string]any{
-		"backlog":       backlog,
 		"channel":       channel,
 		"driver_ttl":    cfg.DriverTTL.Milliseconds(),
 		"lost_after":    cfg.LostAfter.Milliseconds(),
 		"max_drivers":   cfg.MaxDrivers,
 		"max_per_rider": cfg.MaxPerRider,
 		"max_rides":     cfg.MaxRides,
+		"max_unsent":    cfg.MaxUnsent,
 		"offer_ttl":     cfg.OfferTTL.Milliseconds(),
 		"radii":         cfg.RadiiM,
 		"retention":     cfg.Retention.Milliseconds(),

@@ -19,6 +19,8 @@ var (
 	ErrRiderCap = errors.New("too many live rides of this rider")
 	// ErrRideCap: the region has as many live rides as it may have.
 	ErrRideCap = errors.New("too many live rides")
+	// ErrBacklog: so many events of the region wait to be handed on that no ride may begin.
+	ErrBacklog = errors.New("too many events wait to be handed on")
 	// ErrKeyReused: the idempotency key came before with a different request.
 	ErrKeyReused = errors.New("idempotency key was used for a different request")
 	// ErrKeyInFlight: another request with the idempotency key is under way.
@@ -57,7 +59,8 @@ const (
 	CodeInvalidVehicle  = "invalid_vehicle"
 	CodeInvalidTags     = "invalid_tags"
 	CodeUnknownRegion   = "unknown_region"
-	CodeDriverCap       = "driver_cap" // there are as many drivers as there may be
+	CodeDriverCap       = "driver_cap"     // there are as many drivers as there may be
+	CodeBacklog         = "events_backlog" // too many events wait to be handed on
 	CodeInvalidRadius   = "invalid_radius"
 	CodeInvalidLimit    = "invalid_limit"
 	CodeInvalidKey      = "invalid_idempotency_key"

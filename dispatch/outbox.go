@@ -46,9 +46,11 @@ type EmitFunc func(ctx context.Context, events []Event) error
 func (e *Engine) handOn(ctx context.Context, region string) {
 	wake, stop := e.hub.Listen(regionTopic(region))
 	defer stop()
+	full := false
 	e.repeat(ctx, "hand on events", func(ctx context.Context) (time.Duration, error) {
-		more, err := e.handOnSome(ctx, region)
-		if err != nil || more {
+		waiting, err := e.handOnSome(ctx, region)
+		full = e.tellBacklog(region, waiting, full)
+		if err != nil || waiting > OutboxMost {
 			return 0, err
 		}
 		tick := time.NewTimer(pollEvery)
@@ -66,39 +68,57 @@ func (e *Engine) handOn(ctx context.Context, region string) {
 	}
 }
 
-// handOnSome hands on what it finds and reports whether there may be more.
-func (e *Engine) handOnSome(ctx context.Context, region string) (more bool, err error) {
+// tellBacklog logs that nothing new begins because of the events that wait, and the end
+// of that. It returns whether it is so now.
+func (e *Engine) tellBacklog(region string, waiting int64, before bool) bool {
+	if waiting < 0 {
+		return before // it is not known
+	}
+	full := waiting >= int64(e.cfg.MaxUnsent)
+	switch log := e.cfg.Log.With().Str("region", region).Int64("events", waiting).Logger(); {
+	case full && !before:
+		log.Warn().Msg("too many events wait to be handed on: no ride begins and no driver comes on duty")
+	case before && !full:
+		log.Info().Msg("events are handed on again: rides may begin")
+	}
+	return full
+}
+
+// handOnSome hands on what it finds, and reports how many events were waiting, -1 if
+// it cannot tell.
+func (e *Engine) handOnSome(ctx context.Context, region string) (waiting int64, err error) {
 	answer, err := e.run(ctx, outboxReadScript, region, e.worker, lease.Milliseconds(), OutboxMost)
 	if err != nil {
-		return false, fmt.Errorf("read events: %w", err)
+		return -1, fmt.Errorf("read events: %w", err)
 	}
 	if answer.code == "leased" || len(answer.values) < 1 {
-		return false, nil
+		return -1, nil
 	}
 	entries, _ := answer.values[0].([]any)
+	waiting = answer.int(1)
 	if len(entries) == 0 {
-		return false, nil
+		return waiting, nil
 	}
 	events := make([]Event, len(entries))
 	for i, entry := range entries {
 		if events[i], err = newEvent(region, entry); err != nil {
-			return false, err
+			return waiting, err
 		}
 	}
 	if err := e.illustrate(ctx, events); err != nil {
-		return false, fmt.Errorf("read what events tell of: %w", err)
+		return waiting, fmt.Errorf("read what events tell of: %w", err)
 	}
 	// A slow process must not outlive its lease.
 	emitting, cancel := context.WithTimeout(ctx, lease-renewEvery)
 	defer cancel()
 	if err := e.cfg.Emit(emitting, events); err != nil {
-		return false, fmt.Errorf("emit events: %w", err)
+		return waiting, fmt.Errorf("emit events: %w", err)
 	}
 	last := events[len(events)-1].ID
 	if _, err := e.run(context.WithoutCancel(ctx), outboxDoneScript, region, e.worker, last, "0"); err != nil {
-		return false, fmt.Errorf("note events handed on: %w", err)
+		return waiting, fmt.Errorf("note events handed on: %w", err)
 	}
-	return len(entries) == OutboxMost, nil
+	return waiting, nil
 }
 
 // illustrate reads the rides and drivers that events tell of, in one round trip.

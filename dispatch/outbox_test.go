@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 
 	"geogate/dispatch"
 	"geogate/internal/asynctest"
@@ -67,40 +69,131 @@ func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
 	})
 }
 
-// Events that were not handed on yet outlive the bound of the stream; those that
-// were go by it.
+// hook takes events unless it is away.
+type hook struct {
+	mu    sync.Mutex
+	away  bool
+	taken []dispatch.Event
+}
+
+func (h *hook) emit(_ context.Context, events []dispatch.Event) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.away {
+		return errors.New("away")
+	}
+	h.taken = append(h.taken, events...)
+	return nil
+}
+
+func (h *hook) back() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.away = false
+}
+
+func (h *hook) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.taken)
+}
+
+// Events that were not handed on yet stay, however many; those that were leave.
 func TestEventsWaitForWhoeverTakesThem(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		const drivers, keep = 600, 50
-		var mu sync.Mutex
-		var taken int
-		away := true
-		e := dispatch.New(rdb, dispatch.Config{StreamLen: keep, RedisTimeout: time.Minute, Emit: func(_ context.Context, events []dispatch.Event) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if away {
-				return errors.New("away")
-			}
-			taken += len(events)
-			return nil
-		}})
-		stop := run(t, e)
-		defer stop()
+		const drivers = 600
+		h := hook{away: true}
+		e := dispatch.New(rdb, dispatch.Config{StreamLen: 50, RedisTimeout: time.Minute, Emit: h.emit})
+		run(t, e)
 		positions := make([]dispatch.Position, drivers)
 		for i := range positions {
 			positions[i] = at(fmt.Sprint(i), north(float64(i)))
 		}
 		track(t, e, positions...)
-		mu.Lock()
-		away = false
-		mu.Unlock()
-		asynctest.Eventually(t, "all events taken", func() bool {
-			mu.Lock()
-			defer mu.Unlock()
-			return taken >= drivers
-		})
-		asynctest.Eventually(t, "what was taken is trimmed", func() bool {
-			return rdb.XLen(t.Context(), "geogate:{default}:events").Val() <= keep
+		if s := stats(t, e); s.Unsent != drivers {
+			t.Errorf("%d events wait, want %d", s.Unsent, drivers)
+		}
+		h.back()
+		asynctest.Eventually(t, "all events are taken and gone", func() bool {
+			return h.count() == drivers && stats(t, e).Unsent == 0
 		})
 	})
+}
+
+func stats(t *testing.T, e *dispatch.Engine) dispatch.Stats {
+	t.Helper()
+	all, err := e.Stats(t.Context())
+	if err != nil || len(all) != 1 {
+		t.Fatalf("Stats = %+v, %v, want those of one region", all, err)
+	}
+	return all[0]
+}
+
+// At the cap no event is dropped: nothing new begins, and what is under way goes on to its end.
+func TestNothingBeginsWhileTooManyEventsWait(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		h := hook{away: true}
+		var log lines
+		e := dispatch.New(rdb, dispatch.Config{MaxUnsent: 6, Emit: h.emit, Log: zerolog.New(&log)})
+		stop := run(t, e)
+		track(t, e, at("1", santiago), at("2", north(50_000)))
+		ask := dispatch.RideRequest{Pickup: santiago, IdempotencyKey: "k", Fingerprint: "f"}
+		matched, err := e.Request(ctx, ask)
+		if err != nil || matched.State != dispatch.Matched {
+			t.Fatalf("Request below the cap = %+v, %v", matched, err)
+		}
+		waiting := request(t, e, santiago)
+		cancelled := request(t, e, santiago)
+		// Six events wait.
+		if _, err := e.Request(ctx, dispatch.RideRequest{Pickup: santiago}); !errors.Is(err, dispatch.ErrBacklog) {
+			t.Errorf("Request at the cap: %v, want backlog", err)
+		}
+		if again, err := e.Request(ctx, ask); err != nil || again.ID != matched.ID {
+			t.Errorf("repeated request at the cap = %+v, %v, want its ride", again, err)
+		}
+		result, err := e.Track(ctx, []dispatch.Position{at("2", north(40_000)), at("3", north(40_000))})
+		if err != nil || result.Accepted != 1 || len(result.Rejected) != 1 || result.Rejected[0].Code != dispatch.CodeBacklog {
+			t.Errorf("Track at the cap = %+v, %v, want the move and not the arrival", result, err)
+		}
+		if _, err := e.Cancel(ctx, cancelled.ID, ""); err != nil {
+			t.Errorf("Cancel at the cap: %v", err)
+		}
+		if _, err := e.Complete(ctx, matched.ID, ""); err != nil {
+			t.Errorf("Complete at the cap: %v", err)
+		}
+		// The driver who is free again goes on to the ride that waits.
+		if ride, err := e.Ride(ctx, waiting.ID); err != nil || ride.State != dispatch.Matched {
+			t.Errorf("ride that waits at the cap = %+v, %v, want it matched", ride, err)
+		}
+		asynctest.Eventually(t, "the log says so", func() bool {
+			return strings.Count(log.String(), "too many events wait") == 1
+		})
+		h.back()
+		asynctest.Eventually(t, "events are handed on", func() bool { return stats(t, e).Unsent == 0 })
+		stop()
+		if h.count() != 9 {
+			t.Errorf("%d events were handed on, want all 9: %+v", h.count(), h.taken)
+		}
+		track(t, e, at("3", north(40_000)))
+		request(t, e, santiago)
+	})
+}
+
+// lines is where a log can be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

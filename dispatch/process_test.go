@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,7 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"geogate/dispatch"
+	"geogate/internal/asynctest"
+	"geogate/internal/event"
 )
 
 // With these flags the test binary is a process with an engine of its own, which
@@ -47,7 +52,9 @@ type remoteAnswer struct {
 func serveEngine(ctx context.Context, socket, redisAddr string, offers bool) error {
 	rdb := unrepeating(redisAddr)
 	defer func() { _ = rdb.Close() }()
-	engine := dispatch.New(rdb, workloadConfig(offers))
+	cfg := workloadConfig(offers)
+	cfg.Emit = publish(event.New(rdb, event.Config{}))
+	engine := dispatch.New(rdb, cfg)
 	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", socket)
 	if err != nil {
 		return err
@@ -62,6 +69,49 @@ func serveEngine(ctx context.Context, socket, redisAddr string, offers bool) err
 		}
 	}()
 	return engine.Run(ctx)
+}
+
+// publish puts all that dispatch tells into the log of events, where told finds it.
+func publish(log *event.Log) dispatch.EmitFunc {
+	return func(ctx context.Context, events []dispatch.Event) error {
+		all := make([]event.Publication, len(events))
+		for i, ev := range events {
+			ev.Ride, ev.Driver = nil, nil
+			data, err := json.Marshal(ev)
+			if err != nil {
+				return err
+			}
+			all[i] = event.Publication{Type: ev.Type, At: ev.At, Source: ev.Region, Position: ev.ID, Data: data}
+		}
+		return log.PublishAll(ctx, all)
+	}
+}
+
+// told waits until everything is handed on, and returns what was, by region and in the
+// order in which it was.
+func told(t *testing.T, rdb redis.UniversalClient, regions ...string) map[string][]dispatch.Event {
+	t.Helper()
+	for _, region := range regions {
+		asynctest.Eventually(t, "events are handed on", func() bool {
+			left, err := rdb.XLen(t.Context(), "geogate:{"+region+"}:events").Result()
+			return err == nil && left == 0
+		})
+	}
+	var entries []redis.XMessage
+	asynctest.Eventually(t, "the log of events is read", func() (done bool) {
+		var err error
+		entries, err = rdb.XRange(t.Context(), event.StreamKey, "-", "+").Result()
+		return err == nil
+	})
+	all := make(map[string][]dispatch.Event)
+	for _, entry := range entries {
+		var ev dispatch.Event
+		if err := json.Unmarshal([]byte(fmt.Sprint(entry.Values["data"])), &ev); err != nil {
+			t.Fatal(err)
+		}
+		all[ev.Region] = append(all[ev.Region], ev)
+	}
+	return all
 }
 
 func answerCalls(ctx context.Context, conn net.Conn, e *dispatch.Engine) {

@@ -207,6 +207,8 @@ func (r reply) rideOrRefusal() (Ride, error) {
 		return Ride{}, ErrRiderCap
 	case "ride_cap":
 		return Ride{}, ErrRideCap
+	case "backlog":
+		return Ride{}, ErrBacklog
 	case "key_reused":
 		return Ride{}, ErrKeyReused
 	case "key_in_flight":

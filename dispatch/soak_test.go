@@ -175,7 +175,7 @@ func (b *besieged) restartRedis(t *testing.T) {
 func (b *besieged) play(t *testing.T, seed uint64, operations int) int {
 	t.Helper()
 	direct := b.server.Client(t)
-	r := &round{t: t, engines: b.engines, offers: b.offers, calm: &b.calm}
+	r := &round{t: t, engines: b.engines, offers: b.offers, emit: true, calm: &b.calm}
 	r.play(direct, seed, operations)
 	b.calm.Lock()
 	defer b.calm.Unlock()

@@ -18,7 +18,7 @@ type Stats struct {
 	Available int64            // drivers on the map; a few may not have been heard of
 	Engaged   int64            // drivers reserved or busy
 	Events    map[string]int64 // transitions since the region began, by Event.Type
-	EventsLen int64            // events kept in the stream
+	Unsent    int64            // events that have still to be handed on
 }
 
 // Stats returns the figures of every region. Errors: ErrUnavailable.
@@ -41,7 +41,10 @@ func (e *Engine) Stats(ctx context.Context) ([]Stats, error) {
 		}
 		s := Stats{
 			Region: region, Waiting: waiting.Val(), Live: live.Val(), Available: available.Val(),
-			Engaged: engaged.Val(), EventsLen: events.Val(), Events: make(map[string]int64),
+			Engaged: engaged.Val(), Events: make(map[string]int64),
+		}
+		if e.cfg.Emit != nil {
+			s.Unsent = events.Val()
 		}
 		for kind, text := range counts.Val() {
 			n, err := strconv.ParseInt(text, 10, 64)

@@ -321,6 +321,8 @@ func refusal(code string) *InputError {
 		return &InputError{CodeFuture, fmt.Sprintf("ts is more than %s in the future", tsAhead)}
 	case CodeDriverCap:
 		return &InputError{CodeDriverCap, "there are as many drivers as this geogate allows"}
+	case CodeBacklog:
+		return &InputError{CodeBacklog, "too many events wait to be handed on; nobody can come on duty"}
 	}
 	return &InputError{CodeOlder, "a newer position of this driver is known"}
 }

@@ -57,6 +57,7 @@ type round struct {
 	t       *testing.T
 	engines []caller // what the clients call
 	offers  bool
+	emit    bool        // the engines hand events on, see publish
 	calm    sync.Locker // held while Redis must not go away
 	started time.Time
 
@@ -249,9 +250,7 @@ func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
 	if result := porcupine.CheckOperationsTimeout(model(r.offers), r.history, time.Minute); result != porcupine.Ok {
 		r.t.Errorf("seed %d: the history of %d operations is not linearizable: %s", seed, len(r.history), result)
 	}
-	r.calm.Lock()
-	h, err := dispatchtest.Read(r.t.Context(), rdb, dispatch.DefaultRegion)
-	r.calm.Unlock()
+	h, err := r.read(rdb)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -267,6 +266,16 @@ func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
 	if len(h.Rides) != len(r.rides) {
 		r.t.Errorf("seed %d: %d rides exist, %d were acknowledged", seed, len(h.Rides), len(r.rides))
 	}
+}
+
+func (r *round) read(rdb redis.UniversalClient) (dispatchtest.History, error) {
+	var emitted []dispatch.Event
+	if r.emit {
+		emitted = told(r.t, rdb, dispatch.DefaultRegion)[dispatch.DefaultRegion]
+	}
+	r.calm.Lock()
+	defer r.calm.Unlock()
+	return dispatchtest.Read(r.t.Context(), rdb, dispatch.DefaultRegion, emitted...)
 }
 
 // TestHistoriesHold plays random workloads of several clients on three engines, with

@@ -49,6 +49,7 @@ var meanings = []meaning{
 	{dispatch.ErrInvalid, http.StatusBadRequest, "invalid_input", "the request cannot be understood", ""},
 	{dispatch.ErrRiderCap, http.StatusTooManyRequests, "too_many_rides", "this rider already has as many live rides as allowed", "cancel or complete one first"},
 	{dispatch.ErrRideCap, http.StatusServiceUnavailable, "too_many_rides", "as many rides are live as this geogate allows", ""},
+	{dispatch.ErrBacklog, http.StatusServiceUnavailable, "events_backlog", "too many events wait to be handed on, so no ride can begin", "rides under way go on; see the log of geogate for what holds the events up"},
 	{dispatch.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency_key_reused", "this Idempotency-Key was used for another request", "use a new key for every ride"},
 	{dispatch.ErrKeyInFlight, http.StatusConflict, "idempotency_key_in_flight", "the first request with this Idempotency-Key is still under way", "repeat in a second"},
 	{dispatch.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "dispatch needs Redis, which does not answer", ""},

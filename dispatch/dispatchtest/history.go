@@ -15,9 +15,8 @@ import (
 	"geogate/internal/geo"
 )
 
-// History is everything that happened in a region, provided that its stream kept all
-// of it (Config.StreamLen), and the state that it led to. The state is read without
-// asking the engine, which would settle what is overdue.
+// History is everything that happened in a region, and the state that it led to. The
+// state is read without asking the engine, which would settle what is overdue.
 type History struct {
 	Now     time.Time // of the server, when it was read
 	Events  []dispatch.Event
@@ -27,10 +26,11 @@ type History struct {
 	Due, Waiting, Available, Watched, Engaged map[string]bool
 }
 
-// Read returns the history of a region. Nothing may change meanwhile.
-func Read(ctx context.Context, rdb redis.UniversalClient, region string) (History, error) {
+// Read returns the history of a region: the events that Emit was given, if there is one,
+// and those that the stream kept (Config.StreamLen). Nothing may change meanwhile.
+func Read(ctx context.Context, rdb redis.UniversalClient, region string, emitted ...dispatch.Event) (History, error) {
 	p := "geogate:{" + region + "}:"
-	h := History{Rides: make(map[string]map[string]string), Drivers: make(map[string]map[string]string)}
+	h := History{Events: emitted, Rides: make(map[string]map[string]string), Drivers: make(map[string]map[string]string)}
 	now, err := rdb.Time(ctx).Result()
 	if err != nil {
 		return h, fmt.Errorf("read history: %w", err)

@@ -23,6 +23,7 @@ if idem ~= '' then
   end
 end
 if redis.call('ZCARD', P .. ':due') >= cfg.max_rides then return { 'ride_cap' } end
+if backlogged() then return { 'backlog' } end
 local rider = ARGV[5]
 if rider ~= '' and redis.call('SCARD', P .. ':rider:' .. rider) >= cfg.max_per_rider then
   -- Rides that vanished with lost data must not count against their rider.

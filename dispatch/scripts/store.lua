@@ -26,9 +26,22 @@ local function load(kind, id)
   return h
 end
 
+-- event appends to the outbox. What has to be handed on stays until it was; where nobody
+-- takes it, the stream is a record of bounded length.
 local function event(fields)
   spend(3)
   local kind = fields[2]
-  redis.call('XADD', P .. ':events', 'MAXLEN', '~', number(cfg.backlog), '*', unpack(fields))
+  if cfg.max_unsent > 0 then
+    redis.call('XADD', P .. ':events', '*', unpack(fields))
+  else
+    redis.call('XADD', P .. ':events', 'MAXLEN', '~', number(cfg.stream), '*', unpack(fields))
+  end
   redis.call('HINCRBY', P .. ':counts', kind, 1)
 end
+
+-- unsent is how many events have still to be handed on.
+local function unsent() return cfg.max_unsent > 0 and redis.call('XLEN', P .. ':events') or 0 end
+
+-- backlogged reports whether so many have that nothing new may begin. What goes on
+-- is bounded by the rides and drivers that there are.
+local function backlogged() return cfg.max_unsent > 0 and unsent() >= cfg.max_unsent end

@@ -26,10 +26,13 @@ local function said(value, was, known)
   return string.sub(value, 2)
 end
 
+-- coming_on reports whether a position would make its driver available.
+local function coming_on(d) return d.state == 'offline' and not d.late end
+
 -- no_room reports whether there are as many drivers as there may be. Positions from the
 -- past make nobody available, but they are remembered for a while.
 local function no_room(d)
-  if d.state == 'offline' and not d.late then
+  if coming_on(d) then
     return redis.call('ZCARD', P .. ':avail') + redis.call('ZCARD', P .. ':engaged') >= cfg.max_drivers
   end
   return not d.known and redis.call('ZCARD', P .. ':watch') + redis.call('ZCARD', P .. ':engaged') >= 2 * cfg.max_drivers
@@ -70,7 +73,9 @@ while i <= #ARGV do
     local ts, turn = ARGV[i + 3], ARGV[i + 6]
     local late = ts ~= '' and tonumber(ts) < now - cfg.driver_ttl
     local code = refusal(d, ts, turn)
-    if not code and not taken and no_room({ state = d.state, known = d.known, late = late }) then code = 'driver_cap' end
+    local begins = { state = d.state, known = d.known, late = late }
+    if not code and not taken and no_room(begins) then code = 'driver_cap' end
+    if not code and coming_on(begins) and backlogged() then code = 'events_backlog' end
     if code then
       refuse(i, code)
     else

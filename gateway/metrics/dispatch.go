@@ -31,6 +31,8 @@ var (
 		"Transitions of rides by region and the state reached, of the fleet.", []string{"region", "state"}, nil)
 	driverTransitionsDesc = prometheus.NewDesc("geogate_dispatch_driver_transitions_total",
 		"Drivers who became available or offline, or were released after a leak, by region, of the fleet.", []string{"region", "state"}, nil)
+	unsentDesc = prometheus.NewDesc("geogate_dispatch_unsent_events",
+		"Events by region that have still to be handed on to webhooks, streams and the bus. At 1,000,000 no ride begins.", []string{"region"}, nil)
 	storeUpDesc = prometheus.NewDesc("geogate_dispatch_store_up",
 		"1 when Redis told the figures of dispatch for this scrape, 0 when they are missing from it.", nil, nil)
 	streamsDesc = prometheus.NewDesc("geogate_event_streams",
@@ -55,7 +57,7 @@ func (m *Metrics) ObserveRide(ride dispatch.Ride) {
 }
 
 func (c dispatchCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{ridesDesc, driversDesc, rideTransitionsDesc, driverTransitionsDesc, storeUpDesc, streamsDesc} {
+	for _, d := range []*prometheus.Desc{ridesDesc, driversDesc, rideTransitionsDesc, driverTransitionsDesc, unsentDesc, storeUpDesc, streamsDesc} {
 		descs <- d
 	}
 }
@@ -78,6 +80,7 @@ func (c dispatchCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(ridesDesc, s.Waiting, s.Region, "searching")
 		gauge(driversDesc, s.Available, s.Region, "available")
 		gauge(driversDesc, s.Engaged, s.Region, "engaged")
+		gauge(unsentDesc, s.Unsent, s.Region)
 		for event, n := range s.Events {
 			kind, state, _ := strings.Cut(event, ".")
 			d := rideTransitionsDesc

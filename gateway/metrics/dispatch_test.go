@@ -51,6 +51,7 @@ func TestMetricsTellHowDispatchStands(t *testing.T) {
 		`geogate_dispatch_ride_transitions_total{region="default",state="matched"} 1`,
 		`geogate_dispatch_ride_transitions_total{region="default",state="cancelled"} 1`,
 		`geogate_dispatch_driver_transitions_total{region="default",state="available"} 2`,
+		`geogate_dispatch_unsent_events{region="north"} 0`,
 		`geogate_dispatch_store_up 1`,
 		`geogate_event_streams 0`,
 		`route="/v2/requests/{id}/events"`,

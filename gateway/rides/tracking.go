@@ -20,6 +20,9 @@ const (
 	maxArrayBody = 2 << 20
 )
 
+// noRoomFor is when a driver whom there is no room for should try again.
+const noRoomFor = 30 * time.Second
+
 // position is what a driver's app reports.
 type position struct {
 	ID exchange.ID `json:"id"`
@@ -180,10 +183,14 @@ func refusedPosition(no dispatch.Rejection) error {
 	switch no.Code {
 	case dispatch.CodeOlder:
 		status = http.StatusConflict
-	case dispatch.CodeDriverCap:
+	case dispatch.CodeDriverCap, dispatch.CodeBacklog:
 		status = http.StatusServiceUnavailable
 	}
-	return exchange.NewProblem(status, no.Code, no.Detail)
+	p := exchange.NewProblem(status, no.Code, no.Detail)
+	if status == http.StatusServiceUnavailable {
+		p.RetryAfter = noRoomFor
+	}
+	return p
 }
 
 // timestamp is a point in time as RFC 3339 or as Unix milliseconds; zero when not

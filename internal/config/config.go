@@ -58,9 +58,9 @@ type Config struct {
 	DispatchRadii       Kilometres    `env:"DISPATCH_RADII_KM" envDefault:"1,2,5" form:"growing radii in kilometres up to 100, such as 1,2,5" help:"how far each attempt looks, from near to far"`
 	DispatchOfferTTL    time.Duration `env:"DISPATCH_OFFER_TTL" envDefault:"0s" form:"a duration such as 15s, 0s for none" help:"how long a driver may consider an offer; 0s: rides are assigned at once"`
 	Regions             []string      `env:"REGIONS" form:"names such as munich,berlin" help:"the regions there are; empty: only default"`
-	DispatchMaxDrivers  int           `env:"DISPATCH_MAX_DRIVERS" envDefault:"100000" form:"a whole number above 0" help:"most drivers on duty in a region"`
-	DispatchMaxPerRider int           `env:"DISPATCH_MAX_PER_RIDER" envDefault:"3" form:"a whole number above 0" help:"most live rides of one rider_id"`
-	DispatchMaxRides    int           `env:"DISPATCH_MAX_RIDES" envDefault:"100000" form:"a whole number above 0" help:"most live rides in all"`
+	DispatchMaxDrivers  int           `env:"DISPATCH_MAX_DRIVERS" envDefault:"100000" form:"a whole number above 0" help:"most drivers on duty, in each region"`
+	DispatchMaxPerRider int           `env:"DISPATCH_MAX_PER_RIDER" envDefault:"3" form:"a whole number above 0" help:"most live rides of one rider_id, in each region"`
+	DispatchMaxRides    int           `env:"DISPATCH_MAX_RIDES" envDefault:"100000" form:"a whole number above 0" help:"most live rides, in each region"`
 	DispatchRetention   time.Duration `env:"DISPATCH_RETENTION" envDefault:"24h" form:"a duration such as 24h" help:"how long ended rides and idempotency keys stay readable"`
 	DispatchRideTTL     time.Duration `env:"DISPATCH_RIDE_TTL" envDefault:"4h" form:"a duration such as 4h" help:"when a matched ride that nobody completes is completed"`
 	DispatchLostAfter   time.Duration `env:"DISPATCH_LOST_AFTER" envDefault:"2m" form:"a duration such as 2m, 0s for never" help:"a driver on the way to a pickup who is silent for this long loses the ride; 0s: never"`
