@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"syscall"
 	"testing"
@@ -23,6 +24,24 @@ const (
 	startTimeout = 30 * time.Second
 	stopTimeout  = 30 * time.Second
 )
+
+// variable is the tag of a field of the configuration, which is the one source of
+// the names.
+var variable = regexp.MustCompile("`env:\"([A-Z0-9_]+)\"")
+
+// Variables lists what geogate reads from the environment.
+func Variables(tb testing.TB) []string {
+	tb.Helper()
+	source, err := os.ReadFile(filepath.Join(Root, "internal", "config", "config.go"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var names []string
+	for _, match := range variable.FindAllSubmatch(source, -1) {
+		names = append(names, string(match[1]))
+	}
+	return names
+}
 
 // Build puts the program, built as `make build` does it, into dir/bin.
 func Build(tb testing.TB, dir string) {
