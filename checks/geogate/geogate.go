@@ -3,13 +3,11 @@ package geogate
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -58,15 +56,14 @@ func Build(tb testing.TB, dir string) {
 	}
 }
 
-// Start runs a shell command in dir with a free PORT and the given variables,
+// Start runs a shell command in dir with a free port and the given variables,
 // and nothing else that geogate reads, and waits until it answers. It returns
 // the base URL. When the test ends the program gets SIGTERM, and has to exit 0.
 func Start(tb testing.TB, dir, command string, variables ...string) string {
 	tb.Helper()
-	port := freePort(tb)
 	cmd := exec.Command("sh", "-c", "exec "+command) // stopped by SIGTERM in the Cleanup
 	cmd.Dir = dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=" + port}, variables...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=0"}, variables...)
 	log, err := os.Create(filepath.Join(tb.TempDir(), "log"))
 	if err != nil {
 		tb.Fatal(err)
@@ -90,12 +87,17 @@ func Start(tb testing.TB, dir, command string, variables ...string) string {
 			tb.Errorf("%s still runs %s after SIGTERM\n%s", command, stopTimeout, readAll(log.Name()))
 		}
 	})
-	base := "http://127.0.0.1:" + port
+	base := ""
 	ctx, cancel := context.WithTimeout(tb.Context(), startTimeout)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !healthy(ctx, base) {
+	for {
+		if base == "" {
+			base = address(readAll(log.Name()))
+		} else if healthy(ctx, base) {
+			return base
+		}
 		select {
 		case <-tick.C:
 		case err := <-exited:
@@ -105,7 +107,18 @@ func Start(tb testing.TB, dir, command string, variables ...string) string {
 			tb.Fatalf("%s does not answer within %s\n%s", command, startTimeout, readAll(log.Name()))
 		}
 	}
-	return base
+}
+
+// listensOn is in the banner. Only the program itself can pick a port that nobody
+// else takes.
+var listensOn = regexp.MustCompile(`"listens_on":"http://localhost:(\d+)"`)
+
+func address(log []byte) string {
+	match := listensOn.FindSubmatch(log)
+	if match == nil {
+		return ""
+	}
+	return "http://127.0.0.1:" + string(match[1])
 }
 
 func healthy(ctx context.Context, base string) bool {
@@ -120,16 +133,6 @@ func healthy(ctx context.Context, base string) bool {
 	}
 	_ = res.Body.Close()
 	return res.StatusCode == http.StatusOK
-}
-
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
 func readAll(name string) []byte {
