@@ -66,6 +66,7 @@ FUZZTIME ?= 60
 
 .PHONY: fuzz
 fuzz: ## Fuzz the lane and every parser, FUZZTIME seconds in all (60).
+	scripts/ensure redis-server
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: soak
@@ -82,17 +83,6 @@ siege: build ## Attack geogate from 20 addresses beside 200 honest clients for f
 	scripts/ensure redis-server
 	go build -o bin/ ./bench/siege
 	bin/siege -geogate bin/geogate $(SIEGEFLAGS)
-
-# Each target as package:name. What a run finds is kept in testdata/fuzz.
-FUZZTIME ?= 10s
-FUZZ := gateway/exchange:FuzzUnmarshal gateway/exchange:FuzzElements gateway/exchange:FuzzCheckText gateway/exchange:FuzzForwardedFor \
-	upstream/request:FuzzCanonical internal/config:FuzzLoad internal/bulk:FuzzCSV internal/bulk:FuzzDecode cache:FuzzDecode
-
-.PHONY: fuzz
-fuzz: ## Fuzz every parser, and for a minute whether the fast lane answers as net/http does.
-	scripts/ensure redis-server
-	go test -run '^$$' -fuzz '^FuzzFastLane$$' -fuzztime 60s ./gateway/fastlane
-	for target in $(FUZZ); do go test -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) ./$${target%:*}; done
 
 .PHONY: cover
 cover: ## Run the tests and print their coverage by function.

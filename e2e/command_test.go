@@ -2,10 +2,13 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +31,14 @@ func TestCommands(t *testing.T) {
 		{"help", env{}, []string{"--help"}, 0, []string{"doctor", "version", "healthcheck", "REDIS_URL", "UPSTREAMS", "600/1m"}, nil},
 		{"help with wrong settings", env{"PORT": "x"}, []string{"--help"}, 0, []string{"PORT"}, nil},
 		{"help of a command", env{}, []string{"doctor", "--help"}, 0, []string{"--json"}, nil},
-		{"version", env{}, []string{"version"}, 0, []string{"geogate " + linkedVersion + "\n"}, nil},
+		{"version", env{}, []string{"version"}, 0, []string{"geogate " + linkedVersion + " (commit "}, nil},
+		{"version as a flag", env{}, []string{"--version"}, 0, []string{"geogate " + linkedVersion + " (commit "}, nil},
+		{"coordinates in the south and west", settings("UPSTREAMS", "gazetteer"), []string{"reverse", "-33.44", "-70.63"}, 0, []string{"Santiago"}, nil},
+		{"centre in the south and west", env{}, []string{"simulate", "--centre", "-33.44,-70.63", "http://127.0.0.1:1"}, 1, nil, []string{"nobody answers", "127.0.0.1:1"}},
+		{"port that is none", env{}, []string{"--port", "70000"}, 2, nil, []string{"PORT"}},
+		{"port and address", env{"LISTEN": "127.0.0.1:0"}, []string{"serve", "--port", "0"}, 2, nil, []string{"LISTEN", "--port"}},
+		{"port in use by flag", env{"UPSTREAMS": geocoder}, []string{"--port", port(running)}, 1, nil, []string{"in use", "PORT"}},
+		{"doctor of misspelled settings", settings("UPSTREAMS", geocoder, "CACHE_TLL", "1h"), []string{"doctor"}, 0, []string{"CACHE_TLL", "CACHE_TTL"}, nil},
 		{"version with wrong settings", env{"PORT": "x"}, []string{"version"}, 0, []string{linkedVersion}, nil},
 		{"unknown command", env{}, []string{"dance"}, 2, nil, []string{"dance", "--help"}},
 		{"unknown flag", env{}, []string{"--dance"}, 2, nil, []string{"--dance", "--help"}},
@@ -38,7 +48,7 @@ func TestCommands(t *testing.T) {
 		{"doctor of wrong settings", env{"CACHE_TTL": "x", "PORT": "x"}, []string{"doctor"}, 1, []string{"CACHE_TTL", "PORT"}, nil},
 		{"healthcheck", env{"PORT": port(running)}, []string{"healthcheck"}, 0, nil, nil},
 		{"healthcheck of nobody", env{"PORT": "1"}, []string{"healthcheck"}, 1, nil, []string{"geogate: "}},
-		{"port in use", env{"PORT": port(running), "UPSTREAMS": geocoder}, nil, 1, nil, []string{"geogate: ", "in use"}},
+		{"port in use", env{"PORT": port(running), "UPSTREAMS": geocoder}, nil, 1, nil, []string{"geogate: ", "in use", "set PORT"}},
 		{"public server without contact", env{"UPSTREAMS": "nominatim+https://nominatim.openstreetmap.org"}, nil, 2, nil, []string{"UPSTREAM_CONTACT"}},
 	}
 	for _, tt := range tests {
@@ -173,10 +183,12 @@ func TestBanner(t *testing.T) {
 		vars env
 		want []string
 	}{
-		"defaults": {settings(), []string{"redis built in", "nothing kept on disk", "programs on this machine only", "next set REDIS_URL", "next set ADMIN_TOKEN"}},
-		"all set":  {settings("REDIS_URL", "redis://"+redis.Addr, "ADMIN_TOKEN", "x", "RATE_LIMIT", "7/1m"), []string{"redis " + redis.Addr, "7.0", "open", "7 requests"}},
+		"defaults":   {settings(), []string{"redis built in", "nothing kept on disk", "programs on this machine only", "next set REDIS_URL", "next set ADMIN_TOKEN"}},
+		"all set":    {settings("REDIS_URL", "redis://"+redis.Addr, "ADMIN_TOKEN", "x", "RATE_LIMIT", "7/1m"), []string{"redis " + redis.Addr, "7.0", "open", "7 requests"}},
+		"misspelled": {settings("CACHE_TLL", "1h"), []string{"unknown CACHE_TLL is set", "did you mean CACHE_TTL?"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			tt.vars["LOG_FORMAT"] = "text"
 			banner := strings.Join(strings.Fields(start(t, tt.vars).Stderr.String()), " ")
 			for _, want := range tt.want {
 				if !strings.Contains(banner, want) {
@@ -184,6 +196,65 @@ func TestBanner(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A log of JSON is JSON from its first line, the banner included.
+func TestBannerInTheLog(t *testing.T) {
+	t.Parallel()
+	g := start(t, settings("CACHE_TLL", "1h"))
+	g.get(t, "/api?q=a")
+	g.stop(t)
+	var banner struct {
+		Message, Redis, Upstreams, Version string
+		ListensOn                          string `json:"listens_on"`
+		Unknown, Next                      []string
+	}
+	for i, line := range strings.Split(strings.TrimSpace(g.Stderr.String()), "\n") {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("line %d is not JSON: %s", i+1, line)
+		} else if i == 0 {
+			_ = json.Unmarshal([]byte(line), &banner)
+		}
+	}
+	if banner.Message != "started" || banner.ListensOn != "http://localhost:"+port(g) || !strings.Contains(banner.Redis, "built in") ||
+		banner.Version != linkedVersion || len(banner.Unknown) != 1 || len(banner.Next) == 0 {
+		t.Errorf("banner is %+v", banner)
+	}
+}
+
+// TestListenOnSocket serves, checks and stops on a Unix socket.
+func TestListenOnSocket(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "s")
+	vars := settings("LISTEN", "unix:"+socket, "ADMIN_TOKEN", "s3cret")
+	cmd := exec.Command(binary)
+	cmd.Env, cmd.SysProcAttr = vars.list(), dieWithParent()
+	var log transcript
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, startTimeout, "healthy on its socket", func() error {
+		if code, _, stderr := execute(t, vars, "healthcheck"); code != 0 {
+			return errors.New(stderr)
+		}
+		return nil
+	})
+	if code, stdout, stderr := execute(t, vars, "keys", "list"); code != 0 {
+		t.Errorf("keys list over the socket: %d, %s%s", code, stdout, stderr)
+	}
+	if code, _, stderr := execute(t, vars); code != 1 || !strings.Contains(stderr, "in use: set LISTEN") {
+		t.Errorf("a second one: %d, %s", code, stderr)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, log.String())
+	}
+	if _, err := os.Stat(socket); err == nil {
+		t.Error("the socket is still there")
 	}
 }
 

@@ -108,7 +108,7 @@ func launch(tb testing.TB, vars env) *process {
 			}
 			return errors.New("no such line in its banner")
 		}
-		p.Addr = "127.0.0.1:" + match[1]
+		p.Addr = "127.0.0.1:" + match[1] + match[2] // one of them is empty
 		p.URL = "http://" + p.Addr
 		return nil
 	})
@@ -124,7 +124,7 @@ func newClient() *http.Client {
 	}
 }
 
-var listensOn = regexp.MustCompile(`(?m)^ *listens on +http://localhost:(\d+)$`)
+var listensOn = regexp.MustCompile(`(?m)^ *listens on +http://localhost:(\d+)$|"listens_on":"http://localhost:(\d+)"`)
 
 // dieWithParent keeps a test binary that dies from leaving processes behind.
 func dieWithParent() *syscall.SysProcAttr {

@@ -44,7 +44,7 @@ func limitsOf(cfg Config) connectionLimits {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &descriptors); err == nil && descriptors.Cur < 1<<20 {
 		limits.most = min(limits.most, max(spareConnections, int(descriptors.Cur)-spareConnections-otherDescriptors))
 	}
-	if cfg.TrustedProxies > 0 {
+	if cfg.TrustedProxies > 0 || len(cfg.ProxyNetworks) > 0 {
 		limits.each = limits.most
 	} else {
 		limits.each = min(limits.each, max(1, limits.most/2))

@@ -9,11 +9,13 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"geogate/dispatch"
 	"geogate/gateway/admin"
@@ -63,18 +65,20 @@ type Config struct {
 	Log            zerolog.Logger
 	Version        string
 	RateLimit      RateLimit
-	TrustedProxies int           // hops whose X-Forwarded-For entries are believed
-	Identity       Identity      // who may do what
-	TryingOut      bool          // the built-in Redis is in use: without an ADMIN_TOKEN, programs on this machine are trusted
-	CORSOrigins    []string      // web pages that may use the dispatch endpoints
-	Metrics        *Metrics      // shared with the packages below; nil: of its own
-	ReverseCells   []Cell        // by growing MinZoom; none: positions stay exact
-	MaxStreams     int           // event streams open at a time; 0: 4096
-	StreamsEach    int           // of them by one client; 0: 256
-	MaxConnections int           // open at a time; 0: 8192; never more than the descriptors allow
-	ConnsEach      int           // of them from one address, unless a proxy is trusted; 0: 1024
-	Heartbeat      time.Duration // longest silence of an event stream; 0: 15 s
-	FastLane       bool          // Serve answers plain hits ahead of net/http
+	RateExempt     []netip.Prefix // clients without a credential that have no RateLimit
+	TrustedProxies int            // hops whose X-Forwarded-For entries are believed
+	ProxyNetworks  []netip.Prefix // addresses of the proxies that are believed, in place of TrustedProxies
+	Identity       Identity       // who may do what
+	TryingOut      bool           // the built-in Redis is in use: without an ADMIN_TOKEN, programs on this machine are trusted
+	CORSOrigins    []string       // web pages that may use the dispatch endpoints
+	Metrics        *Metrics       // shared with the packages below; nil: of its own
+	ReverseCells   []Cell         // by growing MinZoom; none: positions stay exact
+	MaxStreams     int            // event streams open at a time; 0: 4096
+	StreamsEach    int            // of them by one client; 0: 256
+	MaxConnections int            // open at a time; 0: 8192; never more than the descriptors allow
+	ConnsEach      int            // of them from one address, unless a proxy is trusted; 0: 1024
+	Heartbeat      time.Duration  // longest silence of an event stream; 0: 15 s
+	FastLane       bool           // Serve answers plain hits ahead of net/http
 
 	Jobs *bulk.Master // bulk geocoding; nil: there is none
 
@@ -127,6 +131,7 @@ type Gateway struct {
 	metrics   *Metrics
 	limits    *exchange.Limits
 	fastLane  bool
+	bypasses  rate.Sometimes // tells of requests past the proxies
 
 	ready    atomic.Bool
 	underWay atomic.Int64    // requests that a drain waits for
@@ -146,12 +151,12 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	}
 	g := &Gateway{
 		geocoder: geocoder, ping: ping, disagreements: cfg.Disagreements, redisMemory: cfg.RedisMemory, log: cfg.Log, version: cfg.Version,
-		proxies: exchange.Proxies(cfg.TrustedProxies), pages: pages,
+		proxies: proxiesOf(cfg), pages: pages,
 		authority: cfg.Identity.Authority, ledger: cfg.Identity.Ledger,
 		anonymous: &identity.Caller{Scopes: cfg.Identity.Anonymous}, busKey: cfg.Identity.BusKey,
 		trust: localTrust(cfg.TryingOut && !cfg.Identity.HasAdmin), failures: exchange.NewLimiter(failureLimit),
 		sites: http.NewCrossOriginProtection(), conns: limitsOf(cfg),
-		metrics: cfg.Metrics, limits: exchange.NewLimits(cfg.RateLimit), fastLane: cfg.FastLane,
+		metrics: cfg.Metrics, limits: exchange.NewLimits(cfg.RateLimit, cfg.RateExempt...), fastLane: cfg.FastLane,
 	}
 	if g.metrics == nil {
 		g.metrics = NewMetrics()
@@ -164,6 +169,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 			panic("gateway: " + err.Error()) // the configuration takes origins only
 		}
 	}
+	g.bypasses.Interval = bypassesEvery
 	g.draining, g.drain = context.WithCancel(context.Background())
 	streams := exchange.NewStreams(g.draining, cfg.MaxStreams, cfg.StreamsEach, cfg.Heartbeat, g.authority.Valid)
 	g.geocoding = geocoding.New(geocoder, cfg.ReverseCells, g.charge)

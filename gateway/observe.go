@@ -63,6 +63,9 @@ func (g *Gateway) logAccess(ex *exchange.Exchange, route, method string, took ti
 		line.Stringer("caller", ex.Caller.Kind)
 		optional("key", ex.Caller.Key)
 	}
+	if status == http.StatusTooManyRequests && ex.Client.IsValid() {
+		line.Stringer("client", exchange.ClientOf(ex.Client)) // whom to slow down, or to exempt
+	}
 	optional("cache", ex.Cache)
 	optional("upstream", ex.Upstream)
 	if ex.Query != 0 {

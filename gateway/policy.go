@@ -103,6 +103,9 @@ func (g *Gateway) enforce(rt route) http.HandlerFunc {
 		ex := exchange.Of(r)
 		pages.Allow(w.Header(), r)
 		if rt.policy.limit == counted {
+			if !ex.Internal {
+				g.warnOfBypass(r, rt.pattern)
+			}
 			g.underWay.Add(1)
 			defer g.underWay.Add(-1)
 			if ex.Spare {
@@ -167,6 +170,8 @@ func (g *Gateway) preflight(next http.Handler) http.Handler {
 		policy := unmatched
 		if rt, found := g.find(method, r); found {
 			policy = rt.policy
+			matched := chi.RouteContext(r.Context()) // for the log: the router does not get to it
+			matched.RoutePatterns = append(matched.RoutePatterns, rt.pattern)
 		}
 		ex := exchange.Of(r)
 		if g.limits.Refuses(w, ex.Client, nil) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"geogate/gateway/exchange"
 )
@@ -47,6 +48,30 @@ func (t localTrust) rebound(r *http.Request) bool {
 	host := hostOf(r.Host)
 	_, err := netip.ParseAddr(host)
 	return err != nil && strings.Contains(strings.TrimSuffix(host, "."), ".")
+}
+
+// proxiesOf are the proxies that cfg trusts.
+func proxiesOf(cfg Config) exchange.Proxies {
+	if len(cfg.ProxyNetworks) > 0 {
+		return exchange.TrustNetworks(cfg.ProxyNetworks)
+	}
+	return exchange.TrustHops(cfg.TrustedProxies)
+}
+
+// bypassesEvery is how often the log tells of requests that came past the proxies.
+const bypassesEvery = time.Minute
+
+// warnOfBypass tells the operator that others than the proxies reach the port: with
+// a made-up X-Forwarded-For, each of their requests counts as somebody else's.
+func (g *Gateway) warnOfBypass(r *http.Request, route string) {
+	if !g.proxies.Bypassed(r) {
+		return
+	}
+	g.bypasses.Do(func() {
+		g.log.Warn().Str("route", route).
+			Str("hint", "let only the proxies reach the port (LISTEN), or name them in TRUSTED_PROXY_CIDRS").
+			Msg("request came past the trusted proxies")
+	})
 }
 
 var errForeignHost = exchange.NewProblem(http.StatusForbidden, "foreign_host",

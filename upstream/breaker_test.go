@@ -1,12 +1,16 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // opened returns a chain of one provider with a call a second, whose breaker is
@@ -21,6 +25,25 @@ func opened(t *testing.T, p *scripted) *Chain {
 		}
 	}
 	return c
+}
+
+// The log says why a breaker opened.
+func TestBreakerLogsTheCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &scripted{}
+		p.set(fails(ErrThrottled, 0))
+		var log bytes.Buffer
+		m := newMember(Spec{Name: "p"}, p, nil, func(Call) {}, zerolog.New(&log))
+		for range breakerFailures {
+			pass(breakerPause + time.Second) // throttling pauses the provider
+			if _, err := m.attempt(t.Context(), searchRequest(t), People, turn{}); !errors.Is(err, ErrThrottled) {
+				t.Fatalf("attempt: %v, want %v", err, ErrThrottled)
+			}
+		}
+		if got := log.String(); !strings.Contains(got, `"breaker":"open","error":"ask `) {
+			t.Errorf("log is %s, want the cause", got)
+		}
+	})
 }
 
 // A half-open breaker lets one call through. The others hear so at once, and

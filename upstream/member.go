@@ -31,6 +31,9 @@ type member struct {
 	observe  func(Call)
 	retries  retryBudget
 
+	// failed is the last error that counted for the breaker.
+	failed atomic.Pointer[error]
+
 	openUntil   atomic.Int64 // Unix nanoseconds; when the breaker tries again
 	pausedUntil atomic.Int64 // Unix nanoseconds; the provider sent us away until then
 	calls       map[string]*atomic.Uint64
@@ -46,7 +49,11 @@ func newMember(s Spec, p Provider, b *budget.Budget, observe func(Call), log zer
 			if to == gobreaker.StateOpen {
 				m.openUntil.Store(time.Now().Add(breakerPause).UnixNano())
 			}
-			log.Warn().Str("upstream", name).Str("breaker", to.String()).Msg("breaker changed")
+			line := log.Warn().Str("upstream", name).Str("breaker", to.String())
+			if cause := m.failed.Load(); to == gobreaker.StateOpen && cause != nil {
+				line.Err(*cause)
+			}
+			line.Msg("breaker changed")
 		},
 		// A caller who leaves says nothing about the provider, and neither does a
 		// call that was not made.
@@ -125,7 +132,11 @@ func (m *member) attempt(ctx context.Context, r Request, lane Lane, t turn) (Ans
 		if err := charged(ctx); err != nil {
 			return Answer{}, err
 		}
-		return m.call(ctx, r, lane, t, asked)
+		a, err := m.call(ctx, r, lane, t, asked)
+		if err != nil && !isCallerGone(err) {
+			m.failed.Store(&err)
+		}
+		return a, err
 	})
 	if err == gobreaker.ErrOpenState || err == gobreaker.ErrTooManyRequests { //nolint:errorlint // the breaker's own, not that of blocked
 		return Answer{}, &Error{Provider: m.spec.Name, Kind: ErrUnavailable, RetryAfter: time.Second, Err: err}

@@ -3,8 +3,12 @@ package deploy
 
 import (
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
+
+	"geogate/checks/geogate"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -81,16 +85,52 @@ func TestComposeGeogate(t *testing.T) {
 	}
 }
 
+// What Compose decides itself: where geogate listens inside of its container, whom
+// it lets in, where Redis is, and gossip, for which there is nobody.
+var fixedByCompose = regexp.MustCompile(`^(PORT|REDIS_URL|LISTEN|ANONYMOUS|FLEET_.*)$`)
+
+// Every variable that geogate reads can be set for the Compose file, too.
 func TestComposePassesVariablesOn(t *testing.T) {
-	geogate := load(t, "UPSTREAMS=nominatim+https://geo.example.org", "GEOGATE_PORT=9000").Services["geogate"]
-	if got := geogate.Environment["UPSTREAMS"]; got == nil || *got != "nominatim+https://geo.example.org" {
-		t.Errorf("UPSTREAMS of the shell does not reach geogate: %v", got)
+	var shell []string
+	names := geogate.Variables(t)
+	for _, name := range names {
+		if !fixedByCompose.MatchString(name) {
+			shell = append(shell, name+"=of the shell")
+		}
 	}
-	if got := geogate.Environment["CACHE_TTL"]; got != nil {
-		t.Errorf("CACHE_TTL is %q though the shell has none: the default of geogate is lost", *got)
+	if len(shell) < 50 {
+		t.Fatalf("geogate reads %v: some are not found", names)
 	}
-	if got := geogate.Ports[0].Published; got != "9000" {
+	set, unset := load(t, shell...).Services["geogate"].Environment, load(t).Services["geogate"].Environment
+	for _, variable := range shell {
+		name, value, _ := strings.Cut(variable, "=")
+		if got, found := set[name]; !found || got == nil || *got != value {
+			t.Errorf("%s of the shell does not reach geogate", name)
+		}
+		if got := unset[name]; got != nil {
+			t.Errorf("%s is %q though the shell has none: the default of geogate is lost", name, *got)
+		}
+	}
+	for name := range set {
+		if !slices.Contains(names, name) {
+			t.Errorf("%s is passed on, and geogate does not read it", name)
+		}
+	}
+}
+
+func TestComposePort(t *testing.T) {
+	if got := load(t, "GEOGATE_PORT=9000").Services["geogate"].Ports[0].Published; got != "9000" {
 		t.Errorf("published port is %s, want GEOGATE_PORT", got)
+	}
+}
+
+// .env holds secrets.
+func TestEnvIsIgnored(t *testing.T) {
+	for _, name := range []string{".gitignore", ".dockerignore"} {
+		lines := strings.Split(read(t, name), "\n")
+		if !slices.Contains(lines, ".env") && !slices.Contains(lines, "*") {
+			t.Errorf("%s does not name .env", name)
+		}
 	}
 }
 

@@ -114,6 +114,8 @@ var offerCalls = []call{
 var eventCalls = []call{
 	{"subscriber", "POST /events/subscribers", `{"url":"http://127.0.0.1:9/event","types":["news.*"],"ttl":"1m"}`, "", 201},
 	{"renewed", "POST /events/subscribers", `{"url":"http://127.0.0.1:9/event","ttl":90}`, "", 200},
+	{"without keepalives", "POST /events/subscribers", `{"url":"http://127.0.0.1:9/forever","keepalive":false}`, "", 201},
+	{"ttl without keepalives", "POST /events/subscribers", `{"url":"http://127.0.0.1:9/forever","keepalive":false,"ttl":"1m"}`, "", 400},
 	{"private address", "POST /events/subscribers", `{"url":"https://10.0.0.1/"}`, "", 422},
 	{"no url", "POST /events/subscribers", `{}`, "", 400},
 	{"kept alive", "POST /events/subscribers/{subscriber}/keepalive", "", "", 200},

@@ -3,12 +3,11 @@ package geogate
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"regexp"
 	"syscall"
 	"testing"
 	"time"
@@ -23,6 +22,24 @@ const (
 	startTimeout = 30 * time.Second
 	stopTimeout  = 30 * time.Second
 )
+
+// variable is the tag of a field of the configuration, which is the one source of
+// the names.
+var variable = regexp.MustCompile("`env:\"([A-Z0-9_]+)\"")
+
+// Variables lists what geogate reads from the environment.
+func Variables(tb testing.TB) []string {
+	tb.Helper()
+	source, err := os.ReadFile(filepath.Join(Root, "internal", "config", "config.go"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var names []string
+	for _, match := range variable.FindAllSubmatch(source, -1) {
+		names = append(names, string(match[1]))
+	}
+	return names
+}
 
 // Build puts the program, built as `make build` does it, into dir/bin.
 func Build(tb testing.TB, dir string) {
@@ -39,15 +56,14 @@ func Build(tb testing.TB, dir string) {
 	}
 }
 
-// Start runs a shell command in dir with a free PORT and the given variables,
+// Start runs a shell command in dir with a free port and the given variables,
 // and nothing else that geogate reads, and waits until it answers. It returns
 // the base URL. When the test ends the program gets SIGTERM, and has to exit 0.
 func Start(tb testing.TB, dir, command string, variables ...string) string {
 	tb.Helper()
-	port := freePort(tb)
 	cmd := exec.Command("sh", "-c", "exec "+command) // stopped by SIGTERM in the Cleanup
 	cmd.Dir = dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=" + port}, variables...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=0"}, variables...)
 	log, err := os.Create(filepath.Join(tb.TempDir(), "log"))
 	if err != nil {
 		tb.Fatal(err)
@@ -71,12 +87,17 @@ func Start(tb testing.TB, dir, command string, variables ...string) string {
 			tb.Errorf("%s still runs %s after SIGTERM\n%s", command, stopTimeout, readAll(log.Name()))
 		}
 	})
-	base := "http://127.0.0.1:" + port
+	base := ""
 	ctx, cancel := context.WithTimeout(tb.Context(), startTimeout)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !healthy(ctx, base) {
+	for {
+		if base == "" {
+			base = address(readAll(log.Name()))
+		} else if healthy(ctx, base) {
+			return base
+		}
 		select {
 		case <-tick.C:
 		case err := <-exited:
@@ -86,7 +107,18 @@ func Start(tb testing.TB, dir, command string, variables ...string) string {
 			tb.Fatalf("%s does not answer within %s\n%s", command, startTimeout, readAll(log.Name()))
 		}
 	}
-	return base
+}
+
+// listensOn is in the banner. Only the program itself can pick a port that nobody
+// else takes.
+var listensOn = regexp.MustCompile(`"listens_on":"http://localhost:(\d+)"`)
+
+func address(log []byte) string {
+	match := listensOn.FindSubmatch(log)
+	if match == nil {
+		return ""
+	}
+	return "http://127.0.0.1:" + string(match[1])
 }
 
 func healthy(ctx context.Context, base string) bool {
@@ -101,16 +133,6 @@ func healthy(ctx context.Context, base string) bool {
 	}
 	_ = res.Body.Close()
 	return res.StatusCode == http.StatusOK
-}
-
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
 func readAll(name string) []byte {

@@ -17,7 +17,7 @@ type registered struct {
 	URL       string         `json:"url"`
 	Types     event.Patterns `json:"types"`
 	Secret    string         `json:"secret"`
-	ExpiresAt exchange.Time  `json:"expires_at"`
+	ExpiresAt *exchange.Time `json:"expires_at"` // null: never
 	// OldSecretUntil is how long deliveries are also signed with the previous
 	// secret.
 	OldSecretUntil *exchange.Time `json:"old_secret_until,omitempty"`
@@ -25,7 +25,7 @@ type registered struct {
 
 func newRegistered(s webhook.Subscriber) registered {
 	return registered{
-		ID: s.ID, URL: s.URL, Types: s.Types, Secret: s.Secret, ExpiresAt: exchange.Time(s.ExpiresAt),
+		ID: s.ID, URL: s.URL, Types: s.Types, Secret: s.Secret, ExpiresAt: exchange.OptionalTime(s.ExpiresAt),
 		OldSecretUntil: exchange.OptionalTime(s.OldSecretUntil),
 	}
 }
@@ -38,9 +38,10 @@ type shownSubscriber struct {
 	State           webhook.State      `json:"state"`
 	Reason          string             `json:"reason,omitempty"`
 	TTL             string             `json:"ttl"`
+	Keepalive       bool               `json:"keepalive"` // false: it needs none
 	RegisteredAt    exchange.Time      `json:"registered_at"`
 	LastKeepaliveAt exchange.Time      `json:"last_keepalive_at"`
-	ExpiresAt       exchange.Time      `json:"expires_at"`
+	ExpiresAt       *exchange.Time     `json:"expires_at"` // null: never
 	Counters        subscriberCounters `json:"counters"`
 }
 
@@ -56,8 +57,8 @@ type subscriberCounters struct {
 
 func newShownSubscriber(s webhook.Subscriber) shownSubscriber {
 	return shownSubscriber{
-		ID: s.ID, URL: s.URL, Types: s.Types, State: s.State, Reason: s.Reason, TTL: s.TTL.String(),
-		RegisteredAt: exchange.Time(s.RegisteredAt), LastKeepaliveAt: exchange.Time(s.LastKeepaliveAt), ExpiresAt: exchange.Time(s.ExpiresAt),
+		ID: s.ID, URL: s.URL, Types: s.Types, State: s.State, Reason: s.Reason, TTL: s.TTL.String(), Keepalive: !s.Forever,
+		RegisteredAt: exchange.Time(s.RegisteredAt), LastKeepaliveAt: exchange.Time(s.LastKeepaliveAt), ExpiresAt: exchange.OptionalTime(s.ExpiresAt),
 		Counters: subscriberCounters{s.Delivered, s.Failed, s.Retried, s.Dead, s.Pending, s.DeadLetters, s.Lag.Seconds()},
 	}
 }
@@ -71,6 +72,9 @@ func (a *API) Subscribe(w http.ResponseWriter, r *http.Request) error {
 		URL   string         `json:"url"`
 		Types event.Patterns `json:"types"`
 		TTL   *lifetime      `json:"ttl"`
+		// Keepalive false: for receivers that cannot renew, such as functions that run
+		// only while they are called.
+		Keepalive *bool `json:"keepalive"`
 	}
 	if err := exchange.Decode(w, r, &body); err != nil {
 		return err
@@ -79,6 +83,13 @@ func (a *API) Subscribe(w http.ResponseWriter, r *http.Request) error {
 		return exchange.BadRequest("missing_url", "url is required").WithHint("where to post events, such as https://app.example.org/event")
 	}
 	registration := webhook.Registration{URL: body.URL, Types: body.Types}
+	if body.Keepalive != nil {
+		forever := !*body.Keepalive
+		registration.Forever = &forever
+		if forever && body.TTL != nil {
+			return exchange.BadRequest("invalid_ttl", "a subscription without keepalives has no ttl").WithHint("send either ttl or keepalive: false")
+		}
+	}
 	if body.TTL != nil {
 		registration.TTL = time.Duration(*body.TTL)
 		if registration.TTL < webhook.MinTTL || registration.TTL > webhook.MaxTTL {
@@ -175,9 +186,9 @@ func (a *API) KeepAlive(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return exchange.Respond(w, http.StatusOK, struct {
-		ID        string        `json:"id"`
-		ExpiresAt exchange.Time `json:"expires_at"`
-	}{s.ID, exchange.Time(s.ExpiresAt)})
+		ID        string         `json:"id"`
+		ExpiresAt *exchange.Time `json:"expires_at"`
+	}{s.ID, exchange.OptionalTime(s.ExpiresAt)})
 }
 
 // RotateSecret gives a subscriber a new secret. The old one is used beside it

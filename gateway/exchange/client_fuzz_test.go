@@ -14,7 +14,7 @@ func FuzzForwardedFor(f *testing.F) {
 	proxy := netip.MustParseAddr("192.0.2.1")
 	f.Fuzz(func(t *testing.T, made string) {
 		for _, line := range []string{made + ",192.0.2.1", made + ", 192.0.2.1"} {
-			if got := Proxies(1).Forwarded("127.0.0.1:80", line); got != proxy {
+			if got := TrustHops(1).Forwarded("127.0.0.1:80", line); got != proxy {
 				t.Errorf("X-Forwarded-For %q counts by %s, want %s", line, got, proxy)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,24 +58,32 @@ func (l *Limiter) Refuses(w http.ResponseWriter, client netip.Addr) bool {
 // safe for concurrent use.
 type Limits struct {
 	usual  *Limiter
+	exempt []netip.Prefix
 	others sync.Map // rate.Rate → *Limiter; as many as keys were issued with
 }
 
-// NewLimits returns limits of which usual is the one that nobody has set.
-func NewLimits(usual RateLimit) *Limits { return &Limits{usual: NewLimiter(usual)} }
+// NewLimits returns limits of which usual is the one that nobody has set. Clients of
+// the exempt networks have none, unless they show a credential.
+func NewLimits(usual RateLimit, exempt ...netip.Prefix) *Limits {
+	return &Limits{usual: NewLimiter(usual), exempt: exempt}
+}
 
 // Refuses is Limiter.Refuses for whoever sent a request: by credential where there
 // is one, because a mobile carrier puts thousands behind an address, else by
 // address.
 func (l *Limits) Refuses(w http.ResponseWriter, client netip.Addr, caller *identity.Caller) bool {
 	if caller == nil || caller.Credential == "" {
-		return l.usual.Refuses(w, client)
+		return !l.isExempt(client) && l.usual.Refuses(w, client)
 	}
 	limiter := l.usual
 	if caller.Rate != nil {
 		limiter = l.of(*caller.Rate)
 	}
 	return limiter != nil && limiter.clients.OnLimit(w, withoutContext, caller.Credential)
+}
+
+func (l *Limits) isExempt(client netip.Addr) bool {
+	return slices.ContainsFunc(l.exempt, func(n netip.Prefix) bool { return n.Contains(client) })
 }
 
 func (l *Limits) of(r rate.Rate) *Limiter {

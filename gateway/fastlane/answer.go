@@ -32,6 +32,9 @@ func (a *answer) make(c *conn, unread []byte) (size int) {
 	if size = r.parse(unread, c.lane.Paths); size == 0 {
 		return 0
 	}
+	if r.forwardedFor == "" && c.lane.Proxies.Trusted() {
+		return 0 // it came past the proxies, which the handlers tell of
+	}
 	*ex = exchange.Exchange{}
 	if ex.Caller = c.lane.Caller(r.credential); ex.Caller == nil {
 		return 0

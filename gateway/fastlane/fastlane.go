@@ -217,7 +217,7 @@ func (c *conn) send(a *answer) error {
 
 // client tells whose request it is, as the handlers do.
 func (c *conn) client(forwardedFor string) netip.Addr {
-	if c.lane.Proxies == 0 || forwardedFor == "" {
+	if !c.lane.Proxies.Trusted() || forwardedFor == "" {
 		return c.peer
 	}
 	return c.lane.Proxies.Forwarded(c.RemoteAddr().String(), forwardedFor)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"geogate/internal/hub"
 	"geogate/internal/pause"
@@ -47,6 +48,8 @@ type Worker struct {
 	plan   Plan
 	cfg    WorkerConfig
 	asker  asker
+
+	troubles rate.Sometimes // tells of Redis or the store failing
 }
 
 // NewWorker returns a worker that asks by plan, and starts nothing.
@@ -58,7 +61,7 @@ func NewWorker(rdb redis.UniversalClient, store Store, bell *Bell, plan Plan, cf
 	cfg.Retention = cmp.Or(cfg.Retention, DefaultRetention)
 	return &Worker{
 		ledger: newLedger(rdb, cfg.Namespace, cfg.Retention), store: store, bell: bell, plan: plan, cfg: cfg,
-		asker: newAsker(cfg.Log, cfg.Asks, cfg.Judge),
+		asker: newAsker(cfg.Log, cfg.Asks, cfg.Judge), troubles: rate.Sometimes{Interval: troubleEvery},
 	}
 }
 
@@ -70,6 +73,8 @@ const (
 	troubleLook = time.Second
 	// partingTimeout bounds what a worker still saves when it has to stop.
 	partingTimeout = 3 * time.Second
+	// troubleEvery is how often the log tells of the same trouble.
+	troubleEvery = time.Minute
 )
 
 // Run works until ctx ends, saves what is under way, gives its chunks back and
@@ -100,7 +105,7 @@ func (w *Worker) run(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			look = pause.Around(troubleLook, 0.5)
-			w.cfg.Log.Warn().Err(err).Msg("bulk worker cannot go on and tries again")
+			w.troubles.Do(func() { w.cfg.Log.Warn().Err(err).Msg("bulk worker in trouble, tries on") })
 		}
 		timer := time.NewTimer(look)
 		select {

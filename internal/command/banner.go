@@ -10,7 +10,10 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"geogate/internal/command/redisclient"
+	"geogate/internal/config"
 	"geogate/internal/rate"
 )
 
@@ -18,34 +21,96 @@ import (
 // port must answer soon, with or without Redis.
 const bannerTimeout = 500 * time.Millisecond
 
+// A bannerLine is one thing that the banner says.
+type bannerLine struct{ name, value string }
+
 // writeBanner says what started: where it listens, what it uses, what is open
-// or closed, and what an operator would set next.
-func writeBanner(ctx context.Context, w io.Writer, a *app, addr net.Addr) {
-	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(name, value string) { fmt.Fprintf(tab, "  %s\t%s\n", name, value) }
-	fmt.Fprintf(tab, "geogate %s\n", buildVersion())
-	base := "http://localhost:" + port(addr)
-	line("listens on", base)
-	line("redis", describeRedis(ctx, a.redis))
-	line("upstreams", joined(a.cfg.upstreams, ", then "))
-	line("rate limit", describeRate(a.cfg.RateLimit))
-	line("admin", describeAdmin(a))
-	if len(a.cfg.WebhookAllow) > 0 {
-		line("webhooks", "may go to "+joined(a.cfg.WebhookAllow, ", ")+", without TLS too (WEBHOOK_ALLOW_CIDRS)")
+// or closed, and what an operator would set next. Where the log is JSON, so is the
+// banner: one line of it.
+func writeBanner(ctx context.Context, p *Process, a *app, addr net.Addr) {
+	lines := bannerLines(ctx, a, addr)
+	steps := nextSteps(a.cfg)
+	unknown := config.Unknown(p.Environ())
+	if logsText(a.cfg.Config, p.Stderr) {
+		for _, note := range unknown {
+			lines = append(lines, bannerLine{"unknown", note})
+		}
+		for _, step := range steps {
+			lines = append(lines, bannerLine{"next", step})
+		}
+		lines = append(lines, bannerLine{"try", tryOut(addr)})
+		writeBannerText(p.Stderr, lines)
+	} else {
+		logBanner(a.log, lines, unknown, steps)
 	}
-	if a.cfg.NATSURL != "" {
-		line("bus", "NATS at "+strings.Join(a.cfg.NATSURL.Hosts(), ", "))
-	}
-	line("proxies", fmt.Sprintf("%d trusted to set X-Forwarded-For", a.cfg.TrustedProxies.Hops))
-	line("dispatch", openIf(len(a.cfg.CORSOrigins) > 0, "pages of "+strings.Join(a.cfg.CORSOrigins, ", "), "closed to web pages (no CORS_ORIGINS), open to everything else"))
-	for _, step := range nextSteps(a.cfg) {
-		line("next", step)
-	}
-	line("try", "curl '"+base+"/api?q=san+francisco'")
-	_ = tab.Flush()
 	if a.cfg.RedisTLSSkipVerify {
 		a.log.Warn().Msg("redis certificate is not checked")
 	}
+}
+
+func bannerLines(ctx context.Context, a *app, addr net.Addr) []bannerLine {
+	lines := []bannerLine{
+		{"listens on", listensOn(addr)},
+		{"redis", describeRedis(ctx, a.redis)},
+		{"upstreams", joined(a.cfg.upstreams, ", then ")},
+		{"rate limit", describeRate(a.cfg.RateLimit)},
+		{"admin", describeAdmin(a)},
+	}
+	if len(a.cfg.WebhookAllow) > 0 {
+		lines = append(lines, bannerLine{"webhooks", "may go to " + joined(a.cfg.WebhookAllow, ", ") + ", without TLS too (WEBHOOK_ALLOW_CIDRS)"})
+	}
+	if a.cfg.NATSURL != "" {
+		lines = append(lines, bannerLine{"bus", "NATS at " + strings.Join(a.cfg.NATSURL.Hosts(), ", ")})
+	}
+	return append(lines,
+		bannerLine{"proxies", describeProxies(a.cfg.Config)},
+		bannerLine{"dispatch", openIf(len(a.cfg.CORSOrigins) > 0, "pages of "+strings.Join(a.cfg.CORSOrigins, ", "), "closed to web pages (no CORS_ORIGINS), open to everything else")})
+}
+
+func writeBannerText(w io.Writer, lines []bannerLine) {
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tab, "geogate %s\n", buildVersion())
+	for _, l := range lines {
+		fmt.Fprintf(tab, "  %s\t%s\n", l.name, l.value)
+	}
+	_ = tab.Flush()
+}
+
+func logBanner(log zerolog.Logger, lines []bannerLine, unknown, steps []string) {
+	line := log.Info()
+	if len(unknown) > 0 {
+		line = log.Warn()
+	}
+	line.Str("version", buildVersion()).Str("commit", built().Commit)
+	for _, l := range lines {
+		line.Str(strings.ReplaceAll(l.name, " ", "_"), l.value)
+	}
+	if len(unknown) > 0 {
+		line.Strs("unknown", unknown)
+	}
+	if len(steps) > 0 {
+		line.Strs("next", steps)
+	}
+	line.Msg("started")
+}
+
+// listensOn names an address as people use it.
+func listensOn(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	switch {
+	case !ok:
+		return "unix:" + addr.String()
+	case tcp.IP.IsUnspecified():
+		return "http://localhost:" + strconv.Itoa(tcp.Port)
+	}
+	return "http://" + tcp.String()
+}
+
+func tryOut(addr net.Addr) string {
+	if addr.Network() == "unix" {
+		return "curl --unix-socket " + addr.String() + " 'http://localhost/api?q=san+francisco'"
+	}
+	return "curl '" + listensOn(addr) + "/api?q=san+francisco'"
 }
 
 // describeAdmin says who may use what ADMIN_TOKEN opens.
@@ -58,6 +123,13 @@ func describeAdmin(a *app) string {
 		return what + "open to programs on this machine only (built-in Redis, no ADMIN_TOKEN)"
 	}
 	return what + "closed (no ADMIN_TOKEN)"
+}
+
+func describeProxies(cfg config.Config) string {
+	if len(cfg.TrustedProxyCIDRs) > 0 {
+		return joined(cfg.TrustedProxyCIDRs, ", ") + " trusted to set X-Forwarded-For"
+	}
+	return fmt.Sprintf("%d trusted to set X-Forwarded-For", cfg.TrustedProxies.Hops)
 }
 
 // nextSteps are what to set before other people rely on this instance.
@@ -108,11 +180,4 @@ func openIf(open bool, yes, no string) string {
 		return yes
 	}
 	return no
-}
-
-func port(addr net.Addr) string {
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		return strconv.Itoa(tcp.Port)
-	}
-	return addr.String()
 }

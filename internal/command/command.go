@@ -27,7 +27,7 @@ const (
 
 // cli is the command line.
 type cli struct {
-	Serve       serveCmd       `cmd:"" default:"1" help:"Answer HTTP requests (default)."`
+	Serve       serveCmd       `cmd:"" default:"withargs" help:"Answer HTTP requests (default)."`
 	Worker      workerCmd      `cmd:"" help:"Work on bulk jobs that other processes accept."`
 	Bulk        bulkCmd        `cmd:"" help:"Geocode a file of addresses or positions."`
 	Geocode     geocodeCmd     `cmd:"" help:"Find the place of an address."`
@@ -44,9 +44,11 @@ type cli struct {
 type Process struct {
 	Args   []string // without the name of the program
 	Getenv func(string) string
-	Stdin  io.Reader
-	Stdout io.Writer
-	Stderr io.Writer
+	// Environ lists all variables, as os.Environ does.
+	Environ func() []string
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
 }
 
 // Run runs the command that p.Args name until it is done or ctx ends, and
@@ -66,6 +68,7 @@ func Run(ctx context.Context, p Process) (code int) {
 		kong.Name("geogate"),
 		kong.Description("A caching gateway in front of geocoders, and a dispatcher that finds the nearest driver."),
 		kong.Writers(p.Stdout, p.Stderr),
+		kong.WithHyphenPrefixedParameters(true), // --centre -33.44,-70.63
 		kong.Exit(func(code int) { panic(exit{code}) }),
 		kong.Help(help),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -73,7 +76,7 @@ func Run(ctx context.Context, p Process) (code int) {
 	if err != nil {
 		panic(err) // the command line above is wrong
 	}
-	command, err := parser.Parse(p.Args)
+	command, err := parser.Parse(tolerant(p.Args))
 	if err != nil {
 		fmt.Fprintf(p.Stderr, "geogate: %v\nRun geogate --help for a list of commands.\n", err)
 		return exitUsage

@@ -27,6 +27,9 @@ func (cmd doctorCmd) Run(ctx context.Context, p *Process) error {
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
 	findings := examine(ctx, p.Getenv)
+	for _, note := range config.Unknown(p.Environ()) {
+		findings = append(findings, doctor.Finding{Check: "environment", Verdict: doctor.Warned, Detail: note})
+	}
 	if err := cmd.print(p, findings); err != nil {
 		return err
 	}

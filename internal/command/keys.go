@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -176,11 +174,10 @@ func (s keyServer) with(p *Process, direct func(*identity.Keys) error, remotely 
 		defer func() { _ = rdb.Close() }()
 		return direct(identity.NewKeys(rdb, zerolog.Nop()))
 	}
-	address := s.Server
-	if address == "" {
-		address = "http://" + net.JoinHostPort("localhost", strconv.Itoa(settings.Port))
+	server := remote.Server{URL: s.Server, UserAgent: userAgent()}
+	if s.Server == "" {
+		server = local(settings.Config)
 	}
-	server := remote.Server{URL: address, UserAgent: userAgent()}
 	return remotely(func(ctx context.Context, method, path string, in, out any) error {
 		return askAdmin(ctx, server, string(settings.AdminToken), method, path, in, out)
 	})

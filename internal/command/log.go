@@ -14,12 +14,20 @@ import (
 // newLogger writes to w: text for people at a terminal, JSON for machines.
 func newLogger(cfg config.Config, w io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
-	onTerminal := terminal.Is(w)
-	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && onTerminal {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !onTerminal}
+	if logsText(cfg, w) {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !terminal.Is(w), FieldsOrder: readingOrder}
 	}
 	return zerolog.New(w).Level(cfg.LogLevel).With().Timestamp().Logger()
 }
+
+// logsText reports whether a log on w is for people.
+func logsText(cfg config.Config, w io.Writer) bool {
+	return cfg.LogFormat == "text" || cfg.LogFormat == "auto" && terminal.Is(w)
+}
+
+// readingOrder puts what people look for first on a line, because a terminal may cut
+// or wrap its end. Fields that are not in it follow.
+var readingOrder = []string{"status", "method", "route", "dur_ms", "cache", "upstream", "err"}
 
 // gatherLines puts a buffer before w, unless somebody is watching. Call flush at
 // the end.

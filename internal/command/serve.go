@@ -3,16 +3,22 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"strconv"
+
+	"geogate/internal/config"
 )
 
-type serveCmd struct{}
+type serveCmd struct {
+	Port *int `help:"Port to listen on, instead of PORT."`
+}
 
 // Run serves until ctx ends.
-func (serveCmd) Run(ctx context.Context, p *Process) error {
-	s, err := loadSettings(p.Getenv)
+func (cmd serveCmd) Run(ctx context.Context, p *Process) error {
+	getenv, err := cmd.environment(p.Getenv)
+	if err != nil {
+		return err
+	}
+	s, err := loadSettings(getenv)
 	if err != nil {
 		return err
 	}
@@ -22,10 +28,26 @@ func (serveCmd) Run(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(s.Port)))
+	l, err := listen(ctx, s.Config)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen: %w", err), a.redis.Close())
+		return errors.Join(err, a.redis.Close())
 	}
-	writeBanner(ctx, p.Stderr, a, l.Addr())
+	writeBanner(ctx, p, a, l.Addr())
 	return a.serve(ctx, l)
+}
+
+// environment is that of the process, with the port of the command line.
+func (cmd serveCmd) environment(getenv func(string) string) (func(string) string, error) {
+	if cmd.Port == nil {
+		return getenv, nil
+	}
+	if getenv("LISTEN") != "" {
+		return nil, &config.Error{Problems: []string{"LISTEN: want either this or --port"}}
+	}
+	return func(name string) string {
+		if name == "PORT" {
+			return strconv.Itoa(*cmd.Port)
+		}
+		return getenv(name)
+	}, nil
 }

@@ -111,7 +111,8 @@ func (c *simulateCmd) Run(ctx context.Context, p *Process) error {
 func (c *simulateCmd) simulate(ctx context.Context, p *Process, cfg simulate.Config) error {
 	if terminal.Is(p.Stderr) {
 		cfg.Progress = func(r simulate.Report) {
-			fmt.Fprintf(p.Stderr, "\r\x1b[K%3.0f s  %d rides, %d matched, %d requests, %d positions", r.Seconds, r.Rides, r.Matched, r.Requests, r.Positions)
+			line := fmt.Sprintf("%3.0f s  %d rides, %d matched, %d requests, %d positions", r.Seconds, r.Rides, r.Matched, r.Requests, r.Positions)
+			fmt.Fprintf(p.Stderr, "\r\x1b[K%.79s", line) // a line that wraps cannot be written over
 		}
 		defer fmt.Fprint(p.Stderr, "\r\x1b[K")
 	}

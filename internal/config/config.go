@@ -25,33 +25,36 @@ import (
 // Config is everything that the environment decides. The tags are the one
 // source of the names, the defaults, the help text and the expected forms.
 type Config struct {
-	Port               int           `env:"PORT" envDefault:"8080" form:"a port, 0 to 65535" help:"port to listen on; 0 picks a free one"`
-	RedisURL           Secret        `env:"REDIS_URL" form:"redis:// or rediss://, several addr= parameters for a cluster" help:"Redis server; empty: the built-in one, nothing kept on disk"`
-	RedisTLSSkipVerify bool          `env:"REDIS_TLS_SKIP_VERIFY" envDefault:"false" form:"true or false" help:"accept a self-signed certificate, such as that of Heroku's Redis"`
-	Upstreams          Secret        `env:"UPSTREAMS" envDefault:"gazetteer" form:"kind+URL[#options], comma-separated" help:"geocoders in order of preference, such as nominatim+https://geo.example.org#rate=5/s"`
-	UpstreamContact    string        `env:"UPSTREAM_CONTACT" form:"an e-mail address or URL" help:"who runs this gateway; goes into the User-Agent"`
-	UpstreamWait       time.Duration `env:"UPSTREAM_WAIT" envDefault:"5s" form:"a duration such as 5s" help:"longest wait for the budget of an upstream"`
-	CacheTTL           time.Duration `env:"CACHE_TTL" envDefault:"24h" form:"a duration such as 24h" help:"how long an answer is fresh"`
-	CacheEmptyTTL      time.Duration `env:"CACHE_EMPTY_TTL" envDefault:"10m" form:"a duration such as 10m" help:"how long an answer that found nothing is fresh"`
-	CacheStaleTTL      time.Duration `env:"CACHE_STALE_TTL" envDefault:"168h" form:"a duration such as 168h, 0s for never" help:"how long past its freshness an answer may still be served"`
-	CacheMemory        ByteSize      `env:"CACHE_MEMORY" envDefault:"64MiB" form:"a size such as 64MiB, 0 for none" help:"in-process layer of the cache"`
-	ReverseCells       Cells         `env:"REVERSE_CELLS" form:"zoom=metres pairs with growing zooms, such as 10=500,18=30" help:"/reverse asks for the centre of squares of this size, by zoom; empty: for the exact position"`
-	RateLimit          rate.Rate     `env:"RATE_LIMIT" envDefault:"600/1m" form:"requests/duration such as 600/1m, 0 for none" help:"requests that one client may send"`
-	TrustedProxies     Proxies       `env:"TRUSTED_PROXIES" form:"a whole number from 0 to 16" help:"proxy hops that may set X-Forwarded-For; default 0, on Heroku 1"`
-	FastLane           Switch        `env:"FAST_LANE" envDefault:"on" form:"on or off" help:"answer plain cache hits ahead of net/http"`
-	AdminToken         Secret        `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics, /admin and /events; empty: closed, but with the built-in Redis open to programs on this machine"`
-	Anonymous          string        `env:"ANONYMOUS" envDefault:"geocode" form:"none, all, or scopes such as geocode,nearby" help:"what callers without a credential may do"`
-	TokenSecret        Secret        `env:"TOKEN_SECRET" form:"at least 32 random bytes" help:"signs the tokens that POST /admin/tokens mints; empty: it mints none"`
-	AuthIssuer         string        `env:"AUTH_ISSUER" form:"an https:// URL, exactly as it stands in iss" help:"OpenID provider whose tokens are accepted; empty: none"`
-	AuthAudience       string        `env:"AUTH_AUDIENCE" form:"any text" help:"what must stand in aud of such a token; required with AUTH_ISSUER"`
-	AuthJWKSURL        string        `env:"AUTH_JWKS_URL" form:"an https:// URL" help:"key set of the provider; empty: found by OpenID discovery"`
-	AuthRolesClaim     string        `env:"AUTH_ROLES_CLAIM" envDefault:"roles" form:"a claim or a dotted path such as app_metadata.role" help:"where such a token says rider, driver, operator or admin"`
-	AuthSubjectClaim   string        `env:"AUTH_SUBJECT_CLAIM" envDefault:"sub" form:"a claim or a dotted path" help:"where such a token says the id of the rider or driver"`
-	CORSOrigins        []string      `env:"CORS_ORIGINS" form:"origins such as https://app.example.org, comma-separated" help:"web pages that may use the dispatch endpoints; geocoding is open to all"`
-	MaxConnections     int           `env:"MAX_CONNECTIONS" envDefault:"8192" form:"a whole number above 0" help:"most connections in all, less where the system allows fewer descriptors"`
-	ConnectionsEach    int           `env:"MAX_CONNECTIONS_PER_CLIENT" envDefault:"1024" form:"a whole number above 0" help:"most connections from one address, unless TRUSTED_PROXIES is set"`
-	MaxStreams         int           `env:"MAX_STREAMS" envDefault:"4096" form:"a whole number above 0" help:"most open event streams in all; each takes 50 to 90 KiB"`
-	StreamsEach        int           `env:"MAX_STREAMS_PER_CLIENT" envDefault:"256" form:"a whole number above 0" help:"most open event streams of one client"`
+	Port               int            `env:"PORT" envDefault:"8080" form:"a port, 0 to 65535" help:"port to listen on; 0 picks a free one"`
+	Listen             Listen         `env:"LISTEN" form:"host:port, /path or unix:/path" help:"address to listen on, such as 127.0.0.1:8080, or a Unix socket; wins over PORT; empty: PORT on all addresses"`
+	RedisURL           Secret         `env:"REDIS_URL" form:"redis:// or rediss://, several addr= parameters for a cluster" help:"Redis server; empty: the built-in one, nothing kept on disk"`
+	RedisTLSSkipVerify bool           `env:"REDIS_TLS_SKIP_VERIFY" envDefault:"false" form:"true or false" help:"accept a self-signed certificate, such as that of Heroku's Redis"`
+	Upstreams          Secret         `env:"UPSTREAMS" envDefault:"gazetteer" form:"kind+URL[#options], comma-separated" help:"geocoders in order of preference, such as nominatim+https://geo.example.org#rate=5/s"`
+	UpstreamContact    string         `env:"UPSTREAM_CONTACT" form:"an e-mail address or URL" help:"who runs this gateway; goes into the User-Agent"`
+	UpstreamWait       time.Duration  `env:"UPSTREAM_WAIT" envDefault:"5s" form:"a duration such as 5s" help:"longest wait for the budget of an upstream"`
+	CacheTTL           time.Duration  `env:"CACHE_TTL" envDefault:"24h" form:"a duration such as 24h" help:"how long an answer is fresh"`
+	CacheEmptyTTL      time.Duration  `env:"CACHE_EMPTY_TTL" envDefault:"10m" form:"a duration such as 10m" help:"how long an answer that found nothing is fresh"`
+	CacheStaleTTL      time.Duration  `env:"CACHE_STALE_TTL" envDefault:"168h" form:"a duration such as 168h, 0s for never" help:"how long past its freshness an answer may still be served"`
+	CacheMemory        ByteSize       `env:"CACHE_MEMORY" envDefault:"64MiB" form:"a size such as 64MiB, 0 for none" help:"in-process layer of the cache"`
+	ReverseCells       Cells          `env:"REVERSE_CELLS" form:"zoom=metres pairs with growing zooms, such as 10=500,18=30" help:"/reverse asks for the centre of squares of this size, by zoom; empty: for the exact position"`
+	RateLimit          rate.Rate      `env:"RATE_LIMIT" envDefault:"600/1m" form:"requests/duration such as 600/1m, 0 for none" help:"requests that one client may send"`
+	RateLimitExempt    []netip.Prefix `env:"RATE_LIMIT_EXEMPT_CIDRS" form:"address ranges such as 10.0.0.0/8, comma-separated" help:"clients without a credential that RATE_LIMIT does not hold for, such as your own backend"`
+	TrustedProxies     Proxies        `env:"TRUSTED_PROXIES" form:"a whole number from 0 to 16" help:"proxy hops that may set X-Forwarded-For; default 0, on Heroku 1"`
+	TrustedProxyCIDRs  []netip.Prefix `env:"TRUSTED_PROXY_CIDRS" form:"address ranges such as 10.0.0.0/8, comma-separated" help:"addresses of the proxies that may set X-Forwarded-For; safer than TRUSTED_PROXIES, and in its place"`
+	FastLane           Switch         `env:"FAST_LANE" envDefault:"on" form:"on or off" help:"answer plain cache hits ahead of net/http"`
+	AdminToken         Secret         `env:"ADMIN_TOKEN" form:"any text" help:"bearer token of /metrics, /admin and /events; empty: closed, but with the built-in Redis open to programs on this machine"`
+	Anonymous          string         `env:"ANONYMOUS" envDefault:"geocode" form:"none, all, or scopes such as geocode,nearby" help:"what callers without a credential may do"`
+	TokenSecret        Secret         `env:"TOKEN_SECRET" form:"at least 32 random bytes" help:"signs the tokens that POST /admin/tokens mints; empty: it mints none"`
+	AuthIssuer         string         `env:"AUTH_ISSUER" form:"an https:// URL, exactly as it stands in iss" help:"OpenID provider whose tokens are accepted; empty: none"`
+	AuthAudience       string         `env:"AUTH_AUDIENCE" form:"any text" help:"what must stand in aud of such a token; required with AUTH_ISSUER"`
+	AuthJWKSURL        string         `env:"AUTH_JWKS_URL" form:"an https:// URL" help:"key set of the provider; empty: found by OpenID discovery"`
+	AuthRolesClaim     string         `env:"AUTH_ROLES_CLAIM" envDefault:"roles" form:"a claim or a dotted path such as app_metadata.role" help:"where such a token says rider, driver, operator or admin"`
+	AuthSubjectClaim   string         `env:"AUTH_SUBJECT_CLAIM" envDefault:"sub" form:"a claim or a dotted path" help:"where such a token says the id of the rider or driver"`
+	CORSOrigins        []string       `env:"CORS_ORIGINS" form:"origins such as https://app.example.org, comma-separated" help:"web pages that may use the dispatch endpoints; geocoding is open to all"`
+	MaxConnections     int            `env:"MAX_CONNECTIONS" envDefault:"8192" form:"a whole number above 0" help:"most connections in all, less where the system allows fewer descriptors"`
+	ConnectionsEach    int            `env:"MAX_CONNECTIONS_PER_CLIENT" envDefault:"1024" form:"a whole number above 0" help:"most connections from one address, unless TRUSTED_PROXIES is set"`
+	MaxStreams         int            `env:"MAX_STREAMS" envDefault:"4096" form:"a whole number above 0" help:"most open event streams in all; each takes 50 to 90 KiB"`
+	StreamsEach        int            `env:"MAX_STREAMS_PER_CLIENT" envDefault:"256" form:"a whole number above 0" help:"most open event streams of one client"`
 
 	DispatchTimeout     time.Duration `env:"DISPATCH_TIMEOUT" envDefault:"4m" form:"a duration such as 4m" help:"how long a ride may search for a driver"`
 	DispatchInterval    time.Duration `env:"DISPATCH_INTERVAL" envDefault:"2s" form:"a duration such as 2s" help:"pause between the attempts of one ride"`
@@ -121,7 +124,7 @@ func Load(getenv func(string) string, readers map[string]Reader) (Config, error)
 			problems = append(problems, p) // a variable that could not be read has no value to check
 		}
 	}
-	if !c.TrustedProxies.set && getenv("DYNO") != "" { // Heroku names every dyno so.
+	if !c.TrustedProxies.set && len(c.TrustedProxyCIDRs) == 0 && getenv("DYNO") != "" { // Heroku names every dyno so.
 		c.TrustedProxies.Hops = 1
 	}
 	if len(problems) > 0 {
@@ -194,6 +197,9 @@ func (c *Config) rangeProblems() []string {
 	}
 	if c.Workers < 0 || c.Workers > MaxWorkers {
 		add("WORKERS", fmt.Sprintf("want a whole number from 0 to %d", MaxWorkers))
+	}
+	if c.TrustedProxies.Hops > 0 && len(c.TrustedProxyCIDRs) > 0 {
+		add("TRUSTED_PROXIES", "want either this or TRUSTED_PROXY_CIDRS")
 	}
 	for name, address := range map[string]string{"AUTH_ISSUER": c.AuthIssuer, "AUTH_JWKS_URL": c.AuthJWKSURL} {
 		u, err := url.Parse(address)

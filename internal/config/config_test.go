@@ -48,6 +48,9 @@ func TestConfigMistakes(t *testing.T) {
 		{"RATE_LIMIT=600", `RATE_LIMIT="600": want requests/duration`},
 		{"RATE_LIMIT=0/1m", "RATE_LIMIT="},
 		{"TRUSTED_PROXIES=-1", "TRUSTED_PROXIES="},
+		{"LISTEN=8080", `LISTEN="8080": want host:port, /path or unix:/path`},
+		{"TRUSTED_PROXY_CIDRS=10.0.0.1", `TRUSTED_PROXY_CIDRS="10.0.0.1": want address ranges`},
+		{"RATE_LIMIT_EXEMPT_CIDRS=all", `RATE_LIMIT_EXEMPT_CIDRS="all": want address ranges`},
 		{"CORS_ORIGINS=app.example.org", "CORS_ORIGINS: "},
 		{"DISPATCH_RADII_KM=5,2,1", "DISPATCH_RADII_KM="},
 		{"DISPATCH_RADII_KM=1,200", "DISPATCH_RADII_KM="},
@@ -94,6 +97,13 @@ func TestConfigValues(t *testing.T) {
 	if c.RateLimit != (rate.Rate{Requests: 5, Per: time.Second}) || c.CacheMemory != 0 || c.CacheStaleTTL != 0 || c.TrustedProxies.Hops != 2 ||
 		c.Port != 8080 || fmt.Sprint(c.DispatchRadii) != "[0.5 3]" || len(c.CORSOrigins) != 2 {
 		t.Errorf("values are %+v", c)
+	}
+	c, err = Load(environment("DYNO=web.1", "TRUSTED_PROXY_CIDRS=10.0.0.0/8,fd00::/8"), nil)
+	if err != nil || c.TrustedProxies.Hops != 0 || len(c.TrustedProxyCIDRs) != 2 {
+		t.Errorf("named proxies on Heroku: %d hops, %v, %v", c.TrustedProxies.Hops, c.TrustedProxyCIDRs, err)
+	}
+	if _, err := Load(environment("TRUSTED_PROXIES=1", "TRUSTED_PROXY_CIDRS=10.0.0.0/8"), nil); err == nil {
+		t.Error("proxies may be counted and named at once")
 	}
 	if c, err := Load(environment("DYNO=web.1"), nil); err != nil || c.TrustedProxies.Hops != 1 {
 		t.Errorf("on Heroku %d proxies are trusted (%v), want 1", c.TrustedProxies.Hops, err)

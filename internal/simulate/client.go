@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -58,6 +59,33 @@ func newClient(bases []string, perSecond int, record func(Record)) *client {
 }
 
 func (c *client) now() int64 { return time.Since(c.began).Microseconds() }
+
+// reachTimeout bounds how long a geogate may take to say that it is there.
+const reachTimeout = 5 * time.Second
+
+// reach returns an error unless a geogate answers at each base URL.
+func (c *client) reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	var errs []error
+	for _, base := range c.bases {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base, "/")+"/healthz", http.NoBody)
+		if err != nil {
+			return fmt.Errorf("simulate: %w", err)
+		}
+		res, err := c.http.Do(req)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("simulate: nobody answers: %w", err))
+		case res.StatusCode != http.StatusOK:
+			errs = append(errs, fmt.Errorf("simulate: %s answers /healthz with %d: is that a geogate?", base, res.StatusCode))
+		}
+		if err == nil {
+			_ = res.Body.Close()
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // ride is what the simulation needs of a ride on the wire.
 type ride struct {

@@ -84,17 +84,20 @@ type simulation struct {
 
 // Run simulates until the duration is over or ctx ends, then ends the rides
 // that are live, and reports. The error is about the history that could not be
-// written, or about base URLs that cannot be used; what geogate does wrong is
+// written, or about base URLs that cannot be used or where nobody answers; what geogate does wrong is
 // in the report.
 func Run(ctx context.Context, bases []string, cfg Config) (Report, error) {
 	if err := checkBases(bases); err != nil {
 		return Report{}, err
 	}
 	s := newSimulation(bases, cfg.withDefaults())
+	defer s.client.http.CloseIdleConnections()
+	if err := s.client.reach(ctx); err != nil {
+		return Report{}, err
+	}
 	record, flush := recorder(s.cfg.History)
 	s.client.record = record
 	s.populate()
-	defer s.client.http.CloseIdleConnections()
 
 	open, closeDoors := context.WithTimeout(ctx, s.cfg.Duration)
 	defer closeDoors()

@@ -37,9 +37,10 @@ type Subscriber struct {
 	Types           event.Patterns
 	Secret          string // of the signatures, whsec_…; shown to who registers only
 	TTL             time.Duration
+	Forever         bool // needs no keepalive; removed when deliveries only fail
 	RegisteredAt    time.Time
 	LastKeepaliveAt time.Time
-	ExpiresAt       time.Time
+	ExpiresAt       time.Time // zero: never
 	State           State
 	Reason          string    // why it is failing or disabled
 	OldSecretUntil  time.Time // until when the secret before this one signs too; zero: not
@@ -59,6 +60,10 @@ type Registration struct {
 	URL   string
 	Types event.Patterns // nil: everything, or what it was
 	TTL   time.Duration  // 0: DefaultTTL, or what it was
+
+	// Forever is whether it lives without keepalives, until deliveries only fail; nil:
+	// no, or what it was.
+	Forever *bool
 }
 
 // Registry keeps the subscribers. Its methods may be called concurrently.
@@ -87,13 +92,20 @@ func (r *Registry) Register(ctx context.Context, reg Registration) (s Subscriber
 	if err != nil {
 		return Subscriber{}, false, fmt.Errorf("register: %w", err)
 	}
-	types, ttl := strings.Join(reg.Types, " "), ""
+	types, ttl, forever := strings.Join(reg.Types, " "), "", ""
+	switch {
+	case reg.Forever == nil:
+	case *reg.Forever:
+		forever = "1"
+	default:
+		forever = "0"
+	}
 	if reg.TTL != 0 {
 		ttl = strconv.FormatInt(reg.TTL.Milliseconds(), 10)
 	}
 	digest := sha256.Sum256([]byte(target))
 	code, s, err := r.run(ctx, registerScript, newID("sub_"), target, hex.EncodeToString(digest[:]), types,
-		newSecret(), ttl, DefaultTTL.Milliseconds(), maxSubscribers)
+		newSecret(), ttl, DefaultTTL.Milliseconds(), maxSubscribers, forever)
 	switch {
 	case err != nil:
 		return Subscriber{}, false, fmt.Errorf("register: %w", err)
@@ -227,7 +239,7 @@ func (r *Registry) read(ctx context.Context, ids []string) ([]Subscriber, error)
 			continue
 		}
 		s := newSubscriber(ids[i], a.fields.Val())
-		if !s.ExpiresAt.After(clock.Val()) {
+		if !s.Forever && !s.ExpiresAt.After(clock.Val()) {
 			continue
 		}
 		s.Pending, s.DeadLetters = a.pending.Val(), a.dead.Val()
@@ -254,8 +266,12 @@ func newSubscriber(id string, fields map[string]string) Subscriber {
 		ID: id, URL: fields["url"], Types: strings.Fields(fields["types"]), Secret: fields["secret"],
 		TTL:          time.Duration(integer("ttl")) * time.Millisecond,
 		RegisteredAt: at("created"), LastKeepaliveAt: at("kept"), ExpiresAt: at("expires"),
-		State: State(fields["state"]), Reason: fields["reason"], OldSecretUntil: at("old_until"),
+		Forever: fields["forever"] == "1",
+		State:   State(fields["state"]), Reason: fields["reason"], OldSecretUntil: at("old_until"),
 		Delivered: integer("delivered"), Failed: integer("failed"), Retried: integer("retried"), Dead: integer("dead"),
+	}
+	if s.Forever {
+		s.ExpiresAt = time.Time{}
 	}
 	if s.State == Active && at("last_failure").After(at("last_success")) {
 		s.State, s.Reason = Failing, fields["last_error"]

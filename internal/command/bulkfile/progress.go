@@ -126,14 +126,28 @@ func (p *Progress) write(line progressLine) {
 		fmt.Fprintln(p.w, text)
 		return
 	}
-	const cells = 30
-	full := 0
-	if line.Rows > 0 {
-		full = cells * line.Done / line.Rows
-	}
-	bar := "[" + strings.Repeat("#", full) + strings.Repeat(".", cells-full) + "] " + text
+	bar := line.bar(text)
 	fmt.Fprintf(p.w, "\r%-*s", p.wide, bar)
 	p.wide = len(bar)
+}
+
+const (
+	// columns is what a terminal has at least. In the last one, some wrap already.
+	columns = 80 - 1
+	// cells are those of a bar with room for them, fewCells of the shortest one.
+	cells, fewCells = 30, 10
+)
+
+// bar puts a bar before text. Both fit into one line: a line that wraps cannot be
+// written over.
+func (l progressLine) bar(text string) string {
+	width := max(fewCells, min(cells, columns-len("[] ")-len(text)))
+	full := 0
+	if l.Rows > 0 {
+		full = width * min(l.Done, l.Rows) / l.Rows
+	}
+	bar := "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "] " + text
+	return bar[:min(columns, len(bar))]
 }
 
 // String is the line for people.

@@ -41,6 +41,12 @@ func TestProgress(t *testing.T) {
 			}
 		})
 	}
+	wide := progressLine{rowCounts: rowCounts{Rows: 12_345_678, Done: 12_345_670, Found: 10_000_000, Empty: 1_111_111, Invalid: 777_777, Failed: 456_782}, Rate: 12_345, Left: 360_000}
+	for _, line := range []progressLine{wide, {rowCounts: rowCounts{Rows: 3, Done: 9}}, {}} {
+		if bar := line.bar(line.String()); len(bar) > 79 || !strings.HasPrefix(bar, "[") {
+			t.Errorf("%q takes %d columns, want at most 79", bar, len(bar))
+		}
+	}
 	var silent bytes.Buffer
 	p := Progress{w: &silent, first: -1, now: time.Now}
 	p.end(bulk.Counts{}, errors.New("no such file"))

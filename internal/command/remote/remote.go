@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ const (
 // Server is where requests go.
 type Server struct {
 	URL       string // with or without a slash at its end
+	Socket    string // the Unix socket to connect to, whatever the URL names; empty: none
+	Direct    bool   // no proxy, whatever the environment says
 	UserAgent string
 }
 
@@ -37,10 +40,19 @@ func (s Server) Send(ctx context.Context, method, target string, body io.Reader,
 	}
 	maps.Copy(req.Header, header)
 	req.Header.Set("User-Agent", s.UserAgent)
-	client := http.Client{Transport: &http.Transport{
+	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, DisableCompression: true,
 		ResponseHeaderTimeout: headerTimeout, ExpectContinueTimeout: continueTimeout,
-	}}
+	}
+	if s.Direct {
+		transport.Proxy = nil
+	}
+	if s.Socket != "" {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", s.Socket)
+		}
+	}
+	client := http.Client{Transport: transport}
 	return client.Do(req)
 }
 

@@ -64,6 +64,17 @@ local function drop(id)
   redis.call('SADD', P .. 'gone', id)
 end
 
+-- FOREVER is the end of subscriptions that nobody keeps alive: the year 9999, in ms.
+local FOREVER = 253402300799000
+
+-- extend lets a subscription live for another ttl, and one of FOREVER go on.
+local function extend(id)
+  local s = redis.call('HMGET', sub_key(id), 'ttl', 'forever')
+  local expires = number(s[2] == '1' and FOREVER or now + tonumber(s[1]))
+  redis.call('HSET', sub_key(id), 'kept', number(now), 'expires', expires)
+  redis.call('ZADD', P .. 'subs', expires, id)
+end
+
 -- live reports whether a subscriber exists, and drops it when its time is over.
 local function live(id)
   local expires = redis.call('HGET', sub_key(id), 'expires')

@@ -1,6 +1,7 @@
 -- Creates a subscriber, or renews the one with the same URL.
 -- ARGV: 2 id if new, 3 URL, 4 its digest, 5 types ('' to keep), 6 secret if new,
---       7 ttl in ms ('' to keep), 8 default ttl, 9 subscribers at most.
+--       7 ttl in ms ('' to keep), 8 default ttl, 9 subscribers at most,
+--       10 '1' to live for ever, '0' to need keepalives, '' to keep.
 local id = redis.call('HGET', P .. 'urls', ARGV[4])
 local code = 'renewed'
 if not id or not live(id) then
@@ -14,11 +15,10 @@ if not id or not live(id) then
 end
 if ARGV[5] ~= '' then redis.call('HSET', sub_key(id), 'types', ARGV[5]) end
 if ARGV[7] ~= '' then redis.call('HSET', sub_key(id), 'ttl', ARGV[7]) end
-local s = redis.call('HMGET', sub_key(id), 'ttl', 'types', 'since')
-local expires = number(now + tonumber(s[1]))
-redis.call('HSET', sub_key(id), 'kept', number(now), 'expires', expires)
-redis.call('ZADD', P .. 'subs', expires, id)
-listen(id, s[3], s[2])
+if ARGV[10] ~= '' then redis.call('HSET', sub_key(id), 'forever', ARGV[10]) end
+extend(id)
+local s = redis.call('HMGET', sub_key(id), 'types', 'since')
+listen(id, s[2], s[1])
 enable(id) -- whoever registers says that the endpoint is well
 rework(id)
 return answer(code, id)

@@ -56,8 +56,10 @@ local function failed(id, ev, d, r)
     return
   end
   bury(id, ev, r.error)
-  -- Dead letters in a row and no success among them: this endpoint only fails.
+  -- Dead letters in a row and no success among them: this endpoint only fails. One that
+  -- nobody keeps alive would never end otherwise.
   if redis.call('HINCRBY', sub_key(id), 'row', 1) >= cfg.disable_after then
+    if redis.call('HGET', sub_key(id), 'forever') == '1' then return drop(id) end
     redis.call('HSET', sub_key(id), 'state', 'disabled', 'reason', r.error)
   end
 end
