@@ -23,6 +23,7 @@ import (
 	"geogate/gateway/exchange"
 	"geogate/gateway/geocoding"
 	"geogate/gateway/jobs"
+	"geogate/gateway/livemap"
 	"geogate/gateway/metrics"
 	"geogate/gateway/rides"
 	"geogate/internal/bulk"
@@ -112,6 +113,7 @@ type Gateway struct {
 
 	geocoding *geocoding.API
 	rides     *rides.API
+	livemap   *livemap.API
 	events    *events.API
 	jobs      *jobs.API // nil: there are none
 	admin     *admin.API
@@ -179,6 +181,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		FindPlaceAt: onTheWay(g.geocoding.FindPlaceAt),
 		Problem:     problemOf,
 	})
+	g.livemap = livemap.New(engine, livemap.Config{Streams: streams, DriverJSON: rides.DriverJSON, RideJSON: rides.JSON})
 	g.events = events.New(happenings, streams)
 	if cfg.Jobs != nil {
 		g.jobs = jobs.New(cfg.Jobs, streams, writeTimeout)

@@ -77,6 +77,8 @@ func (g *Gateway) routes() []route {
 		{post, "/v2/offers/{offer_id}/accept", scopeDrive, private, g.rides.Accept},
 		{post, "/v2/offers/{offer_id}/decline", scopeDrive, private, g.rides.Decline},
 
+		{get, "/v2/map/events", scopeDispatch, stream, g.livemap.Follow},
+
 		{post, "/events", scopeEvents, private, g.events.Publish},
 		{get, "/events/stream", scopeEvents, stream, g.events.Stream},
 		{get, "/events/subscribers", scopeEvents, private, g.events.Subscribers},

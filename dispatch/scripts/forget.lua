@@ -14,4 +14,5 @@ end
 if d.state == 'available' then go_offline(d, 'deleted') end
 redis.call('DEL', P .. ':driver:' .. d.id)
 redis.call('ZREM', P .. ':watch', d.id)
+redis.call('ZREM', P .. ':moved', d.id)
 return { 'ok' }

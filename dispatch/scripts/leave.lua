@@ -28,6 +28,7 @@ if d.state == 'reserved' or d.state == 'busy' then
 end
 if d.state == 'available' then go_offline(d, 'moved') end
 redis.call('ZREM', P .. ':watch', d.id)
+redis.call('ZREM', P .. ':moved', d.id)
 redis.call('DEL', key)
 redis.call('HSET', key, 'state', 'gone', 'turn', ARGV[3], 'vehicle', d.vehicle, 'tags', d.tags)
 redis.call('PEXPIRE', key, ARGV[5])

@@ -11,9 +11,11 @@ for _, id in ipairs(due) do
     -- Lost data. Other indexes may hold them still: candidates are read from the hash.
     redis.call('ZREM', P .. ':watch', id)
     redis.call('ZREM', P .. ':avail', id)
+    redis.call('ZREM', P .. ':moved', id)
   elseif d.state == 'offline' then
     redis.call('DEL', P .. ':driver:' .. id)
     redis.call('ZREM', P .. ':watch', id)
+    redis.call('ZREM', P .. ':moved', id)
     forgotten[#forgotten + 1] = id
   elseif d.state ~= 'available' then
     redis.call('ZREM', P .. ':watch', id)

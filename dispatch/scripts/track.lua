@@ -43,6 +43,7 @@ local function store(d, before, to_come)
   local key = P .. ':driver:' .. d.id
   redis.call('HSET', key, 'lat', d.lat, 'lng', d.lng, 'seen', d.seen, 'state', d.state,
     'vehicle', d.vehicle, 'tags', d.tags)
+  redis.call('ZADD', P .. ':moved', number(now), d.id)
   if d.ts then redis.call('HSET', key, 'ts', d.ts) end
   if d.turn then redis.call('HSET', key, 'turn', d.turn) end
   if not before.known then redis.call('PERSIST', key) end
