@@ -19,6 +19,7 @@ import (
 
 	"geogate/dispatch"
 	"geogate/gateway/admin"
+	"geogate/gateway/console"
 	"geogate/gateway/events"
 	"geogate/gateway/exchange"
 	"geogate/gateway/geocoding"
@@ -27,6 +28,7 @@ import (
 	"geogate/gateway/metrics"
 	"geogate/gateway/rides"
 	"geogate/internal/bulk"
+	"geogate/internal/gazetteer"
 	"geogate/internal/headroom"
 	"geogate/internal/identity"
 )
@@ -83,6 +85,8 @@ type Config struct {
 
 	Jobs *bulk.Master // bulk geocoding; nil: there is none
 
+	Places *gazetteer.Gazetteer // the built-in places, for the map of the console; nil: it names none
+
 	// RedisMemory tells how much room Redis has left, and whether what is optional
 	// is still written; nil: not known. It must not block.
 	RedisMemory func() headroom.State
@@ -117,6 +121,7 @@ type Gateway struct {
 	events    *events.API
 	jobs      *jobs.API // nil: there are none
 	admin     *admin.API
+	console   *console.API
 
 	log       zerolog.Logger
 	version   string
@@ -192,6 +197,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		Canonical: g.geocoding.Canonical, Key: geocoder.Key, EndpointOf: geocoding.EndpointOf,
 		Fresh: lives.Fresh, Empty: lives.Empty, Stale: lives.Stale,
 	}, cfg.Identity.Credentials)
+	g.console = console.New(console.Config{Version: cfg.Version, Places: cfg.Places})
 	g.metrics.Collect(metrics.Sources{
 		Cache: geocoder.Cache(), Chain: geocoder.Chain(), Engine: engine, Streams: streams.Open,
 		Log: happenings.Log, Subscribers: happenings.Subscribers, RedisMemory: cfg.RedisMemory,

@@ -55,6 +55,11 @@ func (g *Gateway) routes() []route {
 		{get, "/version", scopePublic, probe, g.getVersion},
 		{get, "/metrics", scopeAdmin, probe, g.getMetrics},
 
+		{get, "/console", scopePublic, page, g.console.Page},
+		{get, "/console/*", scopePublic, page, g.console.Page},
+		{get, "/console/session", scopePublic, private, g.console.Session},
+		{get, "/console/labels/{z}/{x}/{y}", scopePublic, page, g.console.Labels},
+
 		{get, "/api", scopeGeocode, open, g.geocoding.Get},
 		{post, "/api", scopeGeocode, open, g.geocoding.Post},
 

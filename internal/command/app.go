@@ -12,6 +12,7 @@ import (
 	"geogate/gateway"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/event"
+	"geogate/internal/gazetteer"
 	"geogate/internal/natsbus"
 	"geogate/internal/schema"
 	"geogate/internal/webhook"
@@ -39,6 +40,10 @@ type app struct {
 func newApp(s settings, log zerolog.Logger) (*app, error) {
 	redisclient.LogTo(log)
 	rdb := redisclient.Open(s.redis)
+	places, err := gazetteer.Load()
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close())
+	}
 	metrics := gateway.NewMetrics()
 	geo, err := openGeocoding(s, rdb, log, metrics)
 	if err != nil {
@@ -95,6 +100,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Metrics:        metrics,
 		ReverseCells:   geo.cells,
 		Jobs:           work.master,
+		Places:         places,
 		FastLane:       bool(s.FastLane),
 		Disagreements:  a.watch.Disagreements,
 		RedisMemory:    geo.room.State,
