@@ -64,7 +64,7 @@ func TestFollow(t *testing.T) {
 		expect("one moves", false, "1 available 0 m, 2 available 900 m")
 		ride := request(t, e, santiago)
 		expect("a ride is matched", false, "1 busy 0 m, 2 available 900 m, matched")
-		if _, err := e.Complete(t.Context(), ride.ID); err != nil {
+		if _, err := e.Complete(t.Context(), ride.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		expect("it is completed", false, "1 available 0 m, 2 available 900 m, completed")

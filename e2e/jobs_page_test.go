@@ -60,7 +60,7 @@ func newBrowser(t *testing.T) *browser {
 		return err
 	})
 	value, err := b.call(t.Context(), http.MethodPost, "/session", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
-		"goog:chromeOptions":      map[string]any{"args": []string{"--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"}},
+		"goog:chromeOptions":      map[string]any{"args": []string{"--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"}},
 		"goog:loggingPrefs":       map[string]string{"browser": "ALL"},
 		"unhandledPromptBehavior": "dismiss",
 	}}})

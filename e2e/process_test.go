@@ -84,8 +84,14 @@ func start(tb testing.TB, vars env) *process {
 // launch runs geogate and waits for its address only.
 func launch(tb testing.TB, vars env) *process {
 	tb.Helper()
+	return launchUntil(tb, vars, func(p *process) []string { return listensOn.FindStringSubmatch(p.Stderr.String()) })
+}
+
+// launchUntil runs a command of geogate until its output has the port.
+func launchUntil(tb testing.TB, vars env, port func(*process) []string, args ...string) *process {
+	tb.Helper()
 	p := &process{
-		cmd:    exec.Command(binary),
+		cmd:    exec.Command(binary, args...),
 		exited: make(chan struct{}),
 		client: newClient(),
 	}
@@ -101,7 +107,7 @@ func launch(tb testing.TB, vars env) *process {
 	}()
 	tb.Cleanup(func() { p.end(tb) })
 	eventually(tb, startTimeout, "geogate says where it listens", func() error {
-		match := listensOn.FindStringSubmatch(p.Stderr.String())
+		match := port(p)
 		if match == nil {
 			if !p.running() {
 				tb.Fatalf("geogate ended: %s\n%s", p.cmd.ProcessState, p.Stderr.String())

@@ -211,6 +211,7 @@ var calls = []call{
 	{"wrong wait for offers", "GET /v2/drivers/1/offers?wait=-1s", "", "", 400},
 	{"unknown offer", "POST /v2/offers/nosuchoffer/accept", `{"driver_id":"1"}`, "", 404},
 	{"nobody's answer", "POST /v2/offers/nosuchoffer/decline", `{}`, "", 400},
+	{"console", "GET /console", "", "", 200},
 	{"map of no box", "GET /v2/map/events?bbox=1,2,3", "", "", 400},
 	{"unknown stream", "GET /v2/requests/nosuchride/events", "", "", 404},
 	{"arrived", "POST /v2/requests/{ride}/arrive", `{"driver_id":"1"}`, "", 200},

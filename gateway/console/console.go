@@ -20,7 +20,7 @@ type Config struct {
 // API answers requests of the console over HTTP. It is safe for concurrent use.
 type API struct {
 	cfg   Config
-	files map[string]*file // by their path below /console/
+	files map[string]*exchange.File // by their path below /console/
 }
 
 // New returns the API of a console.
@@ -47,8 +47,7 @@ func (a *API) Page(w http.ResponseWriter, r *http.Request) error {
 		return exchange.NewProblem(http.StatusNotFound, "not_found", "there is nothing at this path")
 	}
 	w.Header().Set("Content-Security-Policy", policy)
-	f.serve(w, r)
-	return nil
+	return f.Serve(w, r)
 }
 
 // session is what the page needs to know before it shows anything.

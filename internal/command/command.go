@@ -28,6 +28,7 @@ const (
 // cli is the command line.
 type cli struct {
 	Serve       serveCmd       `cmd:"" default:"withargs" help:"Answer HTTP requests (default)."`
+	Demo        demoCmd        `cmd:"" help:"Show a simulated town in the console, with everything built in."`
 	Worker      workerCmd      `cmd:"" help:"Work on bulk jobs that other processes accept."`
 	Bulk        bulkCmd        `cmd:"" help:"Geocode a file of addresses or positions."`
 	Geocode     geocodeCmd     `cmd:"" help:"Find the place of an address."`

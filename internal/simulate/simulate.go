@@ -24,9 +24,6 @@ import (
 	"geogate/internal/geo"
 )
 
-// grace is how long rides may take to end after the simulation has.
-const grace = 30 * time.Second
-
 // Config is what may be chosen. Zero values mean the defaults given.
 type Config struct {
 	Seed              uint64        // of every random choice; 0 is a seed like any other
@@ -36,6 +33,7 @@ type Config struct {
 	MaxLive           int           // rides at a time; 1000
 	RequestsPerSecond int           // at most; 500
 	RideTime          time.Duration // from match to completion, on average; 5 s
+	Grace             time.Duration // that rides may take to end after the simulation; 30 s
 	Region            string        // empty: geogate's own default
 	Offers            bool          // drivers wait for offers and answer them
 	Centre            geo.Point     // of the town; the zero Point: Munich
@@ -54,6 +52,7 @@ func (cfg Config) withDefaults() Config {
 	orDefault(&cfg.MaxLive, 1000)
 	orDefault(&cfg.RequestsPerSecond, 500)
 	orDefault(&cfg.RideTime, 5*time.Second)
+	orDefault(&cfg.Grace, 30*time.Second)
 	orDefault(&cfg.Centre, munich)
 	orDefault(&cfg.RadiusM, 5000)
 	return cfg
@@ -103,7 +102,7 @@ func Run(ctx context.Context, bases []string, cfg Config) (Report, error) {
 	defer closeDoors()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	context.AfterFunc(open, func() { time.AfterFunc(grace, stop) })
+	context.AfterFunc(open, func() { time.AfterFunc(s.cfg.Grace, stop) })
 
 	var parts sync.WaitGroup
 	parts.Go(func() { s.drive(work) })

@@ -8,6 +8,9 @@ import { h, toast } from "./lib/dom.js";
 const views = [
   { path: "map", title: "Map", needs: "dispatch" },
   { path: "try", title: "Try", needs: "geocode" },
+  { path: "rides", title: "Rides", needs: "dispatch" },
+  { path: "events", title: "Events", needs: "events" },
+  { path: "keys", title: "Keys", needs: "admin" },
 ];
 
 const main = document.getElementById("main");

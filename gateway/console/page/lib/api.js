@@ -54,26 +54,54 @@ export const post = (path, body, options) => call("POST", path, { ...options, bo
 export const remove = (path) => call("DELETE", path);
 
 // follow reads a stream of server-sent events until stop is called, and comes again when
-// it ends. EventSource would put the credential into the address.
+// it ends. EventSource would put the credential into the address. A page that nobody sees
+// has no stream: a browser has six connections to a host for all of its tabs.
 export function follow(path, { event, opened, lost }) {
-  const ending = new AbortController();
+  let ended = false, last = "", connection = new AbortController();
+  const leave = () => connection.abort();
+  const hidden = () => { if (document.hidden) leave(); };
+  document.addEventListener("visibilitychange", hidden);
+  window.addEventListener("pagehide", leave);
   (async () => {
-    while (!ending.signal.aborted) {
+    while (!ended) {
+      await visible();
+      connection = new AbortController();
       try {
-        const response = await send("GET", path, { headers: { Accept: "text/event-stream" }, signal: ending.signal });
+        const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
+        const response = await send("GET", path, { headers, signal: connection.signal });
         if (response.status === 204) return;
         if (!response.ok) throw await problemOf(response);
         opened?.();
-        await read(response.body, event);
+        await read(response.body, (name, data, id) => {
+          if (id) last = id;
+          if (!ended) event(name, data, id);
+        });
       } catch (error) {
-        if (ending.signal.aborted) return;
-        lost?.(error);
+        if (ended) return;
+        if (!connection.signal.aborted) lost?.(error);
         if (error.status >= 400 && error.status < 500 && error.status !== 429) return;
       }
       await new Promise((resolve) => setTimeout(resolve, 1000 + Math.random() * 1000));
     }
   })();
-  return () => ending.abort();
+  return () => {
+    ended = true;
+    document.removeEventListener("visibilitychange", hidden);
+    window.removeEventListener("pagehide", leave);
+    leave();
+  };
+}
+
+// visible waits until somebody can see the page.
+function visible() {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((resolve) => {
+    document.addEventListener("visibilitychange", function seen() {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", seen);
+      resolve();
+    });
+  });
 }
 
 async function read(body, event) {

@@ -1,0 +1,111 @@
+// Rides: those that are live, and what became of one.
+
+import { follow, post } from "../lib/api.js";
+import { h, ago, clock, confirm, metres, number, state, toast } from "../lib/dom.js";
+
+const most = 200; // rows of the table
+const everywhere = "/v2/map/events?bbox=-180,-90,180,90";
+
+export function mount(root, { rest }) {
+  const rides = new Map();
+  let chosen = null, stop = () => {}, first = true;
+  const filter = h("select", { id: "state", onchange: () => draw() },
+    h("option", { value: "" }, "all states"), ...["searching", "offered", "matched", "arrived", "started"].map((s) => h("option", {}, s)));
+  const words = h("input", { type: "search", placeholder: "id, rider or driver", oninput: () => draw() });
+  const rows = h("tbody");
+  const told = h("p", { role: "status" }, "Connecting …");
+  const timeline = h("section", { class: "card", "aria-live": "polite" }, h("h2", {}, "Timeline"), h("p", { class: "quiet" }, "Choose a ride."));
+  root.append(h("div", { class: "page" },
+    h("header", {}, h("h1", {}, "Rides"), told),
+    h("div", { class: "row" }, h("label", { class: "field" }, "State", filter), h("label", { class: "field grow" }, "Search", words)),
+    h("div", { class: "split" },
+      h("section", { class: "card flush" }, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Live rides" },
+        h("table", {}, h("thead", {}, h("tr", {}, ...["Ride", "State", "Rider", "Driver", "Requested"].map((t) => h("th", { scope: "col" }, t)))), rows))),
+      timeline)));
+
+  const close = follow(everywhere, {
+    opened: () => { first = true; },
+    event(name, data) {
+      if (name === "rides") {
+        if (first) rides.clear();
+        first = false;
+        data.rides.forEach((r) => rides.set(r.request_id, r));
+      } else if (name === "gone") data.rides.forEach((id) => rides.delete(id));
+      draw();
+    },
+    lost: (error) => { told.textContent = `${error.message || "The connection was lost."} Trying again …`; },
+  });
+
+  let drawn = 0, later = 0;
+  function draw() {
+    clearTimeout(later);
+    const wait = drawn + 500 - performance.now();
+    if (wait > 0) { later = setTimeout(draw, wait); return; }
+    drawn = performance.now();
+    const word = words.value.trim().toLowerCase();
+    const found = [...rides.values()].filter((r) => (!filter.value || r.state === filter.value) &&
+      (!word || [r.request_id, r.rider_id, r.driver?.id].some((t) => t?.toLowerCase().includes(word))));
+    found.sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
+    told.textContent = found.length > most ? `${number(rides.size)} live; the newest ${most} of ${number(found.length)} are shown.` : `${number(rides.size)} live.`;
+    const there = new Map([...rows.children].map((tr) => [tr.dataset.id, tr]));
+    const wanted = found.slice(0, most).map((r) => {
+      const key = `${r.version} ${ago(r.created_at)} ${chosen === r.request_id}`;
+      let tr = there.get(r.request_id);
+      if (tr?.dataset.key === key) return tr;
+      const cells = [h("td", {}, state(r.state)), h("td", {}, r.rider_id || "–"), h("td", {}, r.driver?.id || "–"), h("td", {}, ago(r.created_at))];
+      if (tr) {
+        tr.replaceChildren(tr.firstChild, ...cells);
+        tr.firstChild.firstChild.setAttribute("aria-pressed", String(chosen === r.request_id));
+      } else {
+        tr = h("tr", { "data-id": r.request_id }, h("td", {}, h("button", { class: "plain mono", "aria-pressed": "false", onclick: () => choose(r.request_id) }, r.request_id.split(".").pop().slice(0, 10))), ...cells);
+      }
+      tr.dataset.key = key;
+      return tr;
+    });
+    if (wanted.length === 0) rows.replaceChildren(h("tr", {}, h("td", { colspan: 5, class: "quiet" }, "No live ride.")));
+    else if (wanted.length !== rows.children.length || wanted.some((tr, i) => tr !== rows.children[i])) {
+      const focused = document.activeElement;
+      rows.replaceChildren(...wanted);
+      if (rows.contains(focused)) focused.focus({ preventScroll: true });
+    }
+  }
+
+  // choose follows one ride from its beginning.
+  function choose(id) {
+    stop();
+    chosen = id;
+    draw();
+    const steps = h("ol", { class: "steps" });
+    const actions = h("div", { class: "row" });
+    const seen = new Set();
+    timeline.replaceChildren(h("h2", {}, "Timeline"), h("p", { class: "mono small" }, id), steps, actions);
+    stop = follow(`/v2/requests/${encodeURIComponent(id)}/events?last_event_id=0`, {
+      event(name, ride, event) {
+        if (!ride.request_id || seen.has(event)) return;
+        seen.add(event);
+        const what = [ride.reason?.replaceAll("_", " "), ride.driver && `driver ${ride.driver.id}, ${metres(ride.driver.distance_m)} away`].filter(Boolean).join(", ");
+        steps.append(h("li", {}, h("div", { class: "row" }, state(ride.state), h("span", { class: "quiet small" }, clock(ride.updated_at))), what && h("p", { class: "small quiet" }, what)));
+        offer(ride);
+      },
+      lost: (error) => error.message && toast(error.message),
+    });
+    function offer(ride) {
+      const act = (step, question, action, danger) => h("button", {
+        class: danger && "danger",
+        onclick: async () => {
+          if (!(await confirm(question, action))) return;
+          try { await post(`/v2/${step}`, { request_id: id }); } catch (error) { toast(error.message); }
+        },
+      }, action);
+      actions.replaceChildren(...(["searching", "offered", "matched", "arrived"].includes(ride.state) ? [act("cancel", "Cancel this ride?", "Cancel the ride", true)] : []),
+        ...(["matched", "arrived", "started"].includes(ride.state) ? [act("complete", "Complete this ride? Its driver is free then.", "Complete the ride")] : []));
+    }
+  }
+  if (rest[0]) choose(decodeURIComponent(rest[0]));
+  return () => {
+    clearTimeout(later);
+    close();
+    stop();
+    root.replaceChildren();
+  };
+}
