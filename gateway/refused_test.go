@@ -3,6 +3,8 @@ package gateway_test
 import (
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -65,6 +67,37 @@ func mintedBy(t *testing.T, secret string) string {
 	return token
 }
 
+// bearerOf is the credential in a header line.
+func bearerOf(line string) string { return strings.TrimPrefix(line, "Authorization: Bearer ") }
+
+// keptAlive serves f as main does and asks on connections that the fast lane may
+// answer on: net/http has the first request of each.
+func keptAlive(t *testing.T, f *gatewaytest.Fixture) (ask func(method, target, credential string) (status int, challenge string)) {
+	t.Helper()
+	base := "http://" + f.Serve(t)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return func(method, target, credential string) (int, string) {
+		body := map[string]string{http.MethodPost: `{"lat":1,"lng":1}`}[method]
+		req, err := http.NewRequestWithContext(t.Context(), method, base+target, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if credential != "" {
+			req.Header.Set("Authorization", "Bearer "+credential)
+		}
+		res, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, res.Body) // or the connection is not used again
+		if err := errors.Join(err, res.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, res.Header.Get("WWW-Authenticate")
+	}
+}
+
 // What must be refused is refused by whoever answers: the handlers, and the fast
 // lane in front of them, on a connection on which it answers others.
 func TestForgedCredentialsAreRefusedOverHTTP(t *testing.T) {
@@ -83,24 +116,9 @@ func TestForgedCredentialsAreRefusedOverHTTP(t *testing.T) {
 		c.TryingOut = false
 		c.Identity = gateway.Identity{Authority: authority, Anonymous: identity.Geocode}
 	})
-	base := "http://" + f.Serve(t)
-	ask := func(method, target, credential string) (status int, challenge string) {
-		req, err := http.NewRequestWithContext(t.Context(), method, base+target, strings.NewReader(map[string]string{http.MethodPost: `{"lat":1,"lng":1}`}[method]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if credential != "" {
-			req.Header.Set("Authorization", "Bearer "+credential)
-		}
-		res, err := f.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = res.Body.Close()
-		return res.StatusCode, res.Header.Get("WWW-Authenticate")
-	}
+	ask := keptAlive(t, f)
 	ask(http.MethodGet, gatewaytest.Vaduz, "")
-	known := strings.TrimPrefix(p.as["office"], "Authorization: Bearer ")
+	known := bearerOf(p.as["office"])
 	asynctest.Eventually(t, "the lane answers a known key", func() bool {
 		before := f.LaneAnswers(t)
 		ask(http.MethodGet, gatewaytest.Vaduz, known)
@@ -134,32 +152,17 @@ func TestFastLaneAnswersNobodyWhereGeocodeIsClosed(t *testing.T) {
 		c.TryingOut = false
 		c.Identity = gateway.Identity{Authority: identity.New(p.keys, identity.Config{}), Anonymous: identity.Nearby}
 	})
-	base := "http://" + f.Serve(t)
-	ask := func(credential string) int {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+gatewaytest.Vaduz, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, value, found := strings.Cut(credential, ": "); found {
-			req.Header.Set("Authorization", value)
-		}
-		res, err := f.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = res.Body.Close()
-		return res.StatusCode
-	}
+	ask := keptAlive(t, f)
 	asynctest.Eventually(t, "the lane answers a key", func() bool {
 		before := f.LaneAnswers(t)
-		if status := ask(p.as["ann"]); status != 200 {
+		if status, _ := ask(http.MethodGet, gatewaytest.Vaduz, bearerOf(p.as["ann"])); status != 200 {
 			t.Fatalf("with a key = %d, want 200", status)
 		}
 		return f.LaneAnswers(t) > before
 	})
 	before := f.LaneAnswers(t)
 	for range 5 {
-		if status := ask(""); status != 401 {
+		if status, _ := ask(http.MethodGet, gatewaytest.Vaduz, ""); status != 401 {
 			t.Errorf("without a credential = %d, want 401", status)
 		}
 	}
