@@ -50,8 +50,13 @@ var access = map[string][]trial{
 	"POST /v2/cancel":   {{want: "401 200 404 403 403 200 200", body: `{"request_id":"{asked}"}`, shows: `"cancelled"`}},
 	"POST /v2/complete": {{want: "401 403 403 200 404 200 200", body: `{"request_id":"{ride}"}`, shows: `"completed"`}},
 
-	"GET /v2/requests/{id}":        {{want: "401 200 404 200 404 200 200", shows: `"{ride}"`}, {want: "401 200 404 200 404 200 200", query: "?wait=1ms"}},
-	"GET /v2/requests/{id}/events": {{want: "401 200 404 200 404 200 200", shows: `"{ride}"`}},
+	"GET /v2/requests/{id}":           {{want: "401 200 404 200 404 200 200", shows: `"{ride}"`}, {want: "401 200 404 200 404 200 200", query: "?wait=1ms"}},
+	"GET /v2/requests/{id}/events":    {{want: "401 200 404 200 404 200 200", shows: `"{ride}"`}},
+	"POST /v2/requests/{id}/cancel":   {{want: "401 200 404 403 403 200 200", shows: `"cancelled"`}},
+	"POST /v2/requests/{id}/arrive":   {{want: "401 403 403 200 404 200 200", body: `{"driver_id":"{driver}"}`, shows: `"{ride}"`}},
+	"POST /v2/requests/{id}/start":    {{want: "401 403 403 200 404 200 200", body: `{"driver_id":"{driver}"}`, first: `POST /v2/requests/{ride}/arrive {"driver_id":"{driver}"}`, shows: `"started"`}},
+	"POST /v2/requests/{id}/complete": {{want: "401 403 403 200 404 200 200", body: `{"driver_id":"{driver}"}`, shows: `"completed"`}},
+	"POST /v2/requests/{id}/release":  {{want: "401 403 403 200 404 200 200", body: `{"driver_id":"{driver}"}`, shows: `"{ride}"`}},
 
 	"GET /v2/drivers/{id}":        {{want: "401 200 404 200 404 200 200", shows: `"id":"{driver}"`}},
 	"DELETE /v2/drivers/{id}":     {{want: "401 403 403 204 404 204 204", first: `POST /v2/complete {"request_id":"{ride}"}`}},
