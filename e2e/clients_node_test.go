@@ -27,14 +27,21 @@ type nodeClient struct{ dir string }
 
 func installNodeClient(t *testing.T) nodeClient {
 	t.Helper()
+	return nodeClient{npmInstall(t, "node", "geocode.js")}
+}
+
+// npmInstall installs what from/package-lock.json names, beside a program of from,
+// and returns where.
+func npmInstall(t *testing.T, from, program string) (dir string) {
+	t.Helper()
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("%s is not on the PATH: run make test, which installs it on Debian", tool)
 		}
 	}
-	dir := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "geocode.js"} {
-		content, err := os.ReadFile(filepath.Join("node", name))
+	dir = t.TempDir()
+	for _, name := range []string{"package.json", "package-lock.json", program} {
+		content, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +54,7 @@ func installNodeClient(t *testing.T) nodeClient {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
-	return nodeClient{dir}
+	return dir
 }
 
 // run makes calls, each a method and its argument, against base.
