@@ -27,11 +27,12 @@ type nodeClient struct{ dir string }
 
 func installNodeClient(t *testing.T) nodeClient {
 	t.Helper()
-	return nodeClient{installNode(t, "node", "package.json", "package-lock.json", "geocode.js")}
+	return nodeClient{npmInstall(t, "node", "geocode.js")}
 }
 
-// installNode installs what the files of a folder ask npm for, in a folder of its own.
-func installNode(t *testing.T, from string, files ...string) (dir string) {
+// npmInstall installs what from/package-lock.json names, beside programs of from,
+// and returns where.
+func npmInstall(t *testing.T, from string, programs ...string) (dir string) {
 	t.Helper()
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -39,7 +40,7 @@ func installNode(t *testing.T, from string, files ...string) (dir string) {
 		}
 	}
 	dir = t.TempDir()
-	for _, name := range files {
+	for _, name := range append([]string{"package.json", "package-lock.json"}, programs...) {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
 			t.Fatal(err)

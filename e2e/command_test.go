@@ -183,8 +183,8 @@ func TestBanner(t *testing.T) {
 		vars env
 		want []string
 	}{
-		"defaults":   {settings(), []string{"redis built in", "nothing kept on disk", "programs on this machine only", "next set REDIS_URL", "next set ADMIN_TOKEN"}},
-		"all set":    {settings("REDIS_URL", "redis://"+redis.Addr, "ADMIN_TOKEN", "x", "RATE_LIMIT", "7/1m"), []string{"redis " + redis.Addr, "7.0", "open", "7 requests"}},
+		"defaults":   {settings(), []string{"redis built in", "nothing kept on disk", "programs on this machine only", "next set REDIS_URL", "next set ADMIN_TOKEN", "this machine programs on it may do everything", "anybody may do geocode, nearby, ride, drive, bulk, dispatch without"}},
+		"all set":    {settings("REDIS_URL", "redis://"+redis.Addr, "ADMIN_TOKEN", "x", "RATE_LIMIT", "7/1m", "ANONYMOUS", "none"), []string{"redis " + redis.Addr, "7.0", "open", "7 requests", "anybody may do nothing without", "keys, ADMIN_TOKEN"}},
 		"misspelled": {settings("CACHE_TLL", "1h"), []string{"unknown CACHE_TLL is set", "did you mean CACHE_TTL?"}},
 	} {
 		t.Run(name, func(t *testing.T) {

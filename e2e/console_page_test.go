@@ -167,7 +167,7 @@ func (b *browser) violations(t *testing.T) string {
 // installAxe returns axe-core as npm installs it.
 func installAxe(t *testing.T) string {
 	t.Helper()
-	dir := installNode(t, "axe", "package.json", "package-lock.json")
+	dir := npmInstall(t, "axe")
 	script, err := os.ReadFile(filepath.Join(dir, "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		t.Fatal(err)

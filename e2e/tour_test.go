@@ -2,10 +2,10 @@ package e2e
 
 import (
 	"context"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,12 +25,15 @@ func TestTours(t *testing.T) {
 	for _, document := range []string{"README.md", "docs/mobile.md", "docs/bulk.md"} {
 		t.Run(document, func(t *testing.T) {
 			t.Parallel()
-			tour(t, document)
+			tour(t, document, env{})
 		})
 	}
 }
 
-func tour(t *testing.T, document string) {
+// tour runs the console blocks of a document, each start in it with a geogate of its
+// own. places are where what the document names really is: an address, or the
+// value of a variable.
+func tour(t *testing.T, document string, places env) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(moduleRoot, filepath.FromSlash(document)))
 	if err != nil {
@@ -43,13 +46,9 @@ func tour(t *testing.T, document string) {
 	if len(steps) == 0 {
 		t.Fatalf("%s has no ```console block with a command", document)
 	}
-	vars := env{"PORT": "0"} // a test has its own port; the rest is as the document says
-	for _, step := range steps {
-		if isStart(step.Command) {
-			maps.Copy(vars, assignments(step.Command))
-		}
+	if !slices.ContainsFunc(steps, func(s consoleStep) bool { return isStart(s.Command) }) {
+		steps = append([]consoleStep{{Command: "go run ."}}, steps...)
 	}
-	g := start(t, vars)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	bash, err := newBash(ctx, nil)
@@ -60,14 +59,20 @@ func tour(t *testing.T, document string) {
 	if _, _, err := bash.run("PATH=" + shellQuote(filepath.Dir(binary)) + ":$PATH"); err != nil {
 		t.Fatal(err)
 	}
-	for _, step := range steps {
-		if isStart(step.Command) { // it runs already; what it says is its banner
+	var g *process
+	for _, step := range startFirst(steps) {
+		if isStart(step.Command) { // what it says is its banner
+			vars := env{"PORT": "0"} // a test has its own port; the rest is as the document says
+			for name, value := range assignments(step.Command) {
+				vars[name] = replaced(value, places)
+			}
+			g = start(t, vars)
 			if err := matchOutput(append(step.Want, ellipsis), g.Stderr.String()); err != nil {
 				t.Errorf("%s:%d: $ %s\n%v", document, step.Line, step.Command, err)
 			}
 			continue
 		}
-		command := strings.ReplaceAll(step.Command, "localhost:8080", "localhost:"+port(g))
+		command := replaced(strings.ReplaceAll(step.Command, "localhost:8080", "localhost:"+port(g)), places)
 		output, code, err := bash.run(command)
 		if err != nil {
 			t.Fatalf("%s:%d: $ %s\n%v", document, step.Line, step.Command, err)
@@ -80,6 +85,20 @@ func tour(t *testing.T, document string) {
 			t.Errorf("%s:%d: $ %s\n%v", document, step.Line, step.Command, err)
 		}
 	}
+}
+
+// startFirst puts the first start in front: what a document does before it, such as
+// going to a directory, is for readers.
+func startFirst(steps []consoleStep) []consoleStep {
+	i := slices.IndexFunc(steps, func(s consoleStep) bool { return isStart(s.Command) })
+	return append([]consoleStep{steps[i]}, append(steps[:i:i], steps[i+1:]...)...)
+}
+
+func replaced(text string, places env) string {
+	for name, place := range places {
+		text = strings.ReplaceAll(text, name, place)
+	}
+	return text
 }
 
 func port(p *process) string {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"container/heap"
 	"container/list"
 	"context"
 	"net"
@@ -56,33 +57,61 @@ var errTooManyConnections = exchange.NewProblem(http.StatusServiceUnavailable, "
 	"as many connections are busy as this geogate allows")
 
 // connections are those of a server. A new one takes the place of the one that has
-// waited longest for a request, so that nobody shuts others out by holding
-// connections. Where all are busy, it becomes a spare one, on which only probes
-// are answered.
+// waited longest for a request, of the address from which most are waiting, so that
+// nobody shuts others out by holding connections. Where all are busy, it becomes a
+// spare one, on which only probes are answered.
 type connections struct {
 	connectionLimits
 
 	mu       sync.Mutex
 	open     map[net.Conn]*connection
-	counted  int       // of open: neither spare nor evicted
-	waiting  list.List // of *connection, the one that has waited longest in front
-	spare    list.List // of *connection, the oldest in front
+	counted  int            // of open: neither spare nor evicted
+	waiting  waitingClients // those of byClient from which some are waiting
+	spare    list.List      // of *connection, the oldest in front
 	byClient map[netip.Addr]*clientConnections
 }
 
 type clientConnections struct {
 	counted int
-	waiting list.List
+	waiting list.List // of *connection, the one that has waited longest in front
+	place   int       // in waitingClients, while waiting is not empty
+}
+
+// waitingClients is a heap with the client in front from whom most are waiting.
+type waitingClients []*clientConnections
+
+func (w waitingClients) Len() int           { return len(w) }
+func (w waitingClients) Less(i, j int) bool { return w[i].waiting.Len() > w[j].waiting.Len() }
+
+func (w waitingClients) Swap(i, j int) {
+	w[i], w[j] = w[j], w[i]
+	w[i].place, w[j].place = i, j
+}
+
+// Push implements heap.Interface.
+func (w *waitingClients) Push(client any) {
+	c := client.(*clientConnections)
+	c.place = len(*w)
+	*w = append(*w, c)
+}
+
+// Pop implements heap.Interface.
+func (w *waitingClients) Pop() any {
+	last := len(*w) - 1
+	c := (*w)[last]
+	(*w)[last] = nil
+	*w = (*w)[:last]
+	return c
 }
 
 // connection is guarded by connections.mu.
 type connection struct {
 	net.Conn
-	client          *clientConnections // nil: spare, or evicted
-	address         netip.Addr
-	isSpare         bool
-	since           time.Time     // when it began to wait
-	inAll, inClient *list.Element // in the lists of waiting or spare ones
+	client  *clientConnections // nil: spare, or evicted
+	address netip.Addr
+	isSpare bool
+	since   time.Time     // when it began to wait
+	place   *list.Element // among the waiting ones of its client, or the spare ones; nil: in neither
 }
 
 func newConnections(limits connectionLimits) *connections {
@@ -122,13 +151,7 @@ func (cs *connections) admit(c net.Conn) (admitted, evicted net.Conn) {
 		client = &clientConnections{}
 		cs.byClient[address] = client
 	}
-	var from *list.List
-	if address.IsValid() && client.counted >= cs.each {
-		from = &client.waiting
-	} else if cs.counted >= cs.most {
-		from = &cs.waiting
-	}
-	if from != nil {
+	if from, full := cs.crowded(client, address); full {
 		victim := cs.longestWaiting(from)
 		if victim == nil {
 			return cs.admitSpare(c, address)
@@ -145,6 +168,20 @@ func (cs *connections) admit(c net.Conn) (admitted, evicted net.Conn) {
 	return c, evicted
 }
 
+// crowded reports whether one more connection of a client is above a limit, and of
+// which client one has to go then; nil: none is waiting.
+func (cs *connections) crowded(client *clientConnections, address netip.Addr) (from *clientConnections, full bool) {
+	switch {
+	case address.IsValid() && client.counted >= cs.each:
+		return client, true
+	case cs.counted < cs.most:
+		return nil, false
+	case len(cs.waiting) == 0:
+		return nil, true
+	}
+	return cs.waiting[0], true
+}
+
 func (cs *connections) admitSpare(c net.Conn, address netip.Addr) (admitted, evicted net.Conn) {
 	if client := cs.byClient[address]; client.counted == 0 {
 		delete(cs.byClient, address)
@@ -152,10 +189,10 @@ func (cs *connections) admitSpare(c net.Conn, address netip.Addr) (admitted, evi
 	c = fastlane.Without(c)
 	if cs.spare.Len() >= spareConnections {
 		oldest := cs.spare.Remove(cs.spare.Front()).(*connection)
-		oldest.inAll, evicted = nil, oldest.Conn
+		oldest.place, evicted = nil, oldest.Conn
 	}
 	conn := &connection{Conn: c, isSpare: true}
-	conn.inAll = cs.spare.PushBack(conn)
+	conn.place = cs.spare.PushBack(conn)
 	cs.open[c] = conn
 	return c, evicted
 }
@@ -163,15 +200,14 @@ func (cs *connections) admitSpare(c net.Conn, address netip.Addr) (admitted, evi
 // glances bounds how many connections are looked at to find one that waits.
 const glances = 32
 
-// longestWaiting returns nil when no connection waits. What the fast lane answers
-// is not seen here, so a connection may have waited less long than it seems.
-func (cs *connections) longestWaiting(l *list.List) *connection {
+// longestWaiting returns nil when no connection of a client waits. What the fast lane
+// answers is not seen here, so a connection may have waited less long than it seems.
+func (cs *connections) longestWaiting(client *clientConnections) *connection {
+	if client == nil || client.waiting.Len() == 0 {
+		return nil
+	}
 	for range glances {
-		front := l.Front()
-		if front == nil {
-			return nil
-		}
-		c := front.Value.(*connection)
+		c := client.waiting.Front().Value.(*connection)
 		if last := fastlane.LastAnswer(c.Conn); last.After(c.since) {
 			cs.stopWaiting(c)
 			cs.wait(c)
@@ -180,19 +216,29 @@ func (cs *connections) longestWaiting(l *list.List) *connection {
 		}
 		return c
 	}
-	return l.Front().Value.(*connection)
+	return client.waiting.Front().Value.(*connection)
 }
 
 func (cs *connections) wait(c *connection) {
 	c.since = time.Now()
-	c.inAll, c.inClient = cs.waiting.PushBack(c), c.client.waiting.PushBack(c)
+	c.place = c.client.waiting.PushBack(c)
+	if c.client.waiting.Len() == 1 {
+		heap.Push(&cs.waiting, c.client)
+	} else {
+		heap.Fix(&cs.waiting, c.client.place)
+	}
 }
 
 func (cs *connections) stopWaiting(c *connection) {
-	if c.inAll != nil {
-		cs.waiting.Remove(c.inAll)
-		c.client.waiting.Remove(c.inClient)
-		c.inAll, c.inClient = nil, nil
+	if c.place == nil {
+		return
+	}
+	c.client.waiting.Remove(c.place)
+	c.place = nil
+	if c.client.waiting.Len() == 0 {
+		heap.Remove(&cs.waiting, c.client.place)
+	} else {
+		heap.Fix(&cs.waiting, c.client.place)
 	}
 }
 
@@ -219,8 +265,8 @@ func (cs *connections) note(c net.Conn, state http.ConnState) {
 	case conn == nil:
 	case conn.client != nil:
 		cs.uncount(conn)
-	case conn.inAll != nil:
-		cs.spare.Remove(conn.inAll)
+	case conn.place != nil:
+		cs.spare.Remove(conn.place)
 	}
 }
 

@@ -109,6 +109,25 @@ func TestIdleConnectionsShutNobodyOut(t *testing.T) {
 	}
 }
 
+// Room is made by those from whom most connections wait: a client with one keeps it,
+// however long it has been idle.
+func TestFewIdleConnectionsOutliveMany(t *testing.T) {
+	_, addr := serve(t, func(c *gateway.Config) { c.MaxConnections, c.ConnsEach = 100, 40 })
+	quiet := dialFrom(t, "127.0.0.9", addr)
+	if got := ask(t, quiet, "/version"); got != 200 {
+		t.Fatalf("before: %d", got)
+	}
+	for i := range 300 {
+		dialFrom(t, []string{"127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"}[i%4], addr)
+	}
+	if got := ask(t, dialFrom(t, "127.0.0.6", addr), "/version"); got != 200 {
+		t.Errorf("on a new connection: %d, want 200", got)
+	}
+	if got := ask(t, quiet, "/version"); got != 200 {
+		t.Errorf("on the quiet one: %d, want 200", got)
+	}
+}
+
 // Where all connections are busy, probes are still answered, and others are told.
 func TestProbesGetInWhenAllAreBusy(t *testing.T) {
 	f, addr := serve(t, func(c *gateway.Config) { c.MaxConnections, c.ConnsEach = 20, 20 })

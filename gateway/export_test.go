@@ -9,7 +9,7 @@ import (
 type RouteView struct {
 	Method, Pattern string
 	Scoped, Public  bool
-	Streams         bool
+	Exempt, Streams bool
 	Scope           identity.Scope
 }
 
@@ -17,7 +17,9 @@ type RouteView struct {
 func (g *Gateway) Table() []RouteView {
 	var views []RouteView
 	for _, rt := range g.routes() {
-		views = append(views, RouteView{rt.method, rt.pattern, rt.scope != 0, rt.scope == scopePublic, rt.policy.streams, rt.scope})
+		views = append(views, RouteView{
+			rt.method, rt.pattern, rt.scope != 0, rt.scope == scopePublic, rt.policy.limit == exempt, rt.policy.streams, rt.scope,
+		})
 	}
 	return views
 }

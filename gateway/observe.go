@@ -47,7 +47,7 @@ func (g *Gateway) logAccess(ex *exchange.Exchange, route, method string, took ti
 	status := ex.Recorder.Status
 	g.metrics.Observe(route, method, status, took)
 	hit := ex.Cache == string(cache.Hit) || ex.Cache == string(cache.Stale)
-	if g.ledger != nil && !ex.Internal {
+	if g.ledger != nil {
 		g.ledger.Request(ex.Caller, hit)
 	}
 	line := g.log.Info() //nolint:zerologlint // dispatched by Msg below

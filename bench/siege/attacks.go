@@ -52,6 +52,7 @@ var floods = []flood{
 	{"unclosed quotes", "POST", "/v2/jobs", always(strings.Repeat("x\",\"a\n", 1<<20/6)), []string{"Content-Type", "text/csv"}, time.Second},
 	{"equal columns", "POST", "/v2/jobs", always(strings.Repeat("q,", 1000) + "q\n" + strings.Repeat("a,", 1000) + "a\n"), []string{"Content-Type", "text/csv"}, time.Second},
 	{"long columns", "POST", "/v2/jobs", always(strings.Repeat(strings.Repeat("c", 200)+",", 1000) + "q\n" + strings.Repeat(strings.Repeat(",", 1000)+"a\n", 1000)), []string{"Content-Type", "text/csv"}, time.Second},
+	{"NDJSON names", "POST", "/v2/jobs", func(n int) string { return ndjson(n) }, []string{"Content-Type", "application/x-ndjson"}, time.Second},
 	{"made-up drivers", "POST", "/tracking", func(n int) string {
 		return fmt.Sprintf(`{"id":"fake%d","lat":%f,"lng":%f}`, n, float64(n%80), float64(n%170))
 	}, nil, 10 * time.Millisecond},
@@ -79,6 +80,11 @@ func attack(ctx context.Context, target string, addresses int, t *tally) {
 				"POST /v2/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 1000000\r\n\r\nq\n", t)
 		})
 		all.Go(func() {
+			if job := amplified(ctx, address, target); job != "" {
+				hold(ctx, address, target, "open downloads", 12, "GET /v2/jobs/"+job+"/result?format=geojson HTTP/1.1\r\nHost: x\r\n\r\n", t)
+			}
+		})
+		all.Go(func() {
 			if ride := rideOf(ctx, address, target); ride != "" {
 				hold(ctx, address, target, "streams", 300, "GET /v2/requests/"+ride+"/events HTTP/1.1\r\nHost: x\r\n\r\n", t)
 			}
@@ -87,26 +93,64 @@ func attack(ctx context.Context, target string, addresses int, t *tally) {
 	all.Wait()
 }
 
-// rideOf asks for a ride far from everybody, whose events can be followed.
-func rideOf(ctx context.Context, address, target string) (id string) {
+// ndjson is one line of as many names as a job may have, of 64 letters each.
+func ndjson(n int) string {
+	var b strings.Builder
+	for i := range 900 {
+		fmt.Fprintf(&b, `,"%032d%032d":""`, n, i)
+	}
+	return `{"q":"x"` + b.String() + "}\n"
+}
+
+// amplified makes a job whose result is far larger than itself, and waits for it.
+func amplified(ctx context.Context, address, target string) (id string) {
 	client := clientFrom(address)
 	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+target+"/v2/search", strings.NewReader(`{"lat":-60,"lng":0}`))
+	var names strings.Builder
+	for i := range 900 {
+		fmt.Fprintf(&names, ",%060d", i)
+	}
+	body := names.String()[1:] + "\n" + strings.Repeat("x\n", 500)
+	for pause.For(ctx, time.Second) == nil {
+		if id == "" {
+			id = post(ctx, client, "http://"+target+"/v2/jobs?header=1", "text/csv", body, "job_id")
+		} else if post(ctx, client, "http://"+target+"/v2/jobs/"+id, "", "", "state") == "finished" {
+			return id
+		}
+	}
+	return ""
+}
+
+// post returns a text of an answer in JSON, "" when there is none. Without a body it
+// is a GET.
+func post(ctx context.Context, client *http.Client, url, contentType, body, field string) string {
+	method := http.MethodGet
+	if body != "" {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return ""
 	}
+	req.Header.Set("Content-Type", contentType)
 	res, err := client.Do(req)
 	if err != nil {
 		return ""
 	}
 	defer func() { _ = res.Body.Close() }()
-	var ride struct {
-		RequestID string `json:"request_id"`
-	}
-	if json.NewDecoder(res.Body).Decode(&ride) != nil {
+	answer := map[string]any{}
+	if json.NewDecoder(res.Body).Decode(&answer) != nil {
 		return ""
 	}
-	return ride.RequestID
+	text, _ := answer[field].(string)
+	return text
+}
+
+// rideOf asks for a ride far from everybody, whose events can be followed.
+func rideOf(ctx context.Context, address, target string) (id string) {
+	client := clientFrom(address)
+	defer client.CloseIdleConnections()
+	return post(ctx, client, "http://"+target+"/v2/search", "application/json", `{"lat":-60,"lng":0}`, "request_id")
 }
 
 func (f *flood) run(ctx context.Context, address, target string, seed int, t *tally) {
@@ -120,7 +164,7 @@ func (f *flood) run(ctx context.Context, address, target string, seed int, t *ta
 		if strings.HasSuffix(path, "=") {
 			path += fmt.Sprintf("nowhere%d", n)
 		}
-		_, _ = send(ctx, client, f.method, "http://"+target+path, body, f.header...) // what comes back is no concern
+		_, _, _ = send(ctx, client, f.method, "http://"+target+path, body, f.header...) // what comes back is no concern
 		t.add(f.name)
 	}
 }

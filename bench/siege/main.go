@@ -5,14 +5,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -82,28 +81,19 @@ func besiege(ctx context.Context, o options) error {
 	var peak int
 	attacks := &tally{of: map[string]int{}}
 	var all sync.WaitGroup
-	under, end := context.WithTimeout(ctx, o.duration)
+	under, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	all.Go(func() { people(under, target, o.honest, siege) })
 	all.Go(func() { attack(under, target, o.attackers, attacks) })
 	all.Go(func() { peak = watchMemory(under, geogate.Process.Pid) })
-	<-under.Done() // SIGTERM comes in the middle of it
-	began := time.Now()
-	if err := geogate.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stop geogate: %w", err)
-	}
-	var how string
-	select {
-	case err := <-exited:
-		how = fmt.Sprintf("exit %d after %.1f s", geogate.ProcessState.ExitCode(), time.Since(began).Seconds())
-		if err != nil {
-			how += ", want 0"
-		}
-	case <-time.After(30 * time.Second):
-		how = "still running after 30 s"
-	}
-	all.Wait()
+	_ = pause.For(ctx, o.duration)
 
+	// Everything goes on while geogate stops. What honest clients began before must
+	// be answered; afterwards they are to go elsewhere.
+	siege.close()
+	how, stopErr := terminate(geogate, exited)
+	end()
+	all.Wait()
 	fmt.Printf("Siege of %s from %d addresses beside %d riders and drivers.\n\n", o.duration, o.attackers, o.honest)
 	fmt.Println("| | quiet | under siege |\n|---|---|---|")
 	fmt.Printf("| honest requests | %d | %d |\n| of these failed | %d | %d |\n", quiet.count(), siege.count(), quiet.failed, siege.failed)
@@ -115,7 +105,36 @@ func besiege(ctx context.Context, o options) error {
 	for _, why := range siege.reasons() {
 		fmt.Println("failed:", why)
 	}
+	switch {
+	case stopErr != nil:
+		return stopErr
+	case quiet.failed+siege.failed > 0:
+		return fmt.Errorf("%d honest requests failed, want none", quiet.failed+siege.failed)
+	case peak>>10 > maxMemory:
+		return fmt.Errorf("%d MiB of memory, want %d at most", peak>>10, maxMemory)
+	}
 	return nil
+}
+
+// maxMemory is what geogate may hold under siege, in MiB.
+const maxMemory = 300
+
+// terminate sends SIGTERM and says how geogate stopped.
+func terminate(geogate *exec.Cmd, exited <-chan error) (how string, err error) {
+	began := time.Now()
+	if err := geogate.Process.Signal(syscall.SIGTERM); err != nil {
+		return "", fmt.Errorf("stop geogate: %w", err)
+	}
+	select {
+	case err = <-exited:
+		how = fmt.Sprintf("exit %d after %.1f s", geogate.ProcessState.ExitCode(), time.Since(began).Seconds())
+		if err != nil {
+			err = fmt.Errorf("SIGTERM under load: %s, want exit 0", how)
+		}
+		return how, err
+	case <-time.After(30 * time.Second):
+		return "still running after 30 s", errors.New("geogate does not stop under load")
+	}
 }
 
 // during runs do for so long.
@@ -136,65 +155,4 @@ func await(ctx context.Context, target string) error {
 		}
 	}
 	return fmt.Errorf("nothing listens on %s", target)
-}
-
-// watchMemory returns the highest resident memory, in KiB.
-func watchMemory(ctx context.Context, pid int) (peak int) {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return peak
-		case <-tick.C:
-		}
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		if err != nil {
-			continue
-		}
-		for line := range strings.SplitSeq(string(status), "\n") {
-			var kib int
-			if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
-				peak = max(peak, kib)
-			}
-		}
-	}
-}
-
-// record is what honest clients noticed. It is safe for concurrent use.
-type record struct {
-	mu     sync.Mutex
-	took   []float64 // milliseconds
-	failed int
-	why    map[string]int
-}
-
-func newRecord() *record { return &record{why: map[string]int{}} }
-
-func (r *record) note(took time.Duration, why string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.took = append(r.took, float64(took.Microseconds())/1000)
-	if why != "" {
-		r.failed++
-		r.why[why]++
-	}
-}
-
-func (r *record) count() int { return len(r.took) }
-
-func (r *record) quantile(q float64) float64 {
-	if len(r.took) == 0 {
-		return 0
-	}
-	slices.Sort(r.took)
-	return r.took[int(q*float64(len(r.took)-1))]
-}
-
-func (r *record) reasons() (list []string) {
-	for why, n := range r.why {
-		list = append(list, fmt.Sprintf("%d × %s", n, why))
-	}
-	slices.Sort(list)
-	return list
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -53,23 +55,33 @@ func person(ctx context.Context, client *http.Client, base string, i int, r *rec
 			}
 		}
 		began := time.Now()
-		status, err := send(ctx, client, method, base+path, body)
+		status, code, err := send(ctx, client, method, base+path, body)
 		switch {
 		case ctx.Err() != nil: // the end has come in the middle of it
 		case err != nil:
-			r.note(time.Since(began), fmt.Sprintf("%s %s: %T", method, strings.SplitN(path, "?", 2)[0], err))
+			r.note(began, fmt.Sprintf("%s %s: %v", method, strings.SplitN(path, "?", 2)[0], root(err)))
 		case status != http.StatusOK:
-			r.note(time.Since(began), fmt.Sprintf("%s %s: %d", method, strings.SplitN(path, "?", 2)[0], status))
+			r.note(began, fmt.Sprintf("%s %s: %d %s", method, strings.SplitN(path, "?", 2)[0], status, code))
 		default:
-			r.note(time.Since(began), "")
+			r.note(began, "")
 		}
 	}
 }
 
-func send(ctx context.Context, client *http.Client, method, url, body string, header ...string) (status int, err error) {
+// root is what went wrong below all that net/http says about it, without the ports,
+// which are others each time.
+func root(err error) string {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err.Error()
+}
+
+// send returns the status of an answer, and the code of a problem.
+func send(ctx context.Context, client *http.Client, method, url, body string, header ...string) (status int, code string, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
@@ -79,9 +91,15 @@ func send(ctx context.Context, client *http.Client, method, url, body string, he
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode >= http.StatusBadRequest {
+		var problem struct{ Code string }
+		if json.NewDecoder(res.Body).Decode(&problem) == nil {
+			code = problem.Code
+		}
+	}
 	_, err = io.Copy(io.Discard, res.Body)
-	return res.StatusCode, err
+	return res.StatusCode, code, err
 }

@@ -77,13 +77,13 @@ func (l *LargeBodies) take(r *http.Request) (done func(), err error) {
 	ctx, cancel := context.WithTimeout(r.Context(), largeBodyWait)
 	defer cancel()
 	for {
-		done, err = l.shares.Take(Of(r).Client)
+		done, err = l.shares.Take(Of(r).Counted())
 		if err == nil || pause.For(ctx, 10*time.Millisecond) != nil {
 			break
 		}
 	}
 	switch {
-	case errors.Is(err, errShareTaken):
+	case errors.Is(err, ErrShareTaken):
 		return nil, errTooManyBodiesOfClient
 	case err != nil:
 		return nil, errTooManyBodies

@@ -68,9 +68,8 @@ func NewLimits(usual RateLimit, exempt ...netip.Prefix) *Limits {
 	return &Limits{usual: NewLimiter(usual), exempt: exempt}
 }
 
-// Refuses is Limiter.Refuses for whoever sent a request: by credential where there
-// is one, because a mobile carrier puts thousands behind an address, else by
-// address.
+// Refuses is Limiter.Refuses for whoever sent a request, as countedAs tells them
+// apart.
 func (l *Limits) Refuses(w http.ResponseWriter, client netip.Addr, caller *identity.Caller) bool {
 	if caller == nil || caller.Credential == "" {
 		return !l.isExempt(client) && l.usual.Refuses(w, client)
@@ -79,7 +78,20 @@ func (l *Limits) Refuses(w http.ResponseWriter, client netip.Addr, caller *ident
 	if caller.Rate != nil {
 		limiter = l.of(*caller.Rate)
 	}
-	return limiter != nil && limiter.clients.OnLimit(w, withoutContext, caller.Credential)
+	return limiter != nil && limiter.clients.OnLimit(w, withoutContext, countedAs(client, caller))
+}
+
+// Counted is by whom limits count the request: see countedAs. It is empty for
+// clients that cannot be told apart.
+func (ex *Exchange) Counted() string { return countedAs(ex.Client, ex.Caller) }
+
+// countedAs is the credential of a caller who has one, because a mobile carrier puts
+// thousands behind an address, else the address.
+func countedAs(client netip.Addr, caller *identity.Caller) string {
+	if caller == nil || caller.Credential == "" {
+		return clientKey(client)
+	}
+	return caller.Credential
 }
 
 func (l *Limits) isExempt(client netip.Addr) bool {

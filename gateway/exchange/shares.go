@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"errors"
-	"net/netip"
 	"sync"
 )
 
@@ -18,8 +17,8 @@ type Shares struct {
 
 // Why Take refuses.
 var (
-	errAllTaken   = errors.New("as many are held as there may be")
-	errShareTaken = errors.New("the client holds as many as it may")
+	ErrAllTaken   = errors.New("as many are held as there may be")
+	ErrShareTaken = errors.New("the client holds as many as it may")
 )
 
 // NewShares returns shares of most things, of which one client may hold each.
@@ -27,30 +26,30 @@ func NewShares(most, each int) *Shares {
 	return &Shares{most: most, each: each, held: map[string]int{}}
 }
 
-// Take holds one more for client until giveBack is called, which may happen more
-// than once. Clients without an address, on a Unix socket or a bus, are bounded in
-// all only.
-func (s *Shares) Take(client netip.Addr) (giveBack func(), err error) {
-	key := clientKey(client)
+// Take holds one more for a client (see Exchange.Counted) until giveBack is called,
+// which may happen more than once. The client's own bound comes first: it is the
+// client who can do something about it. Clients that cannot be told apart, on a
+// Unix socket or a bus without a key, are bounded in all only.
+func (s *Shares) Take(client string) (giveBack func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case key != "" && s.held[key] >= s.each:
-		return nil, errShareTaken
+	case client != "" && s.held[client] >= s.each:
+		return nil, ErrShareTaken
 	case s.all >= s.most:
-		return nil, errAllTaken
+		return nil, ErrAllTaken
 	}
 	s.all++
-	s.held[key]++
-	return sync.OnceFunc(func() { s.giveBack(key) }), nil
+	s.held[client]++
+	return sync.OnceFunc(func() { s.giveBack(client) }), nil
 }
 
-func (s *Shares) giveBack(key string) {
+func (s *Shares) giveBack(client string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all--
-	if s.held[key]--; s.held[key] == 0 {
-		delete(s.held, key)
+	if s.held[client]--; s.held[client] == 0 {
+		delete(s.held, client)
 	}
 }
 

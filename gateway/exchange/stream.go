@@ -98,9 +98,9 @@ type Next func(ctx context.Context) (events string, last bool, err error)
 // hint when to come back, opening, and what next returns, until that was the
 // last, the client goes or the process drains.
 func (s *Streams) Serve(w http.ResponseWriter, r *http.Request, opening string, next Next) error {
-	closed, err := s.shares.Take(Of(r).Client)
+	closed, err := s.shares.Take(Of(r).Counted())
 	switch {
-	case errors.Is(err, errShareTaken):
+	case errors.Is(err, ErrShareTaken):
 		return errTooManyStreamsOfClient
 	case err != nil:
 		return errTooManyStreams

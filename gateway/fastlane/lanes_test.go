@@ -2,14 +2,12 @@ package fastlane_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,20 +39,7 @@ func newLanes(t testing.TB, options ...func(*gateway.Config)) lanes {
 func newLane(t testing.TB, options ...func(*gateway.Config)) *lane {
 	t.Helper()
 	f := gatewaytest.New(t, options...)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- f.Gateway.Serve(ctx, l) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-served; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	return &lane{f, l.Addr().String()}
+	return &lane{f, f.Serve(t)}
 }
 
 // last makes the server close the connection behind what was sent before.
@@ -106,16 +91,8 @@ const patience = 3 * time.Second
 // answered is how many answers came from the lane.
 func (l *lane) answered(t testing.TB) int {
 	t.Helper()
-	if m := laneAnswers.FindStringSubmatch(l.Figures(t)); m != nil {
-		if n, err := strconv.Atoi(m[1]); err == nil {
-			return n
-		}
-	}
-	t.Fatal("the lane is not counted")
-	return 0
+	return l.LaneAnswers(t)
 }
-
-var laneAnswers = regexp.MustCompile(`(?m)^geogate_fast_lane_answers_total (\d+)$`)
 
 // changing is what differs between two answers to the same request: each side
 // stored its own, at another moment.

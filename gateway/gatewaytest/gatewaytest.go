@@ -8,10 +8,13 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +118,32 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 	t.Cleanup(s.Close)
 	return s
 }
+
+// Serve serves the gateway as main does, fast lane included, until the test ends, and
+// returns its address.
+func (f *Fixture) Serve(t testing.TB) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asynctest.Background(t, func(ctx context.Context) error { return f.Gateway.Serve(ctx, l) })
+	return l.Addr().String()
+}
+
+// LaneAnswers is how many answers the fast lane has given.
+func (f *Fixture) LaneAnswers(t testing.TB) int {
+	t.Helper()
+	if m := laneAnswers.FindStringSubmatch(f.Figures(t)); m != nil {
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			return n
+		}
+	}
+	t.Fatal("the lane is not counted")
+	return 0
+}
+
+var laneAnswers = regexp.MustCompile(`(?m)^geogate_fast_lane_answers_total (\d+)$`)
 
 // TTL is what CACHE_TTL is unless set: jobs keep what the cache forgets sooner.
 const TTL = 24 * time.Hour

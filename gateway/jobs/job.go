@@ -39,12 +39,12 @@ func (a *API) Get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	job, err := a.master.Job(r.Context(), id)
+	job, err := a.master.Job(as(r), id)
 	if err != nil {
 		return err
 	}
 	if wait > 0 {
-		ctx, cancel := a.streams.Await(r.Context(), wait)
+		ctx, cancel := a.streams.Await(as(r), wait)
 		defer cancel()
 		for state := job.State; job.State == state && !state.Ended() && ctx.Err() == nil; {
 			if job, err = a.master.Wait(ctx, id, job.Version); err != nil {
@@ -61,7 +61,7 @@ func (a *API) Delete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.master.Delete(r.Context(), id); err != nil {
+	if err := a.master.Delete(as(r), id); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -26,8 +26,8 @@ type API struct {
 	master    *bulk.Master
 	streams   *exchange.Streams
 	stall     time.Duration // how long the answer to an upload may take
-	uploads   *places
-	downloads *places
+	uploads   places
+	downloads places
 }
 
 // New returns the API of master. stall is how long the answer to an upload may take.

@@ -42,13 +42,13 @@ func (a *API) Result(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	giveBack, err := a.downloads.take(clientOf(r))
+	giveBack, err := a.downloads.take(r)
 	if err != nil {
 		return err
 	}
 	defer giveBack()
 	control := http.NewResponseController(w)
-	ctx, end := a.transfer(r, control.SetWriteDeadline)
+	ctx, end := a.transfer(as(r), control.SetWriteDeadline)
 	defer end()
 	out := &pacedResponse{w, pacedWriter{ctx: ctx, w: w, set: control.SetWriteDeadline, pace: newPace()}}
 	result, err := a.master.Result(ctx, id, rendering)

@@ -24,7 +24,7 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	job, err := a.master.Job(r.Context(), id)
+	job, err := a.master.Job(as(r), id)
 	if err != nil {
 		return err
 	}

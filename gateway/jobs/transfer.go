@@ -18,15 +18,15 @@ const (
 )
 
 var errStopping = exchange.NewProblem(http.StatusServiceUnavailable, "stopping",
-	"this geogate is stopping and took the upload not to its end").WithHint("send the file again")
+	"this geogate is stopping and did not take the upload to its end").WithHint("send the file again")
 
-// transfer returns a context for an upload or a download, which ends with the
-// request, or with errStopping as its cause when the process has drained for
+// transfer returns a context for an upload or a download, which ends with that of
+// the request, or with errStopping as its cause when the process has drained for
 // stopGrace or the transfer takes too long. setDeadline then ends a read or write
 // that waits for the client. The returned function ends the context.
-func (a *API) transfer(r *http.Request, setDeadline func(time.Time) error) (context.Context, func()) {
-	drained, stopWaiting := a.streams.Await(r.Context(), longestTransfer)
-	ctx, cancel := context.WithCancelCause(r.Context())
+func (a *API) transfer(request context.Context, setDeadline func(time.Time) error) (context.Context, func()) {
+	drained, stopWaiting := a.streams.Await(request, longestTransfer)
+	ctx, cancel := context.WithCancelCause(request)
 	stop := context.AfterFunc(drained, func() {
 		if pause.For(ctx, stopGrace) != nil {
 			return

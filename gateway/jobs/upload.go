@@ -54,8 +54,7 @@ type createdJob struct {
 // Create makes a job of an upload, or with ?preview=1 only tells how it would be
 // understood.
 func (a *API) Create(w http.ResponseWriter, r *http.Request) error {
-	client := clientOf(r)
-	giveBack, err := a.uploads.take(client)
+	giveBack, err := a.uploads.take(r)
 	if err != nil {
 		return err
 	}
@@ -69,7 +68,7 @@ func (a *API) Create(w http.ResponseWriter, r *http.Request) error {
 	}
 	control := http.NewResponseController(w)
 	r.Body = http.MaxBytesReader(w, r.Body, a.master.MaxBytes()+formOverhead)
-	ctx, end := a.transfer(r, control.SetReadDeadline)
+	ctx, end := a.transfer(r.Context(), control.SetReadDeadline)
 	defer end()
 	upload, err := openUpload(r, query, &pacedBody{ctx: ctx, r: r.Body, set: control.SetReadDeadline, pace: newPace()})
 	if err != nil {
@@ -78,7 +77,8 @@ func (a *API) Create(w http.ResponseWriter, r *http.Request) error {
 	if upload.Options, err = uploadOptions(query, r.Header.Get("Accept-Language")); err != nil {
 		return err
 	}
-	upload.Client = client
+	ex := exchange.Of(r)
+	upload.Client, upload.Owner = ex.Counted(), ex.Caller.Subject
 	preview, err := exchange.Switch(query, "preview")
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	giveBack, err := a.shares.Take(exchange.Of(r).Client)
+	giveBack, err := a.shares.Take(exchange.Of(r).Counted())
 	if err != nil {
 		return errTooManyMaps
 	}

@@ -54,7 +54,8 @@ func (s State) Ended() bool { return s == Finished || s == Failed || s == Cancel
 
 // Errors that callers branch on.
 var (
-	// ErrNotFound: no such job, or one that was deleted or has expired.
+	// ErrNotFound: no such job, one that was deleted or has expired, or one of
+	// somebody else.
 	ErrNotFound = errors.New("no such job")
 	// ErrUnfinished: the job has no complete result yet; see StateError.
 	ErrUnfinished = errors.New("the job is not finished")

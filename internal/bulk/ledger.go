@@ -71,10 +71,10 @@ func redisError(verb string, err error) error {
 }
 
 // open makes a job that is wholly stored visible to workers.
-func (l *ledger) open(ctx context.Context, id string, s *spec, now time.Time) error {
+func (l *ledger) open(ctx context.Context, id, owner string, s *spec, now time.Time) error {
 	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, l.job(id), "spec", s.encode(), "state", string(Queued), "rows", s.Rows, "chunks", s.Chunks,
-			"next", 0, "finished", 0, "version", 1, "created_at", now.UnixMilli())
+			"next", 0, "finished", 0, "version", 1, "created_at", now.UnixMilli(), "owner", owner)
 		p.PExpire(ctx, l.job(id), l.life)
 		return nil
 	})
@@ -88,7 +88,7 @@ func (l *ledger) open(ctx context.Context, id string, s *spec, now time.Time) er
 // stateFields are what a Job is made of.
 var stateFields = []string{
 	"state", "error", "rows", "version", "done", "found", "empty", "invalid", "failed", "hits",
-	"created_at", "started_at", "ended_at",
+	"created_at", "started_at", "ended_at", "owner",
 }
 
 // state returns a job as it stands. Its spec, 64 KiB of names at worst, stays in
@@ -123,7 +123,7 @@ func (l *ledger) fields(ctx context.Context, id string, names []string) (job Job
 		last, _ = value.(string)
 		fields[names[i]] = last
 	}
-	if fields["state"] == "" {
+	if fields["state"] == "" || !sees(ctx, fields["owner"]) {
 		return Job{}, "", ErrNotFound
 	}
 	number := func(name string) int { v, _ := strconv.Atoi(fields[name]); return v }

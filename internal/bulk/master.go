@@ -82,7 +82,7 @@ func (m *Master) Create(ctx context.Context, u Upload) (Job, error) {
 	s, err := m.take(ctx, id, u)
 	if err == nil {
 		now := time.Now()
-		if err = m.ledger.open(ctx, id, s, now); err == nil {
+		if err = m.ledger.open(ctx, id, u.Owner, s, now); err == nil {
 			m.bell.ring(ctx, id)
 			return Job{ID: id, State: Queued, Rows: s.Rows, Version: 1, CreatedAt: now}, nil
 		}

@@ -19,7 +19,7 @@ type Rendering struct {
 // renderingVersion changes when the same rows are rendered to other bytes: the
 // sizes that were noted before no longer hold, and downloads that were begun
 // cannot be resumed.
-const renderingVersion = 1
+const renderingVersion = 2
 
 // addedColumns are appended to each row.
 var addedColumns = []string{"lat", "lon", "display_name", "type", "importance", "outcome", "cache", "provider"}
@@ -185,10 +185,14 @@ func appendCell(b []byte, cell string, safe bool) []byte {
 	return append(b, '"')
 }
 
-// prefixLen is the length of what Safe puts before a cell. Tab and carriage
-// return hide a formula behind them.
+// formulaStarts are the letters that a formula begins with, in both widths, and the
+// white space that hides one behind it.
+const formulaStarts = "=+-@＝＋－＠\t\r\n"
+
+// prefixLen is the length of what Safe puts before a cell.
 func prefixLen(cell string) int64 {
-	if cell != "" && strings.IndexByte("=+-@\t\r", cell[0]) >= 0 {
+	first, _ := utf8.DecodeRuneInString(cell)
+	if cell != "" && strings.ContainsRune(formulaStarts, first) {
 		return 1
 	}
 	return 0

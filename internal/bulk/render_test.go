@@ -149,6 +149,22 @@ func TestMeasureAndCodec(t *testing.T) {
 	})
 }
 
+// Spreadsheets take these cells for formulas.
+func TestSafeCellsAreNoFormulas(t *testing.T) {
+	for cell, want := range map[string]string{
+		"=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\t=1": "'\t=1", "\r=1": "\"'\r=1\"", "\n=1": "\"'\n=1\"",
+		"＝1+1": "'＝1+1", "＋1": "'＋1", "－1": "'－1", "＠x": "'＠x",
+		"": "", "1=1": "1=1", "Ｖaduz": "Ｖaduz", "\xFF=": "\xFF=", "'=1": "'=1",
+	} {
+		if got := string(appendCell(nil, cell, true)); got != want {
+			t.Errorf("safe cell of %q = %q, want %q", cell, got, want)
+		}
+		if got := string(appendCell(nil, cell, false)); strings.ContainsRune(got, '\'') != strings.ContainsRune(cell, '\'') {
+			t.Errorf("cell of %q = %q, want it as it is", cell, got)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(encodeAnswers(sampleAnswers))
 	f.Add([]byte{})

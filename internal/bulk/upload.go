@@ -15,6 +15,7 @@ type Upload struct {
 	Charset string // as in Content-Type; empty: detect it
 	Options Options
 	Client  string // who sends it, as far as limits go; empty: nobody in particular
+	Owner   string // the subject whose job it becomes; empty: that of whoever knows its id
 }
 
 const (

@@ -54,7 +54,12 @@ func bannerLines(ctx context.Context, a *app, addr net.Addr) []bannerLine {
 		{"redis", describeRedis(ctx, a.redis)},
 		{"upstreams", joined(a.cfg.upstreams, ", then ")},
 		{"rate limit", describeRate(a.cfg.RateLimit)},
+		{"anybody", anonymousMay(a.cfg)},
+		{"credentials", credentialsOf(a.cfg)},
 		{"admin", describeAdmin(a)},
+	}
+	if trusted(a.cfg) {
+		lines = append(lines, bannerLine{"this machine", "programs on it may do everything (built-in Redis, no ADMIN_TOKEN)"})
 	}
 	if len(a.cfg.WebhookAllow) > 0 {
 		lines = append(lines, bannerLine{"webhooks", "may go to " + joined(a.cfg.WebhookAllow, ", ") + ", without TLS too (WEBHOOK_ALLOW_CIDRS)"})
@@ -64,7 +69,7 @@ func bannerLines(ctx context.Context, a *app, addr net.Addr) []bannerLine {
 	}
 	return append(lines,
 		bannerLine{"proxies", describeProxies(a.cfg.Config)},
-		bannerLine{"dispatch", openIf(len(a.cfg.CORSOrigins) > 0, "pages of "+strings.Join(a.cfg.CORSOrigins, ", "), "closed to web pages (no CORS_ORIGINS), open to everything else")})
+		bannerLine{"web pages", openIf(len(a.cfg.CORSOrigins) > 0, "those of "+strings.Join(a.cfg.CORSOrigins, ", ")+" may use everything, others may geocode", "may geocode, and nothing else (no CORS_ORIGINS)")})
 }
 
 func writeBannerText(w io.Writer, lines []bannerLine) {
@@ -122,7 +127,7 @@ func describeAdmin(a *app) string {
 	case a.redis.BuiltIn():
 		return what + "open to programs on this machine only (built-in Redis, no ADMIN_TOKEN)"
 	}
-	return what + "closed (no ADMIN_TOKEN)"
+	return what + "open to keys with the roles for them (no ADMIN_TOKEN)"
 }
 
 func describeProxies(cfg config.Config) string {

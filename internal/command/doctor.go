@@ -61,6 +61,7 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 		return findings
 	}
 	findings := []doctor.Finding{{Check: check, Verdict: doctor.Healthy, Detail: "every variable is well-formed"}}
+	findings = append(findings, examineAccess(s)...)
 	redisclient.LogTo(zerolog.Nop()) // the findings say all of it
 	rdb := redisclient.Open(s.redis)
 	findings = append(findings, doctor.Examine(ctx, doctor.Subject{

@@ -37,6 +37,7 @@ type simulateCmd struct {
 	Centre   position      `default:"48.1374,11.5755" help:"Centre of the town: latitude,longitude."`
 	RadiusKM float64       `name:"radius-km" default:"5" help:"Radius of the town."`
 	Drive    string        `placeholder:"FILE" help:"One more driver follows a recorded drive, such as testdata/traces/munich-drive-1hz.json."`
+	Auth     bool          `help:"Everybody has a credential of their own, and every tenth uses it for what is not theirs. Needs ADMIN_TOKEN, and as many riders come as there are drivers. Start geogate with TOKEN_SECRET and RATE_LIMIT=0."`
 	Seed     *uint64       `help:"Seed of the random numbers. Default: a new one each time; the report shows it."`
 	History  string        `placeholder:"FILE" help:"Write every call and its answer to this file, as lines of JSON."`
 	Check    string        `placeholder:"FILE" help:"Check a history instead of simulating."`
@@ -86,6 +87,9 @@ func (c *simulateCmd) Run(ctx context.Context, p *Process) error {
 	}
 	if c.Seed != nil {
 		cfg.Seed = *c.Seed
+	}
+	if c.Auth {
+		return c.simulateAuth(ctx, p, cfg.Seed)
 	}
 	if c.Drive != "" {
 		f, err := os.Open(c.Drive)

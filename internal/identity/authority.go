@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -47,16 +48,15 @@ func New(keys *Keys, cfg Config) *Authority {
 // Run follows the keys and the key set of the provider until ctx ends. It
 // returns nil.
 func (a *Authority) Run(ctx context.Context) error {
-	if a.provider == nil {
-		return a.keys.Run(ctx)
+	var provider sync.WaitGroup
+	if a.provider != nil {
+		provider.Go(func() { a.provider.keys.run(ctx) })
 	}
-	done := make(chan struct{})
-	go func() {
-		a.provider.keys.run(ctx)
-		close(done)
-	}()
-	err := a.keys.Run(ctx)
-	<-done
+	var err error
+	if a.keys != nil {
+		err = a.keys.Run(ctx)
+	}
+	provider.Wait()
 	return err
 }
 

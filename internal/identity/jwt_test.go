@@ -5,108 +5,24 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/rs/zerolog"
+
+	"geogate/internal/identity/identitytest"
 )
 
-// issuer is an identity provider that a test can take down, slow down and rotate.
-type issuer struct {
-	*httptest.Server
-	fetches atomic.Int64
-	down    atomic.Bool
-	keys    atomic.Pointer[jose.JSONWebKeySet]
-}
-
-func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
+func accepting(t *testing.T, p *identitytest.Provider, adjust ...func(*ProviderConfig)) *Authority {
 	t.Helper()
-	p := &issuer{}
-	p.publish(keys...)
-	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.down.Load() {
-			http.Error(w, "down", http.StatusBadGateway)
-			return
-		}
-		var answer any
-		switch r.URL.Path {
-		case "/.well-known/openid-configuration":
-			answer = map[string]string{"issuer": p.URL, "jwks_uri": p.URL + "/keys"}
-		case "/keys":
-			p.fetches.Add(1)
-			answer = p.keys.Load()
-		}
-		if err := json.NewEncoder(w).Encode(answer); err != nil {
-			t.Error(err)
-		}
-	}))
-	t.Cleanup(p.Close)
-	return p
-}
-
-func (p *issuer) publish(keys ...jose.JSONWebKey) {
-	set := &jose.JSONWebKeySet{}
-	for _, k := range keys {
-		set.Keys = append(set.Keys, k.Public())
-	}
-	p.keys.Store(set)
-}
-
-func (p *issuer) claims() map[string]any {
-	return map[string]any{
-		"iss": p.URL, "aud": "rides", "sub": "7", "roles": "driver", "exp": time.Now().Add(time.Hour).Unix(),
-	}
-}
-
-// with returns the usual claims with changes; nil removes one.
-func (p *issuer) with(changes map[string]any) map[string]any {
-	claims := p.claims()
-	maps.Copy(claims, changes)
-	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
-	return claims
-}
-
-func rsaKey(t *testing.T, kid string) jose.JSONWebKey {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return jose.JSONWebKey{Key: key, KeyID: kid, Use: "sig"}
-}
-
-func sign(t *testing.T, algorithm jose.SignatureAlgorithm, key any, claims any, extra ...func(*jose.SignerOptions)) string {
-	t.Helper()
-	options := &jose.SignerOptions{}
-	for _, change := range extra {
-		change(options)
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := jwt.Signed(signer).Claims(claims).Serialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-func accepting(t *testing.T, p *issuer, adjust ...func(*ProviderConfig)) *Authority {
-	t.Helper()
-	cfg := ProviderConfig{Issuer: p.URL, Audience: "rides"}
+	cfg := ProviderConfig{Issuer: p.URL, Audience: identitytest.Audience}
 	for _, change := range adjust {
 		change(&cfg)
 	}
@@ -120,15 +36,15 @@ func TestTokensOfTheProviderAreAccepted(t *testing.T) {
 	ec256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ec384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	_, ed, _ := ed25519.GenerateKey(rand.Reader)
-	r := rsaKey(t, "r")
-	p := newIssuer(t, r, jose.JSONWebKey{Key: ec256, KeyID: "e256"}, jose.JSONWebKey{Key: ec384, KeyID: "e384"}, jose.JSONWebKey{Key: ed, KeyID: "ed"})
+	r := identitytest.RSAKey(t, "r")
+	p := identitytest.NewProvider(t, r, jose.JSONWebKey{Key: ec256, KeyID: "e256"}, jose.JSONWebKey{Key: ec384, KeyID: "e384"}, jose.JSONWebKey{Key: ed, KeyID: "ed"})
 	a := accepting(t, p)
 	for algorithm, key := range map[jose.SignatureAlgorithm]any{
 		jose.RS256: r, jose.RS384: r, jose.RS512: r, jose.PS256: r, jose.PS384: r, jose.PS512: r,
 		jose.ES256: jose.JSONWebKey{Key: ec256, KeyID: "e256"}, jose.ES384: jose.JSONWebKey{Key: ec384, KeyID: "e384"},
 		jose.EdDSA: jose.JSONWebKey{Key: ed, KeyID: "ed"},
 	} {
-		token := sign(t, algorithm, key, p.claims())
+		token := identitytest.Sign(t, algorithm, key, p.Claims(nil))
 		for range 2 { // the second is remembered
 			c, err := a.Identify(t.Context(), token)
 			if err != nil || c.Kind != JWT || c.Subject != "7" || c.Role != Driver || c.Scopes != Driver.Scopes() {
@@ -136,17 +52,17 @@ func TestTokensOfTheProviderAreAccepted(t *testing.T) {
 			}
 		}
 	}
-	if c, err := a.Identify(t.Context(), sign(t, jose.RS256, r.Key, p.claims())); err != nil {
+	if c, err := a.Identify(t.Context(), identitytest.Sign(t, jose.RS256, r.Key, p.Claims(nil))); err != nil {
 		t.Errorf("without a key id: %+v, %v", c, err)
 	}
-	if n := p.fetches.Load(); n != 1 {
+	if n := p.Fetches.Load(); n != 1 {
 		t.Errorf("the key set was fetched %d times, want once", n)
 	}
 }
 
 func TestClaimsSayWhatSomebodyMayDo(t *testing.T) {
-	key := rsaKey(t, "k")
-	p := newIssuer(t, key)
+	key := identitytest.RSAKey(t, "k")
+	p := identitytest.NewProvider(t, key)
 	for name, c := range map[string]struct {
 		cfg     ProviderConfig
 		claims  map[string]any
@@ -170,7 +86,7 @@ func TestClaimsSayWhatSomebodyMayDo(t *testing.T) {
 			a := accepting(t, p, func(cfg *ProviderConfig) {
 				cfg.RolesClaim, cfg.SubjectClaim = c.cfg.RolesClaim, c.cfg.SubjectClaim
 			})
-			got, err := a.Identify(t.Context(), sign(t, jose.RS256, key, p.with(c.claims)))
+			got, err := a.Identify(t.Context(), identitytest.Sign(t, jose.RS256, key, p.Claims(c.claims)))
 			if err != nil || got.Subject != c.subject || got.Scopes.String() != c.scopes {
 				t.Errorf("Identify = %+v, %v, want subject %s with %q", got, err, c.subject, c.scopes)
 			}
@@ -179,19 +95,19 @@ func TestClaimsSayWhatSomebodyMayDo(t *testing.T) {
 }
 
 func TestForgedTokensAreRefused(t *testing.T) {
-	key, other := rsaKey(t, "k"), rsaKey(t, "k")
-	p := newIssuer(t, key)
+	key, other := identitytest.RSAKey(t, "k"), identitytest.RSAKey(t, "k")
+	p := identitytest.NewProvider(t, key)
 	public, err := x509.MarshalPKIXPublicKey(key.Public().Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := sign(t, jose.RS256, key, p.claims())
+	good := identitytest.Sign(t, jose.RS256, key, p.Claims(nil))
 	parts := strings.Split(good, ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","kid":"k"}`)) + "." + parts[1] + "."
 	header := func(name jose.HeaderKey, value any) func(*jose.SignerOptions) {
 		return func(o *jose.SignerOptions) { o.WithHeader(name, value) }
 	}
-	rs := func(changes map[string]any) string { return sign(t, jose.RS256, key, p.with(changes)) }
+	rs := func(changes map[string]any) string { return identitytest.Sign(t, jose.RS256, key, p.Claims(changes)) }
 	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("an address in a token was asked")
 	}))
@@ -203,9 +119,9 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"alg none":                       none,
 		"no signature":                   parts[0] + "." + parts[1] + ".",
 		"changed claims":                 parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"8"}`)) + "." + parts[2],
-		"HMAC with the public key":       sign(t, jose.HS256, jose.JSONWebKey{Key: public, KeyID: "k"}, p.claims()),
-		"signed by another key":          sign(t, jose.RS256, other, p.claims()),
-		"another key, without its id":    sign(t, jose.RS256, other.Key, p.claims()),
+		"HMAC with the public key":       identitytest.Sign(t, jose.HS256, jose.JSONWebKey{Key: public, KeyID: "k"}, p.Claims(nil)),
+		"signed by another key":          identitytest.Sign(t, jose.RS256, other, p.Claims(nil)),
+		"another key, without its id":    identitytest.Sign(t, jose.RS256, other.Key, p.Claims(nil)),
 		"another audience":               rs(map[string]any{"aud": "shop"}),
 		"no audience":                    rs(map[string]any{"aud": nil}),
 		"another issuer":                 rs(map[string]any{"iss": "https://evil.example"}),
@@ -216,12 +132,12 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"no subject":                     rs(map[string]any{"sub": nil}),
 		"an empty subject":               rs(map[string]any{"sub": ""}),
 		"a subject that is a number":     rs(map[string]any{"sub": 7}),
-		"kid that is a path":             sign(t, jose.RS256, jose.JSONWebKey{Key: other.Key, KeyID: "../../../dev/null"}, p.claims()),
-		"kid that is a URL":              sign(t, jose.RS256, jose.JSONWebKey{Key: other.Key, KeyID: evil.URL}, p.claims()),
-		"jku":                            sign(t, jose.RS256, other, p.claims(), header("jku", evil.URL)),
-		"x5u":                            sign(t, jose.RS256, other, p.claims(), header("x5u", evil.URL)),
-		"its own key":                    sign(t, jose.RS256, other, p.claims(), func(o *jose.SignerOptions) { o.EmbedJWK = true }),
-		"a header that must be obeyed":   sign(t, jose.RS256, key, p.claims(), header("crit", []string{"geo"}), header("geo", true)),
+		"kid that is a path":             identitytest.Sign(t, jose.RS256, jose.JSONWebKey{Key: other.Key, KeyID: "../../../dev/null"}, p.Claims(nil)),
+		"kid that is a URL":              identitytest.Sign(t, jose.RS256, jose.JSONWebKey{Key: other.Key, KeyID: evil.URL}, p.Claims(nil)),
+		"jku":                            identitytest.Sign(t, jose.RS256, other, p.Claims(nil), header("jku", evil.URL)),
+		"x5u":                            identitytest.Sign(t, jose.RS256, other, p.Claims(nil), header("x5u", evil.URL)),
+		"its own key":                    identitytest.Sign(t, jose.RS256, other, p.Claims(nil), func(o *jose.SignerOptions) { o.EmbedJWK = true }),
+		"a header that must be obeyed":   identitytest.Sign(t, jose.RS256, key, p.Claims(nil), header("crit", []string{"geo"}), header("geo", true)),
 		"three dots":                     good + ".x",
 		"two parts":                      parts[0] + "." + parts[1],
 		"a list of signatures":           `{"payload":"` + parts[1] + `","signatures":[]}`,
@@ -244,15 +160,15 @@ func TestForgedTokensAreRefused(t *testing.T) {
 }
 
 func TestKeysOfTheProviderMayRotate(t *testing.T) {
-	old, fresh := rsaKey(t, "old"), rsaKey(t, "new")
-	p := newIssuer(t, old)
+	old, fresh := identitytest.RSAKey(t, "old"), identitytest.RSAKey(t, "new")
+	p := identitytest.NewProvider(t, old)
 	a := accepting(t, p)
-	before := sign(t, jose.RS256, old, p.claims())
+	before := identitytest.Sign(t, jose.RS256, old, p.Claims(nil))
 	if _, err := a.Identify(t.Context(), before); err != nil {
 		t.Fatal(err)
 	}
-	p.publish(fresh)
-	if _, err := a.Identify(t.Context(), sign(t, jose.RS256, fresh, p.claims())); err != nil {
+	p.Publish(fresh)
+	if _, err := a.Identify(t.Context(), identitytest.Sign(t, jose.RS256, fresh, p.Claims(nil))); err != nil {
 		t.Errorf("the new key, at once: %v", err)
 	}
 	if _, err := a.Identify(t.Context(), before); !errors.Is(err, ErrInvalid) {
@@ -261,40 +177,40 @@ func TestKeysOfTheProviderMayRotate(t *testing.T) {
 }
 
 func TestUnknownKeyIDsCauseOneFetchInHalfAMinute(t *testing.T) {
-	p := newIssuer(t, rsaKey(t, "k"))
+	p := identitytest.NewProvider(t, identitytest.RSAKey(t, "k"))
 	a := accepting(t, p)
-	if _, err := a.Identify(t.Context(), sign(t, jose.RS256, rsaKey(t, "x"), p.claims())); !errors.Is(err, ErrInvalid) {
+	if _, err := a.Identify(t.Context(), identitytest.Sign(t, jose.RS256, identitytest.RSAKey(t, "x"), p.Claims(nil))); !errors.Is(err, ErrInvalid) {
 		t.Fatal(err)
 	}
-	stranger := rsaKey(t, "y")
+	stranger := identitytest.RSAKey(t, "y")
 	for range 200 {
-		if _, err := a.Identify(t.Context(), sign(t, jose.RS256, stranger, p.claims())); !errors.Is(err, ErrInvalid) {
+		if _, err := a.Identify(t.Context(), identitytest.Sign(t, jose.RS256, stranger, p.Claims(nil))); !errors.Is(err, ErrInvalid) {
 			t.Fatal(err)
 		}
 	}
-	if n := p.fetches.Load(); n > 2 {
+	if n := p.Fetches.Load(); n > 2 {
 		t.Errorf("%d fetches, want 2: at start, and one for the first unknown key id", n)
 	}
 }
 
 func TestProviderThatIsDown(t *testing.T) {
-	key := rsaKey(t, "k")
-	p := newIssuer(t, key)
+	key := identitytest.RSAKey(t, "k")
+	p := identitytest.NewProvider(t, key)
 	known := accepting(t, p)
-	token := sign(t, jose.RS256, key, p.claims())
+	token := identitytest.Sign(t, jose.RS256, key, p.Claims(nil))
 	if _, err := known.Identify(t.Context(), token); err != nil {
 		t.Fatal(err)
 	}
-	p.down.Store(true)
+	p.Down.Store(true)
 	<-known.provider.keys.fetch()
-	if _, err := known.Identify(t.Context(), sign(t, jose.RS256, key, p.with(map[string]any{"sub": "8"}))); err != nil {
+	if _, err := known.Identify(t.Context(), identitytest.Sign(t, jose.RS256, key, p.Claims(map[string]any{"sub": "8"}))); err != nil {
 		t.Errorf("keys that are known: %v", err)
 	}
 	begun := accepting(t, p)
 	if _, err := begun.Identify(t.Context(), token); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("started while the provider is down: %v, want ErrUnavailable", err)
 	}
-	p.down.Store(false)
+	p.Down.Store(false)
 	eventually(t, 10*time.Second, "the token is accepted once the provider is back", func() bool {
 		_, err := begun.Identify(t.Context(), token)
 		return err == nil

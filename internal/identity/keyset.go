@@ -50,6 +50,7 @@ type keySource struct {
 	mu        sync.Mutex
 	running   chan struct{}   // closed when the fetch under way ends; nil: none
 	asked     time.Time       // of the last fetch that an unknown key id has caused
+	begged    time.Time       // of the last fetch that a request has caused while no key was known
 	endpoint  string          // of the key set, once it is known
 	stopping  context.Context //nolint:containedctx // ends fetches with Run
 	stopFetch context.CancelFunc
@@ -86,6 +87,7 @@ func (s *keySource) run(ctx context.Context) {
 	if running != nil {
 		<-running
 	}
+	s.client.CloseIdleConnections()
 }
 
 // find returns the keys that a token with a key id and an algorithm may be signed
@@ -147,18 +149,18 @@ func fits(key any, algorithm string) bool {
 // returns nil when the last one was not long ago: made-up ids must not make
 // geogate hammer the provider.
 func (s *keySource) refetch() <-chan struct{} {
-	least := refetchEvery
-	if s.held.Load() == nil {
-		least = time.Second // the provider was down so far
+	last, least := &s.asked, refetchEvery
+	if s.held.Load() == nil { // the provider was down so far, or this process has just begun
+		last, least = &s.begged, time.Second
 	}
 	s.mu.Lock()
 	if s.running == nil {
 		now := s.now()
-		if now.Sub(s.asked) < least {
+		if now.Sub(*last) < least {
 			s.mu.Unlock()
 			return nil
 		}
-		s.asked = now
+		*last = now
 	}
 	s.mu.Unlock()
 	return s.fetch()

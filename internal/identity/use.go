@@ -149,11 +149,8 @@ func (l *Ledger) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*opTimeout)
 	defer cancel()
-	for range 2 { // what an earlier writing has left, and the rest
-		if err := l.Write(ctx); err != nil {
-			l.log.Error().Err(err).Msg("the last use of keys is lost")
-			break
-		}
+	if err := l.Write(ctx); err != nil {
+		l.log.Error().Err(err).Msg("the last use of keys is lost")
 	}
 	return nil
 }
@@ -165,24 +162,33 @@ type batch struct {
 	ids    []string
 }
 
-// Write writes what has been counted.
+// Write writes all that has been counted before.
 func (l *Ledger) Write(ctx context.Context) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	if l.unsent == nil {
-		l.unsent = l.collect()
+	l.mu.RLock()
+	batches := 2 + len(l.keys)/maxBatch // what an earlier writing has left, and all keys; no more, or new counts would keep it going
+	l.mu.RUnlock()
+	for range batches {
+		if l.unsent == nil {
+			l.unsent = l.collect()
+		}
+		if l.unsent == nil {
+			return nil
+		}
+		if err := l.send(ctx); err != nil {
+			return fmt.Errorf("write use of keys: %w", err)
+		}
+		l.unsent = nil
 	}
-	if l.unsent == nil {
-		return nil
-	}
+	return nil
+}
+
+func (l *Ledger) send(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	keys := append([]string{"geogate:{keys}:written:" + l.process}, l.unsent.ids...)
-	if err := useScript.Run(ctx, l.rdb, keys, l.unsent.args...).Err(); err != nil {
-		return fmt.Errorf("write use of keys: %w", err)
-	}
-	l.unsent = nil
-	return nil
+	return useScript.Run(ctx, l.rdb, keys, l.unsent.args...).Err()
 }
 
 // maxBatch is how many keys one script writes: about 1 ms in Redis.

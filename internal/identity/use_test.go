@@ -3,6 +3,8 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -94,6 +96,25 @@ func TestRunWritesWhatIsLeftWhenItEnds(t *testing.T) {
 	list, err := k.List(t.Context())
 	if err != nil || list[0].Today.Requests != 800 {
 		t.Errorf("today = %+v, %v, want 800 requests", list[0].Today, err)
+	}
+}
+
+// However many keys are used, one writing has all of them.
+func TestOneWritingHasAllKeys(t *testing.T) {
+	server := redistest.Start(t)
+	l := NewLedger(server.Client(t), zerolog.Nop())
+	const keys = 2*maxBatch + 50
+	for i := range keys {
+		l.Request(&Caller{Key: strconv.Itoa(i)}, false)
+	}
+	if err := l.Write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rdb := server.Client(t)
+	for i := range keys {
+		if n, err := rdb.HGet(t.Context(), useKey(strconv.Itoa(i)), fmt.Sprintf("%d:r", dayOf(time.Now()))).Int(); n != 1 {
+			t.Fatalf("key %d of %d: %d requests, %v, want 1", i, keys, n, err)
+		}
 	}
 }
 

@@ -74,6 +74,15 @@ func forbidden(detail string) error {
 	return &event.InputError{Kind: ErrForbiddenTarget, Detail: detail}
 }
 
+// What a Config says where it says nothing.
+const (
+	defaultTimeout      = 15 * time.Second
+	defaultWindow       = 32
+	defaultMaxInFlight  = 512
+	defaultMaxBacklog   = 100_000
+	defaultDisableAfter = 10
+)
+
 // Config adjusts a Registry and a Sender; all processes on one Redis must use the
 // same values. Zero values mean the defaults given.
 type Config struct {
@@ -93,19 +102,19 @@ func (c Config) withDefaults() Config {
 		c.Retries = DefaultRetries
 	}
 	if c.Timeout == 0 {
-		c.Timeout = 15 * time.Second
+		c.Timeout = defaultTimeout
 	}
 	if c.Window == 0 {
-		c.Window = 32
+		c.Window = defaultWindow
 	}
 	if c.MaxInFlight == 0 {
-		c.MaxInFlight = 512
+		c.MaxInFlight = defaultMaxInFlight
 	}
 	if c.MaxBacklog == 0 {
-		c.MaxBacklog = 100_000
+		c.MaxBacklog = defaultMaxBacklog
 	}
 	if c.DisableAfter == 0 {
-		c.DisableAfter = 10
+		c.DisableAfter = defaultDisableAfter
 	}
 	if c.Grace == 0 {
 		c.Grace = 3 * time.Second

@@ -23,8 +23,13 @@ import (
 
 const (
 	dialTimeout = 2 * time.Second
-	readTimeout = 250 * time.Millisecond
-	poolTimeout = 500 * time.Millisecond
+	// readTimeout and poolTimeout are for those who have nothing without Redis, and
+	// whose own deadline of 1.5 s leaves room for one retry: a machine that is short
+	// of processor time delays answers by hundreds of milliseconds, and a ride must
+	// not be refused for that. Whoever can do without Redis has a deadline of its
+	// own, the cache one of 150 ms.
+	readTimeout = 700 * time.Millisecond
+	poolTimeout = 1500 * time.Millisecond
 	maxRetries  = 1
 	// defaultPoolSize is how many connections a process opens to a server, or to
 	// each node of a cluster, besides one for each of its three subscriptions: to

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// record is what honest clients noticed. It is safe for concurrent use.
+type record struct {
+	mu     sync.Mutex
+	took   []float64 // milliseconds
+	failed int
+	why    map[string]int
+	closed time.Time // what began later does not count; zero: everything does
+}
+
+func newRecord() *record { return &record{why: map[string]int{}} }
+
+// note counts a request that began at a time; why is empty unless it failed.
+func (r *record) note(began time.Time, why string) {
+	took := time.Since(began)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed.IsZero() && began.After(r.closed) {
+		return
+	}
+	r.took = append(r.took, float64(took.Microseconds())/1000)
+	if why != "" {
+		r.failed++
+		r.why[why]++
+	}
+}
+
+// close lets what begins from now on no longer count.
+func (r *record) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = time.Now()
+}
+
+func (r *record) count() int { return len(r.took) }
+
+func (r *record) quantile(q float64) float64 {
+	if len(r.took) == 0 {
+		return 0
+	}
+	slices.Sort(r.took)
+	return r.took[int(q*float64(len(r.took)-1))]
+}
+
+func (r *record) reasons() (list []string) {
+	for why, n := range r.why {
+		list = append(list, fmt.Sprintf("%d × %s", n, why))
+	}
+	slices.Sort(list)
+	return list
+}
+
+// watchMemory returns the highest resident memory, in KiB.
+func watchMemory(ctx context.Context, pid int) (peak int) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return peak
+		case <-tick.C:
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			continue
+		}
+		for line := range strings.SplitSeq(string(status), "\n") {
+			var kib int
+			if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
+				peak = max(peak, kib)
+			}
+		}
+	}
+}

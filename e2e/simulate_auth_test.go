@@ -1,0 +1,32 @@
+package e2e
+
+import (
+	"encoding/json"
+	"testing"
+
+	"geogate/internal/redistest"
+)
+
+// Everybody is kept to what is theirs: nobody honest is refused, and no cheat gets
+// anything.
+func TestSimulateWithCredentials(t *testing.T) {
+	t.Parallel()
+	vars := settings("REDIS_URL", "redis://"+redistest.Start(t).Addr, "RATE_LIMIT", "0", "ADMIN_TOKEN", "s3cret",
+		"TOKEN_SECRET", "0123456789abcdef0123456789abcdef")
+	processes := []*process{start(t, vars), start(t, vars)}
+	code, stdout, stderr := execute(t, settings("ADMIN_TOKEN", "s3cret"), "simulate", processes[0].URL, processes[1].URL,
+		"--auth", "--json", "--duration", "4s", "--drivers", "100", "--rate", "400", "--seed", "7")
+	var report struct {
+		Cheats, Honest, Matched, Tried int
+		Refused, Breaches              map[string]int
+	}
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	if report.Cheats != 20 || report.Honest == 0 || report.Matched == 0 || report.Tried == 0 || len(report.Refused)+len(report.Breaches) > 0 {
+		t.Errorf("report %s", stdout)
+	}
+	if code, stdout, stderr := execute(t, nil, "simulate", processes[0].URL, "--auth"); code == 0 || stderr == "" {
+		t.Errorf("without ADMIN_TOKEN: exit code %d, %s%s", code, stdout, stderr)
+	}
+}
