@@ -51,11 +51,15 @@ func (c *demoCmd) Run(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
 	a, err := newApp(s, newLogger(s.Config, p.Stderr))
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	base := "http://localhost:" + port(l.Addr())
+	base := "http://localhost:" + port
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var parts errgroup.Group
