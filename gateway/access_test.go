@@ -94,7 +94,7 @@ type house struct {
 	worlds atomic.Int64
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB) *house {
 	t.Helper()
 	minter, err := identity.NewMinter("0123456789abcdef0123456789abcdef")
 	if err != nil {
@@ -127,7 +127,7 @@ func newHouse(t *testing.T) *house {
 
 // wrongCredentials are of those who had something once, or have something of
 // somebody else's.
-func wrongCredentials(t *testing.T, keys *identity.Keys, provider *identitytest.Provider) map[string]string {
+func wrongCredentials(t testing.TB, keys *identity.Keys, provider *identitytest.Provider) map[string]string {
 	t.Helper()
 	issue := func() (key, id string) {
 		key, kept, err := keys.Create(t.Context(), identity.Request{Role: identity.Operator, Subject: "office"})
@@ -260,12 +260,12 @@ func (w *world) check(t *testing.T, who string, ask request, got answer, want, s
 }
 
 // send returns an answer; of a stream, what comes until it shows something.
-func (h *house) send(t *testing.T, ask request, credential string, streams bool, shows string) answer {
+func (h *house) send(t testing.TB, ask request, credential string, streams bool, shows string) answer {
 	t.Helper()
 	return h.sendFrom(t, h.Client(), ask, credential, streams, shows)
 }
 
-func (h *house) sendFrom(t *testing.T, from *http.Client, ask request, credential string, streams bool, shows string) answer {
+func (h *house) sendFrom(t testing.TB, from *http.Client, ask request, credential string, streams bool, shows string) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

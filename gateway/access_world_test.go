@@ -19,7 +19,7 @@ type world struct {
 	at               string
 }
 
-func (h *house) newWorld(t *testing.T, rt gateway.RouteView, tr trial) *world {
+func (h *house) newWorld(t testing.TB, rt gateway.RouteView, tr trial) *world {
 	t.Helper()
 	n := h.worlds.Add(1)
 	w := &world{house: h, as: map[string]string{"anonymous": "", "admin": "s3cret"}, made: map[string]string{}}
@@ -73,7 +73,7 @@ func targetOf(rt gateway.RouteView) string {
 }
 
 // furnish makes what the placeholders in text stand for.
-func (w *world) furnish(t *testing.T, n int64, text string) {
+func (w *world) furnish(t testing.TB, n int64, text string) {
 	t.Helper()
 	has := func(name string) bool { return strings.Contains(text, "{"+name+"}") }
 	if has("ride") || has("asked") || has("offer") || has("driver") {
@@ -103,7 +103,7 @@ func (w *world) furnish(t *testing.T, n int64, text string) {
 }
 
 // rideWith makes a ride of rider that driver has been asked to take.
-func (w *world) rideWith(t *testing.T, rider, driver, at string) (ride, offer string) {
+func (w *world) rideWith(t testing.TB, rider, driver, at string) (ride, offer string) {
 	t.Helper()
 	w.office(t, "POST", "/tracking", fmt.Sprintf(`{"id":%q,%s}`, driver, at))
 	made := w.office(t, "POST", "/v2/search", fmt.Sprintf(`{%s,"rider_id":%q}`, at, rider))
@@ -115,13 +115,13 @@ func (w *world) rideWith(t *testing.T, rider, driver, at string) (ride, offer st
 	return ride, field(t, offers, "offer_id")
 }
 
-func (w *world) accept(t *testing.T, offer, driver string) {
+func (w *world) accept(t testing.TB, offer, driver string) {
 	t.Helper()
 	w.office(t, "POST", "/v2/offers/"+offer+"/accept", fmt.Sprintf(`{"driver_id":%q}`, driver))
 }
 
 // office does something as an operator, which must succeed.
-func (w *world) office(t *testing.T, method, target, body string) (text string) {
+func (w *world) office(t testing.TB, method, target, body string) (text string) {
 	t.Helper()
 	got := w.send(t, request{method, target, body}, w.as["office"], false, "")
 	if got.status >= 300 {
@@ -131,7 +131,7 @@ func (w *world) office(t *testing.T, method, target, body string) (text string) 
 }
 
 // field is the first text called name in a JSON text.
-func field(t *testing.T, text, name string) string {
+func field(t testing.TB, text, name string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(text, `"`+name+`":"`)
 	value, _, ended := strings.Cut(rest, `"`)

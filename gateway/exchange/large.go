@@ -12,8 +12,8 @@ import (
 
 const (
 	// A large body is one above MaxBody. With what is decoded from it, it holds up
-	// to 5 MiB: 80 MiB for all of them.
-	maxLargeBodies          = 16
+	// to 5 MiB: 40 MiB for all of them.
+	maxLargeBodies          = 8
 	maxLargeBodiesPerClient = 4
 	// largeBodyWait is how long a client waits for others to finish theirs.
 	largeBodyWait = 5 * time.Second

@@ -22,6 +22,7 @@ func (cmd serveCmd) Run(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
+	setMemoryTarget(s)
 	out, flush := gatherLines(p.Stderr)
 	defer flush()
 	a, err := newApp(s, newLogger(s.Config, out))
