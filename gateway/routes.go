@@ -6,6 +6,7 @@ import (
 	"geogate/gateway/exchange"
 	"geogate/gateway/geocoding"
 	"geogate/gateway/jobs"
+	"geogate/gateway/reference"
 	"geogate/internal/identity"
 )
 
@@ -50,6 +51,12 @@ func (g *Gateway) routes() []route {
 			route{options, path, scopeGeocode, dropIn, g.options})
 	}
 	table = append(table, []route{
+		{get, "/", scopePublic, page, g.root},
+		{get, "/docs", scopePublic, page, reference.Page},
+		{get, "/docs/{file}", scopePublic, page, reference.Page},
+		{get, "/openapi.json", scopePublic, open, reference.JSON},
+		{get, "/openapi.yaml", scopePublic, open, reference.YAML},
+
 		{get, "/healthz", scopePublic, probe, g.healthz},
 		{get, "/readyz", scopePublic, probe, g.readyz},
 		{get, "/version", scopePublic, probe, g.getVersion},

@@ -227,6 +227,10 @@ var calls = []call{
 	{"stream of what the client knows", "GET /v2/requests/{ride}/events", "", "Last-Event-ID: 5", 204},
 	{"driver deleted", "DELETE /v2/drivers/1", "", "", 204},
 	{"completed unknown", "POST /v2/complete", `{"request_id":17}`, "", 404},
+	{"welcome", "GET /", "", "", 200},
+	{"page of the description", "GET /docs", "", "", 200},
+	{"description", "GET /openapi.json", "", "", 200},
+	{"description in YAML", "GET /openapi.yaml", "", "", 200},
 	{"alive", "GET /healthz", "", "", 200},
 	{"ready", "GET /readyz", "", "", 200},
 	{"version", "GET /version", "", "", 200},
@@ -371,7 +375,7 @@ func idOf(t *testing.T, body []byte, pattern string) string {
 
 // Nominatim's text formats are looked at no closer than as text.
 func init() { //nolint:gochecknoinits // kin-openapi keeps its decoders in a global
-	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript", "application/x-ndjson", "text/event-stream", "text/csv"} {
+	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript", "application/x-ndjson", "text/event-stream", "text/csv", "application/yaml"} {
 		openapi3filter.RegisterBodyDecoder(mediaType, openapi3filter.FileBodyDecoder)
 	}
 }
