@@ -18,7 +18,7 @@ func (g *Gateway) root(w http.ResponseWriter, r *http.Request) error {
 	return exchange.Respond(w, http.StatusOK, welcome{
 		Name: "geogate", Version: g.version,
 		Links: links{
-			Console: "/console/", Reference: "/docs/", Description: "/openapi.json", Geocode: "/api?q=vaduz", Ready: "/readyz",
+			Console: "/console/", Reference: "/docs/", Description: "/openapi.json", Geocode: "/api?q=vaduz", Suggest: "/suggest?q=vad", Ready: "/readyz",
 		},
 	})
 }
@@ -35,5 +35,6 @@ type links struct {
 	Reference   string `json:"docs"`
 	Description string `json:"openapi"`
 	Geocode     string `json:"geocode"`
+	Suggest     string `json:"suggest"`
 	Ready       string `json:"ready"`
 }

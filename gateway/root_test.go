@@ -37,7 +37,7 @@ func TestRoot(t *testing.T) {
 		if welcome.Name != "geogate" {
 			t.Errorf("%s is told %s", c.name, got.Text)
 		}
-		for _, name := range []string{"docs", "openapi", "ready"} {
+		for _, name := range []string{"docs", "openapi", "suggest", "ready"} {
 			path := welcome.Links[name]
 			if there := f.Do(t, "GET "+path, ""); there.StatusCode >= http.StatusBadRequest {
 				t.Errorf("%s: the link to %s answers %d", c.name, name, there.StatusCode)

@@ -7,6 +7,7 @@ import (
 	"geogate/gateway/geocoding"
 	"geogate/gateway/jobs"
 	"geogate/gateway/reference"
+	"geogate/gateway/widget"
 	"geogate/internal/identity"
 )
 
@@ -69,6 +70,9 @@ func (g *Gateway) routes() []route {
 
 		{get, "/api", scopeGeocode, open, g.geocoding.Get},
 		{post, "/api", scopeGeocode, open, g.geocoding.Post},
+
+		{get, "/suggest", scopeGeocode, open, g.geocoding.Suggest},
+		{get, "/console/suggest.js", scopePublic, open, widget.Suggest}, // for pages of others, too
 
 		{post, "/search", scopeNearby, private, g.rides.Nearest},
 		{get, "/v2/nearby", scopeNearby, private, g.rides.Nearby},
