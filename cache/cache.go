@@ -241,7 +241,7 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 
 // refreshIfDue queues a refresh of what is about to be served, if it is time.
 func (c *Cache) refreshIfDue(ctx context.Context, r *Result, d Directives, fill Fill, now time.Time) {
-	if !d.OnlyIfCached && !d.Lesser && r.item.due(now) {
+	if !d.OnlyIfCached && !d.Lesser && !d.Local && r.item.due(now) {
 		c.refreshSoon(ctx, r.item, fill)
 	}
 }

@@ -21,6 +21,9 @@ type Directives struct {
 	NoStore bool
 	// OnlyIfCached never asks the upstream, not even for a refresh.
 	OnlyIfCached bool
+	// Local keeps the answer in the memory of this process, for what is cheaper
+	// to make than to fetch from Redis, which is neither asked nor told.
+	Local bool
 	// Lane is People or Bulk: for whom a fill runs that this request begins.
 	// People who come to wait for a fill of another lane move it to theirs.
 	Lane Lane

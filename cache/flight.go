@@ -156,6 +156,9 @@ func (c *Cache) flightsOf(key string) []*flight {
 // resolve does the work of a flight that callers wait for.
 func (c *Cache) resolve(ctx context.Context, f *flight, held *item, fill Fill) (Result, error) {
 	a := &allowance{c.cfg.RedisBudget}
+	if f.asked.Local {
+		a.left = 0
+	}
 	g := c.current(ctx, a)
 	var l lease
 	if f.forced {

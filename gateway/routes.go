@@ -6,6 +6,8 @@ import (
 	"geogate/gateway/exchange"
 	"geogate/gateway/geocoding"
 	"geogate/gateway/jobs"
+	"geogate/gateway/reference"
+	"geogate/gateway/widget"
 	"geogate/internal/identity"
 )
 
@@ -50,6 +52,12 @@ func (g *Gateway) routes() []route {
 			route{options, path, scopeGeocode, dropIn, g.options})
 	}
 	table = append(table, []route{
+		{get, "/", scopePublic, page, g.root},
+		{get, "/docs", scopePublic, page, reference.Page},
+		{get, "/docs/{file}", scopePublic, page, reference.Page},
+		{get, "/openapi.json", scopePublic, open, reference.JSON},
+		{get, "/openapi.yaml", scopePublic, open, reference.YAML},
+
 		{get, "/healthz", scopePublic, probe, g.healthz},
 		{get, "/readyz", scopePublic, probe, g.readyz},
 		{get, "/version", scopePublic, probe, g.getVersion},
@@ -62,6 +70,9 @@ func (g *Gateway) routes() []route {
 
 		{get, "/api", scopeGeocode, open, g.geocoding.Get},
 		{post, "/api", scopeGeocode, open, g.geocoding.Post},
+
+		{get, "/suggest", scopeGeocode, open, g.geocoding.Suggest},
+		{get, "/console/suggest.js", scopePublic, open, widget.Suggest}, // for pages of others, too
 
 		{post, "/search", scopeNearby, private, g.rides.Nearest},
 		{get, "/v2/nearby", scopeNearby, private, g.rides.Nearby},

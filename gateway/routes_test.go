@@ -57,7 +57,7 @@ func TestUnknownPaths(t *testing.T) {
 	const title = `{"title": "404 Not Found"}`
 	for line, nominatims := range map[string]bool{
 		"GET /v2/nothing": false, "GET /api/x": false, "GET /admin/x": false, "GET /events/x/y/z": false, "POST /nothing": false,
-		"GET /": true, "GET /nothing": true, "HEAD /nothing": true, "GET /search/x": true, "GET /apis": true,
+		"GET /nothing": true, "HEAD /nothing": true, "GET /search/x": true, "GET /apis": true,
 	} {
 		got := f.Do(t, line, "")
 		if got.StatusCode != 404 || (got.Header.Get("Content-Type") == "application/json") != nominatims ||

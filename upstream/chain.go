@@ -30,8 +30,8 @@ type Config struct {
 	Redis Redis
 	// RedisPatience bounds one question to Redis; 0: DefaultRedisPatience.
 	RedisPatience time.Duration
-	// Gazetteer answers for the kind of that name. It must be set where a spec
-	// has that kind.
+	// Gazetteer answers for the kind of that name, and makes suggestions whatever
+	// the specs are. It must be set where a spec has that kind.
 	Gazetteer Provider
 	// Files makes the providers of the kinds that read files. It must be set
 	// where a spec has such a kind.
@@ -47,6 +47,7 @@ type Config struct {
 // goroutines.
 type Chain struct {
 	members []*member
+	places  Provider // the built-in ones; nil: there are none
 	wait    time.Duration
 	client  *http.Client
 }
@@ -57,7 +58,7 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 	if len(specs) == 0 {
 		return nil, errors.New("make upstream chain: no upstreams")
 	}
-	c := &Chain{wait: cfg.Wait, client: provider.NewClient()}
+	c := &Chain{places: cfg.Gazetteer, wait: cfg.Wait, client: provider.NewClient()}
 	if c.wait == 0 {
 		c.wait = DefaultWait
 	}

@@ -54,7 +54,7 @@ type (
 	Redis = budget.Redis
 )
 
-// The endpoints that Nominatim 5.3 serves.
+// The endpoints that Nominatim 5.3 serves, and Suggest.
 const (
 	Search    = request.Search
 	Reverse   = request.Reverse
@@ -63,6 +63,7 @@ const (
 	Status    = request.Status
 	Deletable = request.Deletable
 	Polygons  = request.Polygons
+	Suggest   = request.Suggest
 )
 
 // What an answer amounts to.

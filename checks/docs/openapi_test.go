@@ -172,6 +172,10 @@ var calls = []call{
 	{"nothing asked", "GET /api", "", "", 400},
 	{"unknown parameter", "GET /api?query=vaduz", "", "", 400},
 	{"not in the cache", "GET /api?q=paris", "", "Cache-Control: only-if-cached", 504},
+	{"suggestions", "GET /suggest?q=vad&lat=47.1&lng=9.5&countrycodes=li&limit=3", "", "", 200},
+	{"suggestions from the cache", "GET /suggest?q=vad&lat=47.1&lng=9.5&countrycodes=li&limit=3", "", "", 200},
+	{"no suggestions", "GET /suggest?q=qqqqq", "", "", 200},
+	{"nothing to complete", "GET /suggest", "", "", 400},
 	{"search", "GET /search?q=Vaduz&format=jsonv2", "", "", 200},
 	{"search in xml", "GET /search?q=Vaduz&format=xml", "", "", 200},
 	{"search in geojson", "GET /search.php?q=Vaduz&format=geojson", "", "", 200},
@@ -227,6 +231,10 @@ var calls = []call{
 	{"stream of what the client knows", "GET /v2/requests/{ride}/events", "", "Last-Event-ID: 5", 204},
 	{"driver deleted", "DELETE /v2/drivers/1", "", "", 204},
 	{"completed unknown", "POST /v2/complete", `{"request_id":17}`, "", 404},
+	{"welcome", "GET /", "", "", 200},
+	{"page of the description", "GET /docs", "", "", 200},
+	{"description", "GET /openapi.json", "", "", 200},
+	{"description in YAML", "GET /openapi.yaml", "", "", 200},
 	{"alive", "GET /healthz", "", "", 200},
 	{"ready", "GET /readyz", "", "", 200},
 	{"version", "GET /version", "", "", 200},
@@ -371,7 +379,7 @@ func idOf(t *testing.T, body []byte, pattern string) string {
 
 // Nominatim's text formats are looked at no closer than as text.
 func init() { //nolint:gochecknoinits // kin-openapi keeps its decoders in a global
-	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript", "application/x-ndjson", "text/event-stream", "text/csv"} {
+	for _, mediaType := range []string{"text/xml", "text/html", "application/javascript", "application/x-ndjson", "text/event-stream", "text/csv", "application/yaml"} {
 		openapi3filter.RegisterBodyDecoder(mediaType, openapi3filter.FileBodyDecoder)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // npm that generators and linters of clients are made of. kin-openapi, which the
 // other tests use, forgives what they do not.
 func TestDescriptionHoldsInOtherReaders(t *testing.T) {
-	dir := installReaders(t)
+	dir := installFrom(t, "readers")
 	description, err := filepath.Abs(filepath.Join(geogate.Root, "docs", "openapi.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -48,23 +48,4 @@ func TestDescriptionHoldsInOtherReaders(t *testing.T) {
 			t.Errorf("%s: %s: %s at %+v", p.Severity, p.RuleID, p.Message, p.Location)
 		}
 	})
-}
-
-func installReaders(t *testing.T) (dir string) {
-	t.Helper()
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("%s is not on the PATH: run make test, which installs it on Debian", tool)
-		}
-	}
-	dir = t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("readers")); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	return dir
 }

@@ -29,11 +29,17 @@ type Geocoder struct {
 	cache *cache.Cache
 	lives Lifetimes
 	owner string // begins every key
+
+	suggestOwner string // begins every key of a suggestion
+	builtInAlone bool   // makes suggestions
 }
 
 // NewGeocoder returns a geocoder that looks into c before it asks chain.
 func NewGeocoder(chain *upstream.Chain, c *cache.Cache, lives Lifetimes) *Geocoder {
-	return &Geocoder{chain: chain, cache: c, lives: lives, owner: chain.Identity() + "|"}
+	return &Geocoder{
+		chain: chain, cache: c, lives: lives, owner: chain.Identity() + "|",
+		suggestOwner: chain.SuggestIdentity() + "|", builtInAlone: len(chain.Suggesters()) == 0,
+	}
 }
 
 // Cache is where the answers are kept.

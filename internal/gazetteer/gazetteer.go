@@ -27,6 +27,9 @@ import (
 //go:embed data/places.bin
 var file []byte
 
+//go:embed data/prefixes.bin
+var prefixes []byte
+
 // Attribution is what GeoNames' licence requires beside its places.
 var Attribution = place.Attribution{
 	Text:    "Data from GeoNames, CC BY 4.0. https://www.geonames.org/",
@@ -34,7 +37,11 @@ var Attribution = place.Attribution{
 }
 
 // Gazetteer is the loaded data.
-type Gazetteer struct{ file *packed.File }
+type Gazetteer struct {
+	file      *packed.File
+	prefixes  *packed.Prefixes
+	languages func() map[string]string // by country; see newLanguages
+}
 
 // Load opens the built-in data. An error means that the binary was built with a
 // damaged file.
@@ -43,7 +50,11 @@ func Load() (*Gazetteer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load gazetteer: %w", err)
 	}
-	return &Gazetteer{file: f}, nil
+	p, err := packed.OpenPrefixes(f, prefixes)
+	if err != nil {
+		return nil, fmt.Errorf("load gazetteer: %w", err)
+	}
+	return &Gazetteer{file: f, prefixes: p, languages: newLanguages(f)}, nil
 }
 
 // rules is raised with every change of the code that changes answers.

@@ -33,6 +33,8 @@ type dialect struct {
 	attribution place.Attribution
 	// search and reverse say which path and parameters ask the question.
 	search, reverse func(q *request.Question) (path string, query url.Values)
+	// suggest asks for what somebody is typing; nil: there is no way to.
+	suggest func(q *request.Question) (path string, query url.Values)
 	// headerLanguage sends the languages as a header instead.
 	headerLanguage bool
 	// read understands an answer of status 200, or 404 where that means nothing
@@ -78,6 +80,8 @@ func (f *foreign) Geocode(ctx context.Context, r request.Request) (Answer, error
 		ask = f.dialect.reverse
 	case q.Words() == "":
 		return list(f.Name(), r, nil, o), nil
+	case r.Endpoint() == request.Suggest:
+		ask = f.dialect.suggest
 	}
 	places, refused, err := f.ask(ctx, q, ask)
 	switch {

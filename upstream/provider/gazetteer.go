@@ -53,6 +53,8 @@ func (b *builtin) Geocode(_ context.Context, r request.Request) (Answer, error) 
 		return b.details(r), nil
 	case request.Status:
 		return b.status(r), nil
+	case request.Suggest:
+		return b.suggest(r), nil
 	default: // deletable and polygons list faults of OpenStreetMap's data
 		return answer(gazetteerName, place.JSON.ContentType(), []byte("[]"), 0), nil
 	}
@@ -112,6 +114,20 @@ func (b *builtin) find(q *request.Question, exclude []int64) []gazetteer.Match {
 	}
 	query.MinRank, query.MaxRank = ranks(q.FeatureType)
 	return b.places.Search(query)
+}
+
+func (b *builtin) suggest(r request.Request) Answer {
+	q, languages := r.Question(), gazetteer.ParseLanguages(r.Languages())
+	prefix := gazetteer.Prefix{Text: q.Text, CountryCodes: q.Countries, Languages: languages, Limit: q.Limit}
+	if q.Near {
+		prefix.Near = &q.Point
+	}
+	found := b.places.Suggest(prefix)
+	places := make([]place.Place, len(found))
+	for i, m := range found {
+		places[i] = m.Place(languages)
+	}
+	return list(gazetteerName, r, places, options(r, gazetteer.Attribution))
 }
 
 func (b *builtin) reverse(r request.Request) Answer {

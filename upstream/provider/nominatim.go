@@ -11,6 +11,12 @@ import (
 // be kept.
 const statusTTL = time.Minute
 
+// nominatimEndpoints are what a Nominatim serves. It completes nothing that is
+// being typed, and the terms of the public one forbid to use it for that.
+var nominatimEndpoints = []request.Endpoint{
+	request.Search, request.Reverse, request.Lookup, request.Details, request.Status, request.Deletable, request.Polygons,
+}
+
 // nominatim is a Nominatim over HTTP. Its answers are passed on byte for byte.
 type nominatim struct{ server Server }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // pelias is the API of github.com/pelias/documentation: /v1/search,
-// /v1/search/structured and /v1/reverse.
+// /v1/search/structured, /v1/reverse and /v1/autocomplete.
 var pelias = dialect{
 	attribution: place.Attribution{
 		Text: "Data © OpenStreetMap contributors (ODbL), OpenAddresses, Who's On First, GeoNames (CC BY)",
@@ -41,6 +41,17 @@ var pelias = dialect{
 		}
 		peliasLanguage(v, q)
 		return path, v
+	},
+	suggest: func(q *request.Question) (string, url.Values) {
+		v := url.Values{"text": {q.Text}, "size": {strconv.Itoa(q.Limit)}}
+		if len(q.Countries) > 0 {
+			v.Set("boundary.country", strings.ToUpper(strings.Join(q.Countries, ",")))
+		}
+		if q.Near {
+			setPoint(v, "focus.point.lat", "focus.point.lon", q.Point)
+		}
+		peliasLanguage(v, q)
+		return "/v1/autocomplete", v
 	},
 	reverse: func(q *request.Question) (string, url.Values) {
 		v := url.Values{"size": {"1"}}

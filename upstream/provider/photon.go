@@ -30,6 +30,16 @@ var photon = dialect{
 		}
 		return "/api", v
 	},
+	suggest: func(q *request.Question) (string, url.Values) { // its search is made for it
+		v := url.Values{"q": {q.Text}, "limit": {strconv.Itoa(q.Limit)}}
+		for _, code := range q.Countries {
+			v.Add("countrycode", strings.ToUpper(code))
+		}
+		if q.Near {
+			setPoint(v, "lat", "lon", q.Point)
+		}
+		return "/api", v
+	},
 	reverse: func(q *request.Question) (string, url.Values) {
 		v := url.Values{"limit": {"1"}}
 		setPoint(v, "lat", "lon", q.Point)

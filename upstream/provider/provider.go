@@ -119,18 +119,18 @@ func options(r request.Request, attribution place.Attribution) place.Options {
 // A Kind makes the providers of one kind that are asked over the network.
 type Kind struct {
 	New       func(Server) Provider
-	endpoints []request.Endpoint // that it serves; nil: all
+	endpoints []request.Endpoint // that it serves
 }
 
 // Serves reports whether providers of the kind have the endpoint at all.
 func (k Kind) Serves(ep request.Endpoint) bool {
-	return k.endpoints == nil || slices.Contains(k.endpoints, ep)
+	return slices.Contains(k.endpoints, ep)
 }
 
 var kinds = map[string]Kind{
-	"nominatim":  {New: newNominatim},
-	"photon":     {New: newForeign(photon), endpoints: foreignEndpoints},
-	"pelias":     {New: newForeign(pelias), endpoints: foreignEndpoints},
+	"nominatim":  {New: newNominatim, endpoints: nominatimEndpoints},
+	"photon":     {New: newForeign(photon), endpoints: append(foreignEndpoints, request.Suggest)},
+	"pelias":     {New: newForeign(pelias), endpoints: append(foreignEndpoints, request.Suggest)},
 	"locationiq": {New: newForeign(locationIQ), endpoints: foreignEndpoints},
 	"opencage":   {New: newForeign(openCage), endpoints: foreignEndpoints},
 }

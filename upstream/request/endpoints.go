@@ -20,6 +20,10 @@ const (
 	Polygons  Endpoint = "polygons"
 )
 
+// Suggest completes what somebody is typing. No Nominatim has it: it is asked of
+// those who do, in their own way.
+const Suggest Endpoint = "suggest"
+
 // DefaultFormat is the format of an answer when the client names none.
 func (ep Endpoint) DefaultFormat() place.Format { return endpoints[ep].format }
 
@@ -87,6 +91,16 @@ var endpoints = map[Endpoint]*endpoint{
 			"debug":           boolean(Debug),
 			"place_id":        placeID,
 			"osmtype":         osmType,
+		},
+	},
+	Suggest: {
+		format: place.JSON, formats: []place.Format{place.JSON}, localized: true, flags: AddressDetails,
+		params: map[string]rule{
+			"q":            typedText,
+			"limit":        limit,
+			"countrycodes": countryCodes,
+			"lat":          latitude,
+			"lon":          longitude,
 		},
 	},
 	Status:    {format: place.Text, formats: []place.Format{place.Text, place.JSON}},

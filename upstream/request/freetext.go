@@ -35,6 +35,13 @@ func freeText(c *reading, p *param) bool {
 	return true
 }
 
+// typedText makes the beginning of a name canonical.
+func typedText(c *reading, p *param) bool {
+	p.value = fold(norm.NFC.String(collapse(p.value)))
+	c.hasText, c.asked.Text = true, p.value
+	return true
+}
+
 func canonicalText(q string) (text string, found pair, isPair bool) {
 	if !utf8.ValidString(q) || trimSpace(q) == "" {
 		return q, pair{}, false

@@ -25,6 +25,7 @@ type Question struct {
 	Reverse bool
 	Point   geo.Point // in degrees; that of a reverse request may lie off the globe
 	Zoom    int       // 0…18
+	Near    bool      // of a suggestion: Point is where the reader is
 
 	Limit       int        // 1…50
 	Countries   []string   // codes in lower case, sorted; nil: all
@@ -161,7 +162,7 @@ func (q *Question) Layers() []string { return q.layers }
 // format that has room for them, a reverse request its parameters in xml.
 func (q *Question) echo(ep Endpoint, f place.Format) string {
 	switch {
-	case ep == Search:
+	case ep == Search, ep == Suggest:
 		return q.Words()
 	case ep == Reverse && f == place.XML:
 		echo := "lat=" + pythonFloat(q.Point.Lat) + "&lon=" + pythonFloat(q.Point.Lon) + "&format=xml"
@@ -229,6 +230,8 @@ func (c *reading) finish(ep Endpoint) {
 		}
 	case Details:
 		c.finishDetails()
+	case Suggest:
+		c.asked.Near = c.hasLat && c.hasLon && c.asked.Point.Valid()
 	}
 	c.countOutlines()
 }

@@ -23,7 +23,7 @@ var dialects = map[string]dialect{
 	"opencage":   openCage,
 }
 
-func knowsText(text string) bool { return strings.Contains(strings.ToLower(text), "berlin") }
+func knowsText(text string) bool { return strings.Contains(strings.ToLower(text), "berl") }
 
 func knowsPoint(q url.Values, lat, lon string) bool {
 	return q.Get(lat) == "52.5170365" && q.Get(lon) == "13.3888599"
@@ -68,7 +68,7 @@ func pelias(r *http.Request) (int, string) {
 	const head = `{"geocoding":{"version":"0.2","attribution":"/attribution","query":{},"engine":{"name":"Pelias"}},"type":"FeatureCollection","features":[`
 	q := r.URL.Query()
 	switch r.URL.Path {
-	case "/v1/search", "/v1/search/structured":
+	case "/v1/search", "/v1/search/structured", "/v1/autocomplete":
 		switch {
 		case q.Get("text") == RefusedText:
 			return 400, `{"geocoding":{"errors":["invalid param 'text': text length, must be >0"]},"type":"FeatureCollection","features":[]}`

@@ -15,6 +15,7 @@ import (
 
 	"geogate/internal/gazetteer/fold"
 	"geogate/internal/gazetteer/packed"
+	"geogate/internal/gazetteer/prominence"
 	"geogate/internal/geo"
 )
 
@@ -35,7 +36,26 @@ type builder struct {
 }
 
 // build packs the raw files of a directory.
-func build(dir string) ([]byte, error) {
+func build(dir string) (places, prefixes []byte, err error) {
+	content, err := gather(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if places, err = packed.Write(content); err != nil {
+		return nil, nil, err
+	}
+	file, err := packed.Open(places)
+	if err != nil {
+		return nil, nil, err
+	}
+	prefixes, err = packed.WritePrefixes(file,
+		func(p packed.Posting) float64 { return prominence.Of(file, p) },
+		func(place int) string { return fold.Key(file.Place(place).Name) })
+	return places, prefixes, err
+}
+
+// gather reads the raw files of a directory.
+func gather(dir string) (packed.Content, error) {
 	b := builder{
 		content: packed.Content{Date: takenOn, Names: map[string][]packed.Posting{}},
 		area:    map[string]int{},
@@ -44,21 +64,21 @@ func build(dir string) ([]byte, error) {
 	}
 	file, err := unzip(filepath.Join(dir, "countries-50m.json.gz"))
 	if err != nil {
-		return nil, err
+		return packed.Content{}, err
 	}
 	if b.land, err = outlines(file); err != nil {
-		return nil, err
+		return packed.Content{}, err
 	}
 	rows, err := table(filepath.Join(dir, "cities500.min.tsv.gz"), 10)
 	if err != nil {
-		return nil, err
+		return packed.Content{}, err
 	}
 	now, err := currentPlaces(dir)
 	if err != nil {
-		return nil, err
+		return packed.Content{}, err
 	}
 	if err := moveDivisions(rows, now); err != nil {
-		return nil, err
+		return packed.Content{}, err
 	}
 	steps := []func() error{
 		func() error { return b.countries(dir, rows) },
@@ -70,7 +90,7 @@ func build(dir string) ([]byte, error) {
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return nil, err
+			return packed.Content{}, err
 		}
 	}
 	b.overseas(b.land)
@@ -78,7 +98,7 @@ func build(dir string) ([]byte, error) {
 	b.markAbroad()
 	b.rings()
 	b.placeAreas()
-	return packed.Write(b.content)
+	return b.content, nil
 }
 
 func (b *builder) readBorders(dir string) error {

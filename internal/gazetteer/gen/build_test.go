@@ -9,22 +9,24 @@ import (
 // TestCommittedFileIsCurrent packs the raw files again: whoever changes them,
 // the generator or the version of golang.org/x/text has to run go generate.
 func TestCommittedFileIsCurrent(t *testing.T) {
-	committed, err := os.ReadFile("../data/places.bin")
+	places, prefixes, err := build("../data")
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := build("../data")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(built, committed) {
-		t.Errorf("places.bin (%d bytes) is not what the generator makes of the raw files (%d bytes): "+
-			"run go generate ./internal/gazetteer", len(committed), len(built))
+	for name, built := range map[string][]byte{"places.bin": places, "prefixes.bin": prefixes} {
+		committed, err := os.ReadFile("../data/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(built, committed) {
+			t.Errorf("%s (%d bytes) is not what the generator makes of the raw files (%d bytes): "+
+				"run go generate ./internal/gazetteer", name, len(committed), len(built))
+		}
 	}
 }
 
 func TestBuildReportsMissingFiles(t *testing.T) {
-	if _, err := build(t.TempDir()); err == nil {
+	if _, _, err := build(t.TempDir()); err == nil {
 		t.Error("build of an empty directory succeeded")
 	}
 }

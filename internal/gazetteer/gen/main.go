@@ -1,4 +1,5 @@
-// Command gen packs the raw files of a directory into places.bin beside them:
+// Command gen packs the raw files of a directory into places.bin and prefixes.bin
+// beside them:
 //
 //	go run ./gen data
 //
@@ -7,6 +8,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,9 +25,11 @@ func run(args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("want one argument, the directory of the raw files, got %q", args)
 	}
-	file, err := build(args[0])
+	places, prefixes, err := build(args[0])
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(args[0], "places.bin"), file, 0o644)
+	return errors.Join(
+		os.WriteFile(filepath.Join(args[0], "places.bin"), places, 0o644),
+		os.WriteFile(filepath.Join(args[0], "prefixes.bin"), prefixes, 0o644))
 }

@@ -75,3 +75,32 @@ func (n *nearest) visit(low, high, axis int) {
 		n.visit(low, middle, next)
 	}
 }
+
+// Within calls yield with the places that lie within some metres of p, after it
+// has looked at no more than most places.
+func (f *File) Within(p geo.Point, metres float64, most int, yield func(i int)) {
+	at, reach := onSphere(p), chord(metres)
+	var visit func(low, high, axis int)
+	visit = func(low, high, axis int) {
+		if low >= high || most == 0 {
+			return
+		}
+		most--
+		middle := (low + high) / 2
+		place := onSphere(f.Point(middle))
+		x, y, z := at[0]-place[0], at[1]-place[1], at[2]-place[2]
+		if x*x+y*y+z*z <= reach*reach {
+			yield(middle)
+		}
+		across, next := at[axis]-place[axis], (axis+1)%3
+		near, far := [2]int{low, middle}, [2]int{middle + 1, high}
+		if across > 0 {
+			near, far = far, near
+		}
+		visit(near[0], near[1], next)
+		if math.Abs(across) <= reach {
+			visit(far[0], far[1], next)
+		}
+	}
+	visit(0, f.Places(), 0)
+}

@@ -1,0 +1,9 @@
+package reference_test
+
+import (
+	"testing"
+
+	"geogate/internal/asynctest"
+)
+
+func TestMain(m *testing.M) { asynctest.Main(m) }

@@ -1,0 +1,152 @@
+package packed
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sort"
+)
+
+// Prefixes finds the names that begin with some letters, or have a word that does,
+// the most prominent first and without looking at all of them. It is an index
+// beside a [File], read where it lies. Safe for concurrent use.
+type Prefixes struct {
+	file         *File
+	names, words run
+	wordRows     []byte // by word
+	mainRows     []byte // by place
+}
+
+const (
+	prefixesMagic  = "geogate prefixes 1\n"
+	prefixesHeader = len(prefixesMagic) + digestBytes + 4
+
+	wordBytes  = 4 // the number of a name, and in the lowest byte where the word begins in it
+	mainBytes  = 4 // the number of a name
+	blockWords = 4 // words that share one entry of their table of scores: each is in another block of names
+)
+
+// ErrOtherFile says that an index belongs to another gazetteer.
+var ErrOtherFile = errors.New("the index of prefixes belongs to other places")
+
+// OpenPrefixes opens the index of f.
+func OpenPrefixes(f *File, b []byte) (*Prefixes, error) {
+	if len(b) < prefixesHeader || string(b[:len(prefixesMagic)]) != prefixesMagic {
+		return nil, ErrFormat
+	}
+	header, rest := b[len(prefixesMagic):prefixesHeader], b[prefixesHeader:]
+	if fmt.Sprintf("%x", header[:digestBytes]) != f.digest {
+		return nil, ErrOtherFile
+	}
+	words := int(binary.LittleEndian.Uint32(header[digestBytes:]))
+	sizes := [...]int{blocksOf(f.keys, blockKeys), blocksOf(words, blockWords), words * wordBytes, f.Places() * mainBytes}
+	var parts [len(sizes)][]byte
+	for i, size := range sizes {
+		if size > len(rest) {
+			return nil, fmt.Errorf("%w: part %d of the index is cut off", ErrFormat, i)
+		}
+		parts[i], rest = rest[:size:size], rest[size:]
+	}
+	if len(rest) > 0 {
+		return nil, fmt.Errorf("%w: %d bytes too many in the index", ErrFormat, len(rest))
+	}
+	return &Prefixes{
+		file: f, names: newRun(parts[0], blockKeys), words: newRun(parts[1], blockWords), wordRows: parts[2], mainRows: parts[3],
+	}, nil
+}
+
+func blocksOf(entries, each int) int { return (entries + each - 1) / each }
+
+// A Range is a run of names in their order, from the first to before the last.
+type Range struct{ From, To int }
+
+// Range is where the names that begin with prefix lie.
+func (p *Prefixes) Range(prefix string) Range {
+	return Range{
+		From: sort.Search(p.file.keys, func(i int) bool { return string(p.file.nameOf(i)) >= prefix }),
+		To:   sort.Search(p.file.keys, func(i int) bool { return beyond(p.file.nameOf(i), prefix) }),
+	}
+}
+
+// beyond reports whether a text comes after all that begin with prefix.
+func beyond(text []byte, prefix string) bool {
+	return string(text) > prefix && !bytes.HasPrefix(text, []byte(prefix))
+}
+
+// MainName is the number of the name under which place i is shown; it has its place
+// in a [Range].
+func (p *Prefixes) MainName(i int) int {
+	return int(binary.LittleEndian.Uint32(p.mainRows[i*mainBytes:]))
+}
+
+// A Visit is told what a name leads to, and says below which score nothing is of
+// use any more. name is valid during the call.
+type Visit func(name []byte, all []Posting) (least float64)
+
+// Names visits the names of a range, the blocks with the highest scores first,
+// until nothing of use is left or maxBlocks were opened.
+func (p *Prefixes) Names(r Range, least float64, visit Visit) {
+	p.names.visit(r, least, func(from, to int) float64 {
+		p.file.eachName(from, to, func(name []byte, all []Posting) { least = visit(name, all) })
+		return least
+	})
+}
+
+// Words is Names for the names that have a word, but the first, that begins with
+// prefix.
+func (p *Prefixes) Words(prefix string, least float64, visit Visit) {
+	count := len(p.wordRows) / wordBytes
+	r := Range{
+		From: sort.Search(count, func(i int) bool { return string(p.word(i)) >= prefix }),
+		To:   sort.Search(count, func(i int) bool { return beyond(p.word(i), prefix) }),
+	}
+	p.words.visit(r, least, func(from, to int) float64 {
+		for i := from; i < to; i++ {
+			number, _ := p.wordRow(i)
+			p.file.eachName(number, number+1, func(name []byte, all []Posting) { least = visit(name, all) })
+		}
+		return least
+	})
+}
+
+// word is a name from where a word in it begins.
+func (p *Prefixes) word(i int) []byte {
+	number, at := p.wordRow(i)
+	return p.file.nameOf(number)[at:]
+}
+
+func (p *Prefixes) wordRow(i int) (number, at int) {
+	row := binary.LittleEndian.Uint32(p.wordRows[i*wordBytes:])
+	return int(row >> 8), int(row & 0xFF)
+}
+
+// nameOf decodes a name by its number.
+func (f *File) nameOf(number int) (name []byte) {
+	f.eachKey(number, number+1, func(key, _ []byte) { name = key })
+	return name
+}
+
+// eachName calls yield with the names from one number to before another. The names
+// are valid during the call.
+func (f *File) eachName(from, to int, yield func(name []byte, all []Posting)) {
+	f.eachKey(from, to, func(key, data []byte) { yield(key, postings(data)) })
+}
+
+// eachKey decodes the names from one number to before another, which have to be in
+// one block, and passes each with what stands after it.
+func (f *File) eachKey(from, to int, yield func(key, data []byte)) {
+	data := f.block(from / blockKeys)
+	var name []byte
+	for number := from - from%blockKeys; number < to; number++ {
+		shared, n := binary.Uvarint(data)
+		length, m := binary.Uvarint(data[n:])
+		data = data[n+m:]
+		name = append(name[:shared], data[:length]...)
+		data = data[length:]
+		if number >= from {
+			yield(name, data)
+		}
+		data = skipPostings(data)
+	}
+}
