@@ -9,8 +9,12 @@ ARG GOPROXY
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-ARG VERSION
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X geogate/internal/command.version=${VERSION}" -o /out/geogate .
+# The build sees no .git: `make image` says what it is, Heroku what it was pushed.
+ARG VERSION COMMIT DATE SOURCE_VERSION
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w \
+    -X geogate/internal/command.version=${VERSION} \
+    -X geogate/internal/command.commit=${COMMIT:-$SOURCE_VERSION} \
+    -X geogate/internal/command.date=${DATE:-$(date -u +%Y-%m-%dT%H:%M:%SZ)}" -o /out/geogate .
 
 # The image for Compose, Kubernetes and the like: the binary, the certificates
 # that it verifies servers with, and nothing else.

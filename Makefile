@@ -5,7 +5,9 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X geogate/internal/command.version=$(VERSION)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null)
+LDFLAGS := -s -w -X geogate/internal/command.version=$(VERSION) -X geogate/internal/command.commit=$(COMMIT) -X geogate/internal/command.date=$(DATE)
 IMAGE   ?= geogate
 
 # The program that builds images on this machine.
@@ -45,7 +47,7 @@ test: ## Vet, then run every test with the race detector; as root on Debian, ins
 	-scripts/ensure chromium
 	go vet ./...
 	go test -race -shuffle=on -p 1 -timeout 20m $(TESTFLAGS) ./...
-	cd checks && go vet ./... && go test -shuffle=on -timeout 5m ./deploy/... ./docs/...
+	cd checks && go vet ./... && go test -shuffle=on -timeout 10m ./deploy/... ./docs/... ./kubernetes/...
 
 .PHONY: bench
 bench: build ## Measure geogate beside nginx, Varnish, Redis alone and PostGIS; print Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
@@ -120,11 +122,44 @@ adr: ## Update the list of decision records in docs/adr/README.md.
 .PHONY: image
 image: ## Build the container image with docker, podman or buildah.
 	$(if $(CONTAINERS),,$(error no docker, podman or buildah on the PATH))
-	$(CONTAINERS) build --target geogate --build-arg VERSION='$(VERSION)' --tag '$(IMAGE)' .
+	$(CONTAINERS) build --target geogate --build-arg VERSION='$(VERSION)' --build-arg COMMIT='$(COMMIT)' --build-arg DATE='$(DATE)' --tag '$(IMAGE)' .
 
 .PHONY: image-check
 image-check: ## Build both images offline and run them read-only, as nobody (Debian, as root).
 	scripts/image-check
+
+# Tools of releases are built from source, like the linter, and need no entry in go.mod.
+GORELEASER_VERSION := 2.18.0
+CYCLONEDX_VERSION  := 1.10.0
+GORELEASER = .tools/bin/goreleaser-$(GORELEASER_VERSION)
+CYCLONEDX  = .tools/bin/cyclonedx-gomod
+
+$(GORELEASER):
+	mkdir -p $(@D)
+	GOBIN='$(CURDIR)/.tools/install' go install github.com/goreleaser/goreleaser/v2@v$(GORELEASER_VERSION)
+	mv .tools/install/goreleaser $@
+
+$(CYCLONEDX):
+	mkdir -p $(@D)
+	GOBIN='$(CURDIR)/.tools/bin' go install github.com/CycloneDX/cyclonedx-gomod@v$(CYCLONEDX_VERSION)
+
+.PHONY: release
+release: $(GORELEASER) $(CYCLONEDX) ## Build and publish the release of the tag that is checked out (the release workflow does).
+	$(GORELEASER) release --clean
+
+.PHONY: release-check
+release-check: $(GORELEASER) $(CYCLONEDX) ## Build binaries, packages, SBOMs and checksums of all platforms into dist, and publish nothing (some minutes).
+	$(GORELEASER) check
+	for platform in darwin/arm64 windows/amd64 linux/arm64; do \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 go vet ./internal/... ./gateway/... ./cache/... ./upstream/... ./dispatch/... .; \
+	done
+	$(GORELEASER) release --snapshot --clean --skip=sign,docker
+	cd dist && sha256sum --check --quiet checksums.txt
+
+.PHONY: package-check
+package-check: ## Install, start, ask, stop and remove the Debian package of `make release-check` (Debian, as root).
+	scripts/ensure redis-server curl
+	scripts/package-check
 
 .PHONY: ci
 ci: ## Run what CI runs.
@@ -132,4 +167,4 @@ ci: ## Run what CI runs.
 
 .PHONY: clean
 clean: ## Remove everything that was built, including the linter.
-	rm -rf bin .tools coverage.out
+	rm -rf bin dist .tools coverage.out

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 
 	"geogate/gateway/exchange"
@@ -33,17 +32,15 @@ const (
 // address.
 type connectionLimits struct{ most, each int }
 
-// limitsOf keeps the limits below what the system gives this process: Go raises
-// the limit of descriptors to the hard one when a process starts. Behind a proxy
+// limitsOf keeps the limits below what the system gives this process. Behind a proxy
 // all connections come from its address.
 func limitsOf(cfg Config) connectionLimits {
 	limits := connectionLimits{
 		most: cmp.Or(cfg.MaxConnections, DefaultMaxConnections),
 		each: cmp.Or(cfg.ConnsEach, DefaultMaxConnectionsPerClient),
 	}
-	var descriptors syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &descriptors); err == nil && descriptors.Cur < 1<<20 {
-		limits.most = min(limits.most, max(spareConnections, int(descriptors.Cur)-spareConnections-otherDescriptors))
+	if most := descriptors(); most > 0 {
+		limits.most = min(limits.most, max(spareConnections, most-spareConnections-otherDescriptors))
 	}
 	if cfg.TrustedProxies > 0 || len(cfg.ProxyNetworks) > 0 {
 		limits.each = limits.most

@@ -36,7 +36,7 @@ func load(t *testing.T, shell ...string) *types.Project {
 
 func TestComposeHardensEveryService(t *testing.T) {
 	project := load(t)
-	if len(project.Services) != 2 {
+	if len(project.Services) != 2 { // those of a profile are left out
 		t.Fatalf("services are %v, want geogate and redis", project.ServiceNames())
 	}
 	for name, s := range project.Services {
@@ -115,6 +115,35 @@ func TestComposePassesVariablesOn(t *testing.T) {
 		if !slices.Contains(names, name) {
 			t.Errorf("%s is passed on, and geogate does not read it", name)
 		}
+	}
+}
+
+// The profile nominatim adds a geocoder that geogate reaches, and nobody else.
+func TestComposeNominatim(t *testing.T) {
+	project, err := load(t).WithProfiles([]string{"nominatim"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nominatim, found := project.Services["nominatim"]
+	if !found || !strings.HasPrefix(nominatim.Image, "mediagis/nominatim:") {
+		t.Fatalf("services are %v with the image %q", project.ServiceNames(), nominatim.Image)
+	}
+	if len(nominatim.Ports) > 0 {
+		t.Errorf("nominatim is published at %v", nominatim.Ports)
+	}
+	shared := false
+	for name := range project.Services["geogate"].Networks {
+		_, both := nominatim.Networks[name]
+		shared = shared || both
+	}
+	if _, reaches := nominatim.Networks["data"]; !shared || reaches {
+		t.Errorf("nominatim is on %v, want one network with geogate, and none with redis", nominatim.Networks)
+	}
+	if pbf := nominatim.Environment["PBF_URL"]; pbf == nil || !strings.HasSuffix(*pbf, ".osm.pbf") {
+		t.Errorf("PBF_URL is %v", pbf)
+	}
+	if len(nominatim.Volumes) != 1 || nominatim.Volumes[0].Type != types.VolumeTypeVolume {
+		t.Errorf("volumes are %+v, want a named one: an import takes long", nominatim.Volumes)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,7 +29,22 @@ type herokuYML struct {
 	Build struct {
 		Docker map[string]string `yaml:"docker"`
 	} `yaml:"build"`
-	Run map[string]string `yaml:"run"`
+	Run map[string]herokuRun `yaml:"run"`
+}
+
+// herokuRun is a command, or one with the image of another process.
+type herokuRun struct {
+	Command []string `yaml:"command"`
+	Image   string   `yaml:"image"`
+}
+
+func (r *herokuRun) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		r.Command = []string{node.Value}
+		return nil
+	}
+	type plain herokuRun // without this method
+	return node.Decode((*plain)(r))
 }
 
 // appJSON likewise.
@@ -83,8 +99,13 @@ func TestHerokuManifest(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(root, m.Build.Docker["web"])); err != nil || m.Build.Docker["web"] == "" {
 		t.Errorf("web is built from %q: %v", m.Build.Docker["web"], err)
 	}
-	if got := m.Run["web"]; got != "exec /bin/geogate serve" {
-		t.Errorf("web runs %q, want the binary of the image in place of the shell", got)
+	for process, want := range map[string]herokuRun{
+		"web":    {Command: []string{"exec /bin/geogate serve"}},
+		"worker": {Command: []string{"exec /bin/geogate worker"}, Image: "web"},
+	} {
+		if got := m.Run[process]; !slices.Equal(got.Command, want.Command) || got.Image != want.Image {
+			t.Errorf("%s runs %v, want %v: the binary of the image in place of the shell", process, got, want)
+		}
 	}
 }
 
@@ -134,8 +155,8 @@ func procfile(t *testing.T) map[string]string {
 
 func TestProcfileAgreesWithManifest(t *testing.T) {
 	commands, m := procfile(t), manifest(t)
-	for process, want := range m.Run {
-		want = strings.Replace(want, "exec /bin/", "bin/", 1)
+	for process, run := range m.Run {
+		want := strings.Replace(run.Command[0], "exec /bin/", "bin/", 1)
 		if commands[process] != want {
 			t.Errorf("%s runs %q, heroku.yml has %q", process, commands[process], want)
 		}

@@ -27,7 +27,7 @@ import (
 type Config struct {
 	Port               int            `env:"PORT" envDefault:"8080" form:"a port, 0 to 65535" help:"port to listen on; 0 picks a free one"`
 	Listen             Listen         `env:"LISTEN" form:"host:port, /path or unix:/path" help:"address to listen on, such as 127.0.0.1:8080, or a Unix socket; wins over PORT; empty: PORT on all addresses"`
-	RedisURL           Secret         `env:"REDIS_URL" form:"redis:// or rediss://, several addr= parameters for a cluster" help:"Redis server; empty: the built-in one, nothing kept on disk"`
+	RedisURL           Secret         `env:"REDIS_URL" form:"redis:// or rediss://, several addr= parameters for a cluster, master_name= for sentinels" help:"Redis server; empty: the built-in one, nothing kept on disk"`
 	RedisTLSSkipVerify bool           `env:"REDIS_TLS_SKIP_VERIFY" envDefault:"false" form:"true or false" help:"accept a self-signed certificate, such as that of Heroku's Redis"`
 	Upstreams          Secret         `env:"UPSTREAMS" envDefault:"gazetteer" form:"kind+URL[#options], comma-separated" help:"geocoders in order of preference, such as nominatim+https://geo.example.org#rate=5/s"`
 	UpstreamContact    string         `env:"UPSTREAM_CONTACT" form:"an e-mail address or URL" help:"who runs this gateway; goes into the User-Agent"`

@@ -135,17 +135,26 @@ func (s *Server) kill() {
 func (s *Server) awaitReady() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
+	if err := eventually(ctx, func() error { return s.ping(ctx) }); err != nil {
+		return fmt.Errorf("no answer within %s: %w", startTimeout, err)
+	}
+	return nil
+}
+
+// eventually asks until condition returns nil, and returns its last error when ctx
+// ends before.
+func eventually(ctx context.Context, condition func() error) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := s.ping(ctx)
+		err := condition()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("no answer within %s: %w", startTimeout, err)
+			return err
 		}
 	}
 }

@@ -101,31 +101,16 @@ func ParseURL(url string) (*redis.UniversalOptions, error) {
 	if url == "" {
 		return nil, nil //nolint:nilnil // nothing to open, and nothing wrong
 	}
+	if isSentinel(url) {
+		return parseSentinelURL(url)
+	}
 	parsed, err := redis.ParseClusterURL(url)
 	if err != nil {
 		return nil, errors.New("want redis:// or rediss:// with a host, several addr= parameters for a cluster")
 	}
-	options := &redis.UniversalOptions{
-		Addrs:                 parsed.Addrs,
-		Username:              parsed.Username,
-		Password:              parsed.Password,
-		TLSConfig:             parsed.TLSConfig,
-		IsClusterMode:         len(parsed.Addrs) > 1,
-		ContextTimeoutEnabled: true,
-		DisableIdentity:       true,
-		DialTimeout:           dialTimeout,
-		DialerRetries:         1, // callers retry or go on without; waiting inside the pool only delays them
-		ReadTimeout:           readTimeout,
-		WriteTimeout:          readTimeout,
-		PoolTimeout:           poolTimeout,
-		MaxRetries:            maxRetries,
-		PoolSize:              defaultPoolSize,
-		PipelinePoolSize:      noPipelinePool,
-		ConnMaxIdleTime:       maxConnIdle,
-		MaintNotificationsConfig: &maintnotifications.Config{
-			Mode: maintnotifications.ModeDisabled,
-		},
-	}
+	options := usual()
+	options.Addrs, options.IsClusterMode = parsed.Addrs, len(parsed.Addrs) > 1
+	options.Username, options.Password, options.TLSConfig = parsed.Username, parsed.Password, parsed.TLSConfig
 	if !options.IsClusterMode {
 		single, err := redis.ParseURL(url)
 		if err != nil {
@@ -142,6 +127,26 @@ func ParseURL(url string) (*redis.UniversalOptions, error) {
 	return options, nil
 }
 
+// usual are the options that hold for every kind of server.
+func usual() *redis.UniversalOptions {
+	return &redis.UniversalOptions{
+		ContextTimeoutEnabled: true,
+		DisableIdentity:       true,
+		DialTimeout:           dialTimeout,
+		DialerRetries:         1, // callers retry or go on without; waiting inside the pool only delays them
+		ReadTimeout:           readTimeout,
+		WriteTimeout:          readTimeout,
+		PoolTimeout:           poolTimeout,
+		MaxRetries:            maxRetries,
+		PoolSize:              defaultPoolSize,
+		PipelinePoolSize:      noPipelinePool,
+		ConnMaxIdleTime:       maxConnIdle,
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled,
+		},
+	}
+}
+
 // SkipVerify makes options accept any certificate, where there is TLS at all.
 // Operators ask for it by name: Heroku's Redis has a self-signed one.
 func SkipVerify(options *redis.UniversalOptions) {
@@ -153,8 +158,11 @@ func SkipVerify(options *redis.UniversalOptions) {
 // label names the server without its credentials.
 func label(o *redis.UniversalOptions) string {
 	label := strings.Join(o.Addrs, ", ")
-	if o.IsClusterMode {
+	switch {
+	case o.IsClusterMode:
 		label = "cluster of " + label
+	case o.MasterName != "":
+		label = o.MasterName + " of the sentinels " + label
 	}
 	if o.TLSConfig != nil {
 		label += " over TLS"
