@@ -15,16 +15,17 @@ import (
 type search struct {
 	*Streets
 
-	query   *Query
-	terms   []term
-	split   []words.Word
-	alts    []alt
-	lazy    []alt // too frequent to list the docs of
-	numbers []number
-	total   float32
-	byRole  [3]uint32 // terms that may be names of streets, points of interest, areas
-	context uint32    // terms that may say where something lies
-	slipped uint32    // terms that no word of the file matches as they are spelled
+	query      *Query
+	terms      []term
+	split      []words.Word
+	alts       []alt
+	lazy       []alt // too frequent to list the docs of
+	beginnings []alt // that the last word may become
+	numbers    []number
+	total      float32
+	byRole     [3]uint32 // terms that may be names of streets, points of interest, areas
+	context    uint32    // terms that may say where something lies
+	slipped    uint32    // terms that no word of the file matches as they are spelled
 
 	table      table
 	candidates []candidate
@@ -59,24 +60,30 @@ const enough = 0.72
 // Search answers a question, the best answer first. The error is that of a
 // damaged file.
 func (s *Streets) Search(q Query) ([]Match, error) {
+	found, _, err := s.find(q, true)
+	return found, err
+}
+
+// find is Search, which looks for words that are spelled otherwise only with
+// slips. understood says that some answer explains every word as it is spelled.
+func (s *Streets) find(q Query, slips bool) (found []Match, understood bool, err error) {
 	x := s.scratch.Get().(*search)
 	defer s.scratch.Put(x)
 	x.Streets, x.query = s, &q
-	x.parse(&q)
-	if len(x.terms) > 0 {
+	x.results = x.results[:0]
+	if x.parse(&q); len(x.terms) > 0 {
 		x.expand(q.Prefix)
 		x.run()
-		if !x.understood() && x.addSlips() {
+		understood = x.understood()
+		if slips && !understood && x.addSlips() {
 			x.run()
 		}
-	} else {
-		x.results = x.results[:0]
 	}
-	found := x.matches()
+	found = x.matches()
 	if err := s.file.Err(); err != nil {
-		return nil, fmt.Errorf("search streets: %w", err)
+		return nil, false, fmt.Errorf("search streets: %w", err)
 	}
-	return found, nil
+	return found, understood, nil
 }
 
 // understood tells whether some result explains every word as it is spelled.
