@@ -55,13 +55,13 @@ func (c *demoCmd) Run(ctx context.Context, p *Process) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	base := "http://localhost:" + port(l.Addr())
+	base := listensOn(l.Addr())
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var parts errgroup.Group
 	parts.Go(func() error {
 		defer cancel() // a town without a server is nothing to look at
-		return a.serve(ctx, l)
+		return a.serve(ctx, l, p.reloads())
 	})
 	parts.Go(func() error {
 		defer cancel()

@@ -30,6 +30,9 @@ type local struct {
 
 func (l *local) Name() string { return l.name }
 
+// DataVersion changes with the files: answers of older ones are not served.
+func (l *local) DataVersion() string { return l.library.Version() }
+
 // Geocode answers r. The error says that a file is damaged.
 func (l *local) Geocode(ctx context.Context, r request.Request) (a Answer, err error) {
 	if wrong := r.Mistake(); wrong != nil {
