@@ -195,22 +195,17 @@ func (s *search) collect() {
 		}
 		sum += n
 	}
-	if len(s.lazy) == 0 {
-		return
-	}
-	for _, i := range s.table.used {
-		slot := s.table.slots[i]
-		if slot.doc-1 < areas {
-			continue
-		}
-		s.eachWord(s.file.Doc(slot.doc-1).Names, func(w uint32) {
-			for _, a := range s.lazy {
-				if a.word == w {
-					s.table.slots[i].mask |= a.mask
-				}
+}
+
+// addLazy adds the terms of frequent words that the names of a doc hold.
+func (s *search) addLazy(slot *slot) {
+	s.eachWord(s.file.Doc(slot.doc-1).Names, func(w uint32) {
+		for _, a := range s.lazy {
+			if a.word == w {
+				slot.mask |= a.mask
 			}
-		})
-	}
+		}
+	})
 }
 
 func (s *search) eachWord(names uint32, yield func(w uint32)) {
@@ -231,10 +226,14 @@ func (s *search) bound() {
 	}
 	clear(s.contexts)
 	elsewhere := s.anywhere()
-	numbers := uint32(0)
+	numbers, lazy := uint32(0), uint32(0)
 	for _, n := range s.numbers {
 		numbers |= n.mask
 	}
+	for _, a := range s.lazy {
+		lazy |= a.mask
+	}
+	areas := uint32(s.file.Areas + s.file.PostCodes)
 	top := float32(0)
 	for _, i := range s.table.used {
 		slot := &s.table.slots[i]
@@ -242,8 +241,14 @@ func (s *search) bound() {
 		kind := s.file.KindOf(doc)
 		name := slot.mask & s.nameable(kind)
 		// Most docs bear one frequent word and can be passed over unread.
-		if name == 0 || s.weightOf(name|elsewhere|numbers) < enough*s.total {
+		if name == 0 || s.weightOf(name|lazy&s.nameable(kind)|elsewhere|numbers) < enough*s.total {
 			continue
+		}
+		if lazy != 0 && doc >= areas {
+			s.addLazy(slot)
+			if name = slot.mask & s.nameable(kind); s.weightOf(name|elsewhere|numbers) < enough*s.total {
+				continue
+			}
 		}
 		where := s.whereabouts(s.file.Doc(doc).Context)
 		reach := name | where

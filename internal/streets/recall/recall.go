@@ -55,6 +55,11 @@ type Answer struct {
 	Lon         string `json:"lon"`
 	Name        string `json:"name"`
 	DisplayName string `json:"display_name"`
+
+	Category    string            `json:"category"`
+	Type        string            `json:"type"`
+	AddressType string            `json:"addresstype"`
+	Address     map[string]string `json:"address"`
 }
 
 // Load reads the files of questions of a directory.
