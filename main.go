@@ -21,6 +21,11 @@ func main() {
 		Stdin:   os.Stdin,
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
+		Reload: func() <-chan os.Signal {
+			told := make(chan os.Signal, 1)
+			signal.Notify(told, syscall.SIGHUP)
+			return told
+		},
 	})
 	stop()
 	os.Exit(code)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -46,10 +47,11 @@ type Config struct {
 // A Chain asks providers in order. It is safe for concurrent use and starts no
 // goroutines.
 type Chain struct {
-	members []*member
-	places  Provider // the built-in ones; nil: there are none
-	wait    time.Duration
-	client  *http.Client
+	members  []*member
+	places   Provider // the built-in ones; nil: there are none
+	wait     time.Duration
+	client   *http.Client
+	identity atomic.Pointer[identity]
 }
 
 // New returns the chain for specs, which come from [ParseSpecs]. It sends
@@ -159,16 +161,29 @@ func (c *Chain) Primary() string { return c.members[0].spec.Name }
 
 // Identity tells apart what answers of different configurations must not be
 // mixed: it changes with the kind and the address of the first provider, and
-// with its data where this process knows of that.
+// with its data where this process knows of that, also while it runs. It is
+// cheap as long as it stays the same.
 func (c *Chain) Identity() string {
-	s := c.members[0].spec
-	identity := s.Kind + "+" + s.base
+	data := ""
 	if p, ok := c.members[0].provider.(interface{ DataVersion() string }); ok {
-		identity += " " + p.DataVersion()
+		data = p.DataVersion()
 	}
-	sum := sha256.Sum256([]byte(identity))
-	return s.Name + "-" + hex.EncodeToString(sum[:3])
+	if known := c.identity.Load(); known != nil && known.data == data {
+		return known.text
+	}
+	s := c.members[0].spec
+	whole := s.Kind + "+" + s.base
+	if data != "" {
+		whole += " " + data
+	}
+	sum := sha256.Sum256([]byte(whole))
+	text := s.Name + "-" + hex.EncodeToString(sum[:3])
+	c.identity.Store(&identity{data, text})
+	return text
 }
+
+// identity is the last one that was made, and of which data.
+type identity struct{ data, text string }
 
 // Autocomplete reports whether the terms of all providers, and of at least one,
 // allow search-as-you-type.

@@ -83,6 +83,11 @@ var localKinds = []string{"gazetteer"}
 // several.
 var fileKinds = []string{"streets"}
 
+// local tells a provider that answers from this machine's own data.
+func (s Spec) local() bool {
+	return slices.Contains(localKinds, s.Kind) || slices.Contains(fileKinds, s.Kind)
+}
+
 // maxFiles is the most files that one upstream reads.
 const maxFiles = 16
 

@@ -28,7 +28,6 @@ type Geocoder struct {
 	chain *upstream.Chain
 	cache *cache.Cache
 	lives Lifetimes
-	owner string // begins every key
 
 	suggestOwner string // begins every key of a suggestion
 	builtInAlone bool   // makes suggestions
@@ -37,7 +36,7 @@ type Geocoder struct {
 // NewGeocoder returns a geocoder that looks into c before it asks chain.
 func NewGeocoder(chain *upstream.Chain, c *cache.Cache, lives Lifetimes) *Geocoder {
 	return &Geocoder{
-		chain: chain, cache: c, lives: lives, owner: chain.Identity() + "|",
+		chain: chain, cache: c, lives: lives,
 		suggestOwner: chain.SuggestIdentity() + "|", builtInAlone: len(chain.Suggesters()) == 0,
 	}
 }
@@ -133,9 +132,10 @@ func laneOf(p *cache.Priority) upstream.Lane {
 }
 
 // Key identifies the answer to req in the cache. The first choice of upstream is
-// part of it: another configuration must not serve what this one has stored.
+// part of it: another configuration must not serve what this one has stored, nor
+// answers of data that has been replaced since.
 func (g *Geocoder) Key(req upstream.Request) string {
-	return g.owner + req.Key()
+	return g.chain.Identity() + "|" + req.Key()
 }
 
 func (g *Geocoder) entry(req upstream.Request, a upstream.Answer) cache.Entry {

@@ -9,7 +9,6 @@ import (
 
 	"geogate/internal/config"
 	"geogate/internal/schema"
-	"geogate/internal/webhook"
 )
 
 // sharedSettings are the settings that all processes on one Redis must have alike,
@@ -29,7 +28,7 @@ func sharedSettings(cfg config.Config) map[string]string {
 		"DISPATCH_LOST_AFTER":    cfg.DispatchLostAfter.String(),
 		"DRIVER_TTL":             cfg.DriverTTL.String(),
 		"JOBS_STORE":             string(cfg.JobsStore),
-		"WEBHOOK_RETRIES":        webhook.Schedule(cfg.WebhookRetries).String(),
+		"WEBHOOK_RETRIES":        fmt.Sprint(cfg.WebhookRetries),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -118,10 +119,11 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 	return a, nil
 }
 
-// serve runs every part until ctx ends. The order of the end matters: HTTP
+// serve runs every part until ctx ends; a signal from reloads has it read its
+// files again. The order of the end matters: HTTP
 // drains while everything it needs still runs, then the engine and the cache
 // give back what they hold, and Redis goes last.
-func (a *app) serve(ctx context.Context, l net.Listener) error {
+func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signal) error {
 	stopClock := background(ctx, a.redis.RunClock)
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
@@ -129,7 +131,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 		watching(a.watch, refuse),
 		onceChecked(a.watch, a.engine.Run), onceChecked(a.watch, a.events.Run), onceChecked(a.watch, a.sender.Run),
 		onceChecked(a.watch, a.jobs.master.Run),
-		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run)
+		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run, a.files.reloading(reloads))
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)

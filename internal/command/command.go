@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/alecthomas/kong"
 
@@ -50,6 +51,17 @@ type Process struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
+	// Reload begins to listen for SIGHUP, which then no longer ends the process:
+	// those who run for long read their files again. nil: nobody sends any.
+	Reload func() <-chan os.Signal
+}
+
+// reloads are the signals to read files again.
+func (p *Process) reloads() <-chan os.Signal {
+	if p.Reload == nil {
+		return nil
+	}
+	return p.Reload()
 }
 
 // Run runs the command that p.Args name until it is done or ctx ends, and

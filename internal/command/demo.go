@@ -51,21 +51,17 @@ func (c *demoCmd) Run(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return errors.Join(err, l.Close())
-	}
 	a, err := newApp(s, newLogger(s.Config, p.Stderr))
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	base := "http://localhost:" + port
+	base := listensOn(l.Addr())
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var parts errgroup.Group
 	parts.Go(func() error {
 		defer cancel() // a town without a server is nothing to look at
-		return a.serve(ctx, l)
+		return a.serve(ctx, l, p.reloads())
 	})
 	parts.Go(func() error {
 		defer cancel()

@@ -69,7 +69,7 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 		SkipsVerify: s.RedisTLSSkipVerify,
 		Bus:         s.NATSURL.Hosts(),
 		Probe: func(ctx context.Context) ([]upstream.Probe, error) {
-			chain, err := openUpstreams(s, rdb, zerolog.Nop(), nil)
+			chain, err := openUpstreams(s, rdb, &files{log: zerolog.Nop()}, zerolog.Nop(), nil)
 			if err != nil {
 				return nil, err
 			}

@@ -14,7 +14,6 @@ import (
 	"geogate/internal/command/redisclient"
 	"geogate/internal/gazetteer"
 	"geogate/internal/headroom"
-	"geogate/internal/streets"
 	"geogate/upstream"
 )
 
@@ -26,11 +25,13 @@ type geocoding struct {
 	geocoder *gateway.Geocoder
 	cells    []gateway.Cell
 	room     *headroom.Watch // of Redis, for what is optional
+	files    *files
 }
 
 // openGeocoding builds the way to the geocoders. It sends nothing.
 func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metrics *gateway.Metrics) (*geocoding, error) {
-	chain, err := openUpstreams(s, rdb, log, metrics.ObserveUpstream)
+	read := &files{log: log}
+	chain, err := openUpstreams(s, rdb, read, log, metrics.ObserveUpstream)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +55,7 @@ func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metr
 		}),
 		cells: cells,
 		room:  room,
+		files: read,
 	}, nil
 }
 
@@ -80,7 +82,7 @@ func (g *geocoding) rows() bulk.Local {
 }
 
 // openUpstreams returns the geocoders in their order. It sends nothing.
-func openUpstreams(s settings, rdb redis.UniversalClient, log zerolog.Logger, observe func(upstream.Call)) (*upstream.Chain, error) {
+func openUpstreams(s settings, rdb redis.UniversalClient, read *files, log zerolog.Logger, observe func(upstream.Call)) (*upstream.Chain, error) {
 	places, err := gazetteer.Load()
 	if err != nil {
 		return nil, fmt.Errorf("open upstreams: %w", err)
@@ -93,13 +95,7 @@ func openUpstreams(s settings, rdb redis.UniversalClient, log zerolog.Logger, ob
 		Redis:     rdb,
 		Observe:   observe,
 		Gazetteer: upstream.NewGazetteer(places, buildVersion()),
-		Files: func(s upstream.Spec) (upstream.Provider, error) {
-			library, err := streets.OpenLibrary(s.Files...)
-			if err != nil {
-				return nil, err //nolint:wrapcheck // says what it did
-			}
-			return upstream.NewStreets(library, s.Name, buildVersion()), nil
-		},
+		Files:     read.open,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open upstreams: %w", err)

@@ -33,8 +33,9 @@ func (cmd serveCmd) Run(ctx context.Context, p *Process) error {
 	if err != nil {
 		return errors.Join(err, a.redis.Close())
 	}
+	reloads := p.reloads()
 	writeBanner(ctx, p, a, l.Addr())
-	return a.serve(ctx, l)
+	return a.serve(ctx, l, reloads)
 }
 
 // environment is that of the process, with the port of the command line.

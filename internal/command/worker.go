@@ -45,7 +45,7 @@ func (cmd workerCmd) Run(ctx context.Context, p *Process) error {
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	// The cache outlives the worker, which still saves what it has.
-	stop := background(ctx, watching(watch, refuse), geo.cache.Run, geo.room.Run, work.bell.Run)
+	stop := background(ctx, watching(watch, refuse), geo.cache.Run, geo.room.Run, work.bell.Run, geo.files.reloading(p.reloads()))
 	err = onceChecked(watch, worker.Run)(ctx)
 	err = errors.Join(err, stop(), rdb.Close())
 	log.Info().Msg("stopped")

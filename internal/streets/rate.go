@@ -37,7 +37,8 @@ func (s *search) rate(c candidate) {
 		s.poiNumber(&c, d)
 	}
 	s.score(&c, d)
-	if c.covered >= enough {
+	// A number that its street lacks leaves the street, however much it weighs.
+	if c.covered >= enough || c.full {
 		s.results = append(s.results, c)
 	}
 }

@@ -1,6 +1,7 @@
 package streets
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -56,20 +57,16 @@ func (s *Streets) area(p packed.Point, zoom int) (Match, bool) {
 	most := zoomRanks[max(0, min(zoom, len(zoomRanks)-1))]
 	best, bestRank := uint32(packed.None), -1
 	inside := uint32(packed.None) // the municipality
-	for doc := range uint32(s.file.Areas) {
+	for _, doc := range s.around(p) {
 		d := s.file.Doc(doc)
-		o := s.file.Object(d.Object)
-		if o.Shape == 0 || p.Lat < o.Box[0] || p.Lat > o.Box[1] || p.Lon < o.Box[2] || p.Lon > o.Box[3] {
+		_, rank := s.labelOf(d)
+		if rank == 0 {
 			continue
 		}
-		_, rank := s.label(o, d)
-		if rank == 0 || !s.holds(o.Shape-1, p) {
-			continue
-		}
-		if rank >= 12 && rank <= 16 {
+		if rank >= 12 && rank <= 16 && inside == packed.None {
 			inside = doc
 		}
-		if rank <= most && rank > bestRank {
+		if rank <= most && rank >= bestRank {
 			best, bestRank = doc, rank
 		}
 	}
@@ -96,27 +93,32 @@ var placeReach = map[string]float64{
 	"isolated_dwelling": 200, "farm": 200, "borough": 2000,
 }
 
+// maxReach is the most of placeReach.
+const maxReach = 10000
+
 // nearestPlace is the place of the highest rank that answers for p.
 func (s *Streets) nearestPlace(p packed.Point, most int, inside uint32) (uint32, int) {
 	best, bestRank, least := uint32(packed.None), -1, math.Inf(1)
-	for doc := range uint32(s.file.Areas) {
+	// The farthest reach is less than a cell of areas, at the equator.
+	columns := int32(1 / max(math.Cos(float64(p.Lat)*1e-7*math.Pi/180), 0.02))
+	s.file.AreasNear(p, 1, columns+1, func(doc uint32) {
 		d := s.file.Doc(doc)
-		if abs(d.Lat-p.Lat) > 1_000_000 {
-			continue
+		m := metres(p, packed.Point{Lat: d.Lat, Lon: d.Lon})
+		if m > maxReach {
+			return
 		}
 		o := s.file.Object(d.Object)
 		if o.Shape != 0 || o.Country != 0 {
-			continue
+			return
 		}
 		_, rank := s.label(o, d)
-		reach := placeReach[s.file.String(o.PlaceType)]
 		if rank > most || rank < bestRank || inside != packed.None && (rank <= 16 || !s.liesIn(d.Context, inside)) {
-			continue
+			return
 		}
-		if m := metres(p, packed.Point{Lat: d.Lat, Lon: d.Lon}); m < reach && (rank > bestRank || m < least) {
+		if m < placeReach[s.file.String(o.PlaceType)] && (rank > bestRank || m < least) {
 			best, bestRank, least = doc, rank, m
 		}
-	}
+	})
 	return best, bestRank
 }
 
@@ -130,8 +132,6 @@ func (s *Streets) liesIn(context, area uint32) bool {
 	}
 	return false
 }
-
-func abs(v int32) int32 { return max(v, -v) }
 
 // metres is the distance of two near points.
 func metres(a, b packed.Point) float64 {
@@ -202,26 +202,13 @@ func (s *Streets) consider(n *nearest, p packed.Point, entry uint32, wantHouses 
 		}
 		for i, w := range s.file.Object(d.Object).Ways {
 			s.file.Walk(w.Shape, func(a, b packed.Point) {
-				foot := footOf(p, a, b)
+				foot := packed.Foot(p, a, b)
 				if m := metres(p, foot); m < n.streetAt {
 					n.street, n.streetAt, n.way, n.foot = doc, m, uint32(i), foot
 				}
 			})
 		}
 	}
-}
-
-// footOf is the point of the segment ab that is nearest to p.
-func footOf(p, a, b packed.Point) packed.Point {
-	shrink := math.Cos(float64(p.Lat) * 1e-7 * math.Pi / 180)
-	dx, dy := (float64(b.Lon)-float64(a.Lon))*shrink, float64(b.Lat)-float64(a.Lat)
-	px, py := (float64(p.Lon)-float64(a.Lon))*shrink, float64(p.Lat)-float64(a.Lat)
-	length := dx*dx + dy*dy
-	if length == 0 {
-		return a
-	}
-	t := max(0, min(1, (px*dx+py*dy)/length))
-	return packed.Point{Lat: a.Lat + int32(t*(float64(b.Lat)-float64(a.Lat))), Lon: a.Lon + int32(t*(float64(b.Lon)-float64(a.Lon)))}
 }
 
 // nearestAddress is the house at a point, or its street.
@@ -267,12 +254,12 @@ func (s *Streets) onStreet(n nearest) Match {
 // around lists the areas with an outline that hold p, the smallest first. A
 // long street may be in another town here than where it has its address.
 func (s *Streets) around(p packed.Point) (docs []uint32) {
-	for doc := range uint32(s.file.Areas) {
+	s.file.AreasAt(p, func(doc uint32) {
 		o := s.file.Object(s.file.Doc(doc).Object)
 		if o.Shape != 0 && p.Lat >= o.Box[0] && p.Lat <= o.Box[1] && p.Lon >= o.Box[2] && p.Lon <= o.Box[3] && s.holds(o.Shape-1, p) {
 			docs = append(docs, doc)
 		}
-	}
-	slices.Reverse(docs)
+	})
+	slices.SortFunc(docs, func(a, b uint32) int { return cmp.Compare(b, a) })
 	return docs
 }

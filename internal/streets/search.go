@@ -15,16 +15,17 @@ import (
 type search struct {
 	*Streets
 
-	query   *Query
-	terms   []term
-	split   []words.Word
-	alts    []alt
-	lazy    []alt // too frequent to list the docs of
-	numbers []number
-	total   float32
-	byRole  [3]uint32 // terms that may be names of streets, points of interest, areas
-	context uint32    // terms that may say where something lies
-	slipped uint32    // terms that no word of the file matches as they are spelled
+	query      *Query
+	terms      []term
+	split      []words.Word
+	alts       []alt
+	lazy       []alt // too frequent to list the docs of
+	beginnings []alt // that the last word may become
+	numbers    []number
+	total      float32
+	byRole     [3]uint32 // terms that may be names of streets, points of interest, areas
+	context    uint32    // terms that may say where something lies
+	slipped    uint32    // terms that no word of the file matches as they are spelled
 
 	table      table
 	candidates []candidate
@@ -59,24 +60,30 @@ const enough = 0.72
 // Search answers a question, the best answer first. The error is that of a
 // damaged file.
 func (s *Streets) Search(q Query) ([]Match, error) {
+	found, _, err := s.find(q, true)
+	return found, err
+}
+
+// find is Search, which looks for words that are spelled otherwise only with
+// slips. understood says that some answer explains every word as it is spelled.
+func (s *Streets) find(q Query, slips bool) (found []Match, understood bool, err error) {
 	x := s.scratch.Get().(*search)
 	defer s.scratch.Put(x)
 	x.Streets, x.query = s, &q
-	x.parse(&q)
-	if len(x.terms) > 0 {
+	x.results = x.results[:0]
+	if x.parse(&q); len(x.terms) > 0 {
 		x.expand(q.Prefix)
 		x.run()
-		if !x.understood() && x.addSlips() {
+		understood = x.understood()
+		if slips && !understood && x.addSlips() {
 			x.run()
 		}
-	} else {
-		x.results = x.results[:0]
 	}
-	found := x.matches()
+	found = x.matches()
 	if err := s.file.Err(); err != nil {
-		return nil, fmt.Errorf("search streets: %w", err)
+		return nil, false, fmt.Errorf("search streets: %w", err)
 	}
-	return found, nil
+	return found, understood, nil
 }
 
 // understood tells whether some result explains every word as it is spelled.
@@ -188,22 +195,17 @@ func (s *search) collect() {
 		}
 		sum += n
 	}
-	if len(s.lazy) == 0 {
-		return
-	}
-	for _, i := range s.table.used {
-		slot := s.table.slots[i]
-		if slot.doc-1 < areas {
-			continue
-		}
-		s.eachWord(s.file.Doc(slot.doc-1).Names, func(w uint32) {
-			for _, a := range s.lazy {
-				if a.word == w {
-					s.table.slots[i].mask |= a.mask
-				}
+}
+
+// addLazy adds the terms of frequent words that the names of a doc hold.
+func (s *search) addLazy(slot *slot) {
+	s.eachWord(s.file.Doc(slot.doc-1).Names, func(w uint32) {
+		for _, a := range s.lazy {
+			if a.word == w {
+				slot.mask |= a.mask
 			}
-		})
-	}
+		}
+	})
 }
 
 func (s *search) eachWord(names uint32, yield func(w uint32)) {
@@ -224,10 +226,14 @@ func (s *search) bound() {
 	}
 	clear(s.contexts)
 	elsewhere := s.anywhere()
-	numbers := uint32(0)
+	numbers, lazy := uint32(0), uint32(0)
 	for _, n := range s.numbers {
 		numbers |= n.mask
 	}
+	for _, a := range s.lazy {
+		lazy |= a.mask
+	}
+	areas := uint32(s.file.Areas + s.file.PostCodes)
 	top := float32(0)
 	for _, i := range s.table.used {
 		slot := &s.table.slots[i]
@@ -235,8 +241,14 @@ func (s *search) bound() {
 		kind := s.file.KindOf(doc)
 		name := slot.mask & s.nameable(kind)
 		// Most docs bear one frequent word and can be passed over unread.
-		if name == 0 || s.weightOf(name|elsewhere|numbers) < enough*s.total {
+		if name == 0 || s.weightOf(name|lazy&s.nameable(kind)|elsewhere|numbers) < enough*s.total {
 			continue
+		}
+		if lazy != 0 && doc >= areas {
+			s.addLazy(slot)
+			if name = slot.mask & s.nameable(kind); s.weightOf(name|elsewhere|numbers) < enough*s.total {
+				continue
+			}
 		}
 		where := s.whereabouts(s.file.Doc(doc).Context)
 		reach := name | where

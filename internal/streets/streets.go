@@ -78,3 +78,12 @@ func (s *Streets) Info() packed.Info { return s.file.Info }
 
 // Date is the date of the map data.
 func (s *Streets) Date() time.Time { return s.file.Date }
+
+// Err tells of damage that was met since the file was opened. A Place that was
+// made before it is not to be trusted.
+func (s *Streets) Err() error {
+	if err := s.file.Err(); err != nil {
+		return fmt.Errorf("read streets: %w", err)
+	}
+	return nil
+}

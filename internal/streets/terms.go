@@ -128,16 +128,27 @@ func (s *search) addAlt(w, mask uint32, slip bool) {
 	s.alts = append(s.alts, alt{word: w, mask: mask, slip: slip, docs: s.file.Posting(w).Len})
 }
 
-// maxBeginnings is the most words that a prefix stands for.
-const maxBeginnings = 100
+// The most words that are looked at for a prefix, and that it stands for.
+const (
+	maxBeginnings = 4000
+	maxCompleted  = 100
+)
 
+// addBeginning adds the words that begin with a prefix, or of very many those
+// that most docs bear.
 func (s *search) addBeginning(prefix string, bit uint32) {
-	n := 0
+	s.beginnings = s.beginnings[:0]
 	s.file.Beginning(prefix, func(w uint32) bool {
-		s.addAlt(w, bit, false)
-		n++
-		return n < maxBeginnings
+		s.beginnings = append(s.beginnings, alt{word: w, mask: bit, docs: s.file.Posting(w).Len})
+		return len(s.beginnings) < maxBeginnings
 	})
+	if len(s.beginnings) > maxCompleted {
+		slices.SortStableFunc(s.beginnings, func(a, b alt) int { return b.docs - a.docs })
+		s.beginnings = s.beginnings[:maxCompleted]
+	}
+	for _, a := range s.beginnings {
+		s.addAlt(a.word, bit, false)
+	}
 }
 
 // addTranscribed reads ae, oe and ue as ä, ö and ü, which fold to a, o and u.

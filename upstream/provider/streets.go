@@ -30,6 +30,9 @@ type local struct {
 
 func (l *local) Name() string { return l.name }
 
+// DataVersion changes with the files: answers of older ones are not served.
+func (l *local) DataVersion() string { return l.library.Version() }
+
 // Geocode answers r. The error says that a file is damaged.
 func (l *local) Geocode(ctx context.Context, r request.Request) (a Answer, err error) {
 	if wrong := r.Mistake(); wrong != nil {
@@ -87,11 +90,17 @@ func (l *local) search(ctx context.Context, files streets.Files, r request.Reque
 	if q.FeatureType != "" {
 		query.MinRank, query.MaxRank = ranks(q.FeatureType)
 	}
+	if q.Has(request.Dedupe) {
+		query.Limit += min(q.Limit, maxAlike)
+	}
 	found, err := files.Search(ctx, query)
 	if err != nil {
 		return Answer{}, err //nolint:wrapcheck // wrapped by Geocode
 	}
 	places := l.places(q, found)
+	if q.Has(request.Dedupe) {
+		places = deduplicated(places, q.Limit)
+	}
 	var shown []string
 	for _, p := range places {
 		shown = append(shown, strconv.FormatInt(p.ID, 10))
@@ -104,6 +113,28 @@ func (l *local) search(ctx context.Context, files streets.Files, r request.Reque
 		o.Viewbox = request.FormatBox(*q.Viewbox)
 	}
 	return list(l.name, r, places, o), nil
+}
+
+// maxAlike is how many answers more are looked at, for those that read alike.
+const maxAlike = 10
+
+// deduplicated drops what reads like a better answer and is of the same kind,
+// as Nominatim does: the stops of both directions, the ways of a street.
+func deduplicated(places []place.Place, limit int) []place.Place {
+	type look struct {
+		osmType, category, name string
+		rank                    int
+	}
+	seen := make(map[look]bool, len(places))
+	kept := places[:0]
+	for _, p := range places {
+		k := look{p.OSMType, p.Category, p.DisplayName, p.AddressRank}
+		if !seen[k] && len(kept) < limit {
+			seen[k] = true
+			kept = append(kept, p)
+		}
+	}
+	return kept
 }
 
 // places are the answers in the words of the client's languages.

@@ -16,7 +16,14 @@ import (
 
 // area is a boundary, a place or a country.
 type area struct {
-	element
+	osmType   byte // 0 for a country that the extract lacks
+	id        int64
+	at        packed.Point
+	box       box
+	roles     roles
+	tags      []pbf.Tag
+	lines     [][]packed.Point
+	shape     uint32
 	level     int   // admin_level, 0 for places
 	rank      uint8 // rank_search
 	addr      uint8 // rank_address
@@ -27,39 +34,39 @@ type area struct {
 	context   uint32
 }
 
+func (a *area) tag(key string) string { return valueOf(a.tags, key) }
+
 // makeAreas collects boundaries, places and countries. A place that is the
 // label of a boundary becomes part of it.
 func (b *builder) makeAreas() {
-	linked := map[int64]string{} // label nodes of boundaries
 	for i := range b.elements {
 		e := &b.elements[i]
-		r := rolesOf(e.osmType, e.tags)
-		if !r.boundary && !r.place {
+		if !e.roles.boundary && !e.roles.place {
 			continue
 		}
-		a := area{element: *e, closed: e.osmType != 'N' && closed(e.lines)}
-		if r.boundary {
-			a.level, _ = strconv.Atoi(e.tag("admin_level"))
+		a := area{osmType: e.osmType(), id: e.id(), at: e.at, box: e.box, roles: e.roles, tags: b.tagsOf(nil, e)}
+		if a.osmType != 'N' {
+			a.shape, a.lines = e.shape, packed.Lines(b.lines.get(e.shape))
+			a.closed = closed(a.lines)
+		}
+		if a.roles.boundary {
+			a.level, _ = strconv.Atoi(a.tag("admin_level"))
 			if a.level < 2 || a.level > 11 {
 				b.skipped++
 				continue
 			}
 			a.rank = uint8(2 * a.level)
 			a.addr = a.rank
-			a.placeType = e.tag("place")
-			a.country = countryCode(e)
+			a.country = countryCode(&a)
 		} else {
-			ranks := placeRanks[e.tag("place")]
+			ranks := placeRanks[a.tag("place")]
 			a.rank, a.addr = ranks[0], ranks[1]
-			a.placeType = e.tag("place")
 		}
-		a.names = namesOf(e.tags)
+		a.placeType = a.tag("place")
+		a.names = namesOf(a.tags)
 		b.areas = append(b.areas, a)
 	}
-	for i := range b.areas {
-		b.link(&b.areas[i], linked)
-	}
-	b.areas = slices.DeleteFunc(b.areas, func(a area) bool { return a.osmType == 'N' && linked[a.id] != "" })
+	b.linkPlaces()
 	b.addCountries()
 	slices.SortStableFunc(b.areas, func(x, y area) int {
 		return cmp.Or(cmp.Compare(x.rank, y.rank), cmp.Compare(y.population(), x.population()),
@@ -87,7 +94,7 @@ func closed(lines [][]packed.Point) bool {
 	return len(lines) > 0
 }
 
-func countryCode(e *element) string {
+func countryCode(e *area) string {
 	if e.tag("admin_level") != "2" {
 		return ""
 	}
@@ -104,26 +111,42 @@ func (a *area) population() int {
 	return n
 }
 
-// link finds the place that a boundary surrounds: its label, its centre of the
-// same name, or a place of the same name inside.
-func (b *builder) link(a *area, linked map[int64]string) {
-	if a.level == 0 || !a.closed || a.placeType != "" {
+// linkPlaces merges into boundaries the places that they surround.
+func (b *builder) linkPlaces() {
+	named := map[string][]int{} // places by their main name
+	for i := range b.areas {
+		if p := &b.areas[i]; p.osmType == 'N' && p.level == 0 && len(p.names) > 0 {
+			named[p.names[0]] = append(named[p.names[0]], i)
+		}
+	}
+	linked := map[int64]bool{}
+	for i := range b.areas {
+		b.link(&b.areas[i], named, linked)
+	}
+	b.areas = slices.DeleteFunc(b.areas, func(a area) bool { return a.osmType == 'N' && linked[a.id] })
+}
+
+// link finds the place that a boundary surrounds: its label or its centre of
+// the same name, or a place of the same name inside.
+func (b *builder) link(a *area, named map[string][]int, linked map[int64]bool) {
+	if a.level < 3 || !a.closed || a.placeType != "" {
 		return
 	}
-	label := func(m pbf.Member) bool {
-		return m.Kind == pbf.NodeMember && (m.Role == "label" || m.Role == "admin_centre")
+	var places []int
+	for _, n := range a.names {
+		places = append(places, named[n]...)
 	}
-	for j := range b.areas {
+	slices.Sort(places)
+	labels := b.labels[packed.IDKey('R', a.id)]
+	for _, j := range places {
 		p := &b.areas[j]
-		if p.osmType != 'N' || p.level != 0 || linked[p.id] != "" || a.level < 3 {
+		if linked[p.id] {
 			continue
 		}
-		same := len(a.names) > 0 && len(p.names) > 0 && slices.ContainsFunc(p.names[:1], func(n string) bool { return slices.Contains(a.names, n) })
-		member := slices.ContainsFunc(a.members, func(m pbf.Member) bool { return label(m) && m.ID == p.id })
-		if !same || !member && (p.addr > 20 || p.addr < 14 || a.level < 6 || !a.box.holds(p.at) || !inside(a.lines, p.at)) {
+		if !slices.Contains(labels, p.id) && (p.addr > 20 || p.addr < 14 || a.level < 6 || !a.box.holds(p.at) || !inside(a.lines, p.at)) {
 			continue
 		}
-		linked[p.id] = p.placeType
+		linked[p.id] = true
 		a.placeType = p.placeType
 		a.at = p.at
 		a.names = append(a.names, p.names...)

@@ -6,83 +6,95 @@ import (
 	"slices"
 
 	"geogate/internal/streets/packed"
-	"geogate/internal/streets/pbf"
 )
 
-// assemble gives every element its lines and its position, and drops those
-// that have none and the older versions of those that several extracts hold.
+// assemble gives every element its position, and streets and areas their
+// lines. Elements without a position are dropped. Positions of nodes are not
+// needed after it.
 func (b *builder) assemble() {
-	slices.SortStableFunc(b.elements, func(x, y element) int {
-		return cmp.Or(cmp.Compare(packed.IDKey(x.osmType, x.id), packed.IDKey(y.osmType, y.id)), cmp.Compare(y.version, x.version))
-	})
-	b.elements = slices.CompactFunc(b.elements, func(x, y element) bool { return x.osmType == y.osmType && x.id == y.id })
+	b.sortElements()
 	kept := b.elements[:0]
-	for _, e := range b.elements {
-		if !b.locate(&e) {
-			b.skipped++
-			continue
-		}
-		e.refs = b.interpolated(&e)
-		if r := rolesOf(e.osmType, e.tags); !r.boundary && !r.place && !r.street {
-			e.lines = nil // of a building its place and its box are enough
-		}
-		e.members = slices.DeleteFunc(e.members, func(m pbf.Member) bool { return m.Kind != pbf.NodeMember })
-		kept = append(kept, e)
-	}
-	clear(b.elements[len(kept):])
-	b.elements = kept
-	b.memberLines, b.memberWays = nil, nil
-}
-
-// interpolated is the nodes of a way where house numbers are interpolated. No
-// other way needs its nodes any longer.
-func (b *builder) interpolated(e *element) []int64 {
-	if e.osmType == 'W' && e.tag("addr:interpolation") != "" {
-		return e.refs
-	}
-	return nil
-}
-
-func (b *builder) locate(e *element) bool {
-	switch e.osmType {
-	case 'N':
-		e.box = boxOf(e.at)
-		return true
-	case 'W':
-		line := b.line(e.refs)
-		if len(line) == 0 || len(line) == 1 && len(e.refs) > 1 {
-			return false
-		}
-		e.lines = [][]packed.Point{line}
-		closed := len(line) > 3 && line[0] == line[len(line)-1]
-		if closed && e.tag("highway") == "" {
-			e.at = centre(e.lines)
-		} else {
-			e.at = line[len(line)/2]
-			if len(line) == 2 {
-				e.at = middle(line[0], line[1])
+	for i := range b.elements {
+		e := b.elements[i]
+		var lines [][]packed.Point
+		if e.osmType() != 'N' {
+			var ok bool
+			if lines, ok = b.locate(&e); !ok {
+				b.skipped++
+				continue
 			}
 		}
-	default:
-		rings, ok := b.rings(e.members)
-		if !ok {
-			return false
+		if e.roles.interpolation {
+			b.interpolated(len(kept), e.shape)
 		}
-		e.lines = rings
-		e.at = centre(rings)
+		// Of a building its place and its box are enough.
+		if e.shape = 0; lines != nil && (e.roles.boundary || e.roles.place || e.roles.street) {
+			b.record = packed.AppendLines(b.record[:0], lines)
+			e.shape = b.lines.add(b.record)
+		}
+		kept = append(kept, e)
 	}
-	e.box = boxOf(e.lines[0][0])
-	for _, line := range e.lines {
+	b.elements = kept
+	b.refs, b.nodes, b.memberWays = arena{}, nodeStore{}, nil
+}
+
+func compareElements(x, y element) int {
+	return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(y.version, x.version), cmp.Compare(x.tags, y.tags))
+}
+
+// interpolation is a way along which house numbers are interpolated.
+type interpolation struct {
+	element int
+	ids     []int64
+	at      []packed.Point
+}
+
+func (b *builder) interpolated(element int, refs uint32) {
+	n := interpolation{element: element, ids: b.refsAt(nil, refs)}
+	for _, id := range n.ids {
+		n.at = append(n.at, b.nodes.get(id))
+	}
+	b.numbered = append(b.numbered, n)
+}
+
+// locate finds the lines of a way or a relation, and its position. The lines
+// are valid until the next call.
+func (b *builder) locate(e *element) (lines [][]packed.Point, ok bool) {
+	if e.osmType() == 'W' {
+		b.ids = b.refsAt(b.ids[:0], e.shape)
+		b.points = b.line(b.points[:0], b.ids)
+		line := b.points
+		if len(line) == 0 || len(line) == 1 && len(b.ids) > 1 {
+			return nil, false
+		}
+		lines = [][]packed.Point{line}
+		closed := len(line) > 3 && line[0] == line[len(line)-1]
+		switch {
+		case closed && b.tag(e, "highway") == "":
+			e.at = centre(lines)
+		case len(line) == 2:
+			e.at = middle(line[0], line[1])
+		default:
+			e.at = line[len(line)/2]
+		}
+	} else {
+		if lines, ok = b.rings(e.shape); !ok {
+			return nil, false
+		}
+		e.at = centre(lines)
+	}
+	e.box = boxOf(lines[0][0])
+	for _, line := range lines {
 		for _, p := range line {
 			e.box.add(p)
 		}
 	}
-	return true
+	return lines, true
 }
 
-func (b *builder) line(refs []int64) []packed.Point {
-	line := make([]packed.Point, 0, len(refs))
-	for _, id := range refs {
+// line appends the positions of nodes, apart from those that are missing.
+func (b *builder) line(line []packed.Point, ids []int64) []packed.Point {
+	for _, id := range ids {
 		if p := b.nodes.get(id); p != missing {
 			line = append(line, p)
 		}
@@ -92,17 +104,14 @@ func (b *builder) line(refs []int64) []packed.Point {
 
 // rings joins the ways of a relation to closed rings. A relation that does not
 // close is not ok: half a boundary would take in half a country.
-func (b *builder) rings(members []pbf.Member) (rings [][]packed.Point, ok bool) {
+func (b *builder) rings(members uint32) (rings [][]packed.Point, ok bool) {
 	var open [][]int64
-	for _, m := range members {
-		if m.Kind != pbf.WayMember || m.Role != "outer" && m.Role != "inner" && m.Role != "" {
-			continue
-		}
-		refs, found := b.memberLines[m.ID]
-		if !found {
+	for _, way := range b.refsAt(nil, members) {
+		at := b.memberWays[way]
+		if at == unread {
 			return nil, false
 		}
-		if len(refs) > 1 {
+		if refs := b.refsAt(nil, at); len(refs) > 1 {
 			open = append(open, refs)
 		}
 	}
@@ -117,7 +126,7 @@ func (b *builder) rings(members []pbf.Member) (rings [][]packed.Point, ok bool) 
 			continue
 		}
 		used[i] = true
-		ring := slices.Clone(open[i])
+		ring := open[i]
 		for ring[0] != ring[len(ring)-1] {
 			next := -1
 			for _, j := range ends[ring[len(ring)-1]] {
@@ -130,13 +139,13 @@ func (b *builder) rings(members []pbf.Member) (rings [][]packed.Point, ok bool) 
 				return nil, false
 			}
 			used[next] = true
-			more := slices.Clone(open[next])
+			more := open[next]
 			if more[0] != ring[len(ring)-1] {
 				slices.Reverse(more)
 			}
 			ring = append(ring, more[1:]...)
 		}
-		line := b.line(ring)
+		line := b.line(nil, ring)
 		if len(line) != len(ring) || len(line) < 4 {
 			return nil, false
 		}
@@ -192,6 +201,12 @@ func (b *box) join(o box) {
 
 func (b box) holds(p packed.Point) bool {
 	return p.Lat >= b.south && p.Lat <= b.north && p.Lon >= b.west && p.Lon <= b.east
+}
+
+// metres is how far a point lies from the box, at least.
+func (b box) metres(p packed.Point) float64 {
+	const slack = 0.98 // a degree of longitude is not as long everywhere in the box
+	return slack * metres(p, packed.Point{Lat: min(max(p.Lat, b.south), b.north), Lon: min(max(p.Lon, b.west), b.east)})
 }
 
 // metres is the distance of two near points.

@@ -31,21 +31,26 @@ type Options struct {
 // the file says of itself.
 func Import(ctx context.Context, extracts []string, out string, o Options) (packed.Info, error) {
 	b := &builder{
-		Options: o, strings: map[string]string{},
-		houseStreets: map[uint64]string{}, memberWays: map[int64]bool{},
+		Options: o, texts: newTexts(), labels: map[uint64][]int64{},
+		houseStreets: map[uint64]uint32{}, memberWays: map[int64]uint32{},
 		countryCells: map[[2]int32]string{},
 	}
 	for pass, read := range []func() pbf.Visitor{b.readRelations, b.readWays, b.readNodes} {
 		if err := b.read(ctx, extracts, pass, read()); err != nil {
 			return packed.Info{}, err
 		}
+		if b.tags.full() || b.refs.full() {
+			return packed.Info{}, fmt.Errorf("import: %w", packed.ErrTooLarge)
+		}
 		b.endPass(pass)
 	}
 	b.assemble()
+	if b.lines.full() {
+		return packed.Info{}, fmt.Errorf("import: %w", packed.ErrTooLarge)
+	}
 	b.makeAreas()
 	b.makeStreets()
 	b.makeHouses()
-	b.nodes, b.strings = nodeStore{}, nil
 	b.makePOIs()
 	b.makePostCodes()
 	b.progress(0.85)
@@ -62,13 +67,17 @@ type builder struct {
 	date    time.Time
 	skipped int
 
-	strings map[string]string
+	texts    *texts
+	elements []element
+	tags     arena // of elements, as pairs of texts
+	refs     arena // the nodes of ways, the ways of relations
+	lines    arena // of streets and areas, as they are in the file
 
-	elements     []element
-	houseStreets map[uint64]string // by id key: the street that a relation gives a house
-	memberWays   map[int64]bool
-	memberLines  map[int64][]int64 // nodes of ways that only relations need
+	houseStreets map[uint64]uint32  // by id key: the street that a relation gives a house, a text
+	memberWays   map[int64]uint32   // ways that relations need, and their nodes in refs
+	labels       map[uint64][]int64 // by id key of a boundary: nodes that stand for it
 	nodes        nodeStore
+	numbered     []interpolation
 
 	areas        []area
 	areaIndex    areaIndex
@@ -80,33 +89,24 @@ type builder struct {
 	codeIndex    map[string]int
 	streets      []street
 	byName       map[streetKey]int
-	near         map[string][]int // folded name → streets
+	near         map[string][]int32 // folded name → streets
 	streetCells  map[[2]int32][]int32
 	areaNames    map[string][]int
 	houses       []house
 	pois         []poi
+
+	// Memory that is used again and again.
+	kept   []pbf.Tag
+	record []byte
+	ids    []int64
+	points []packed.Point
 }
 
-// element is an object of the extract that becomes part of the file.
-type element struct {
-	osmType byte // 'N', 'W', 'R'
-	id      int64
-	version int32
-	at      packed.Point
-	tags    []pbf.Tag
-	refs    []int64      // of a way
-	members []pbf.Member // of a relation
-	lines   [][]packed.Point
-	box     box
-}
-
-func (e *element) tag(key string) string {
-	for _, t := range e.tags {
-		if t.Key == key {
-			return t.Value
-		}
+// endPass prepares what the next pass looks up.
+func (b *builder) endPass(pass int) {
+	if pass == 1 {
+		b.nodes.sort()
 	}
-	return ""
 }
 
 func (b *builder) read(ctx context.Context, extracts []string, pass int, v pbf.Visitor) error {
@@ -158,32 +158,4 @@ func (b *builder) progress(done float64) {
 	if b.Progress != nil {
 		b.Progress(done)
 	}
-}
-
-// maxText is the most bytes of a value that are kept. Longer ones are mistakes.
-const maxText = 255
-
-// keep copies tags out of the block that they were read in.
-func (b *builder) keep(tags []pbf.Tag) []pbf.Tag {
-	kept := make([]pbf.Tag, 0, len(tags))
-	for _, t := range tags {
-		if !wantedKey(t.Key) {
-			continue
-		}
-		if len(t.Value) > maxText {
-			b.skipped++
-			continue
-		}
-		kept = append(kept, pbf.Tag{Key: b.intern(t.Key), Value: b.intern(t.Value)})
-	}
-	return kept
-}
-
-func (b *builder) intern(s string) string {
-	if have, ok := b.strings[s]; ok {
-		return have
-	}
-	s = string(append([]byte(nil), s...))
-	b.strings[s] = s
-	return s
 }

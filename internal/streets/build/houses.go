@@ -12,18 +12,18 @@ import (
 
 // house is an address under one of its numbers.
 type house struct {
-	street  int
-	number  string // as it is compared
-	written string
+	street  int32
+	number  uint32 // a text, as it is compared
+	written uint32 // a text
 	at      packed.Point
-	element int
+	element int32
 	context uint32
+	object  uint32 // when it was made; in the end where its object is in the file
 }
 
 // poi is a point of interest.
 type poi struct {
 	element int
-	names   []string
 	context located
 	street  int // of its address, or -1
 }
@@ -33,51 +33,63 @@ func (b *builder) makeHouses() {
 	b.indexStreets()
 	b.codeIndex = map[string]int{}
 	numbered := map[int64]int{} // nodes with a number, for interpolation
+	for _, n := range b.numbered {
+		for _, id := range n.ids {
+			numbered[id] = -1
+		}
+	}
 	for i := range b.elements {
 		e := &b.elements[i]
-		if !rolesOf(e.osmType, e.tags).house {
+		if !e.roles.house {
 			continue
 		}
-		if e.osmType == 'N' {
-			numbered[e.id] = i
+		if e.osmType() == 'N' {
+			if _, ok := numbered[e.id()]; ok {
+				numbered[e.id()] = i
+			}
 		}
-		b.addHouse(i, e.at, e.tag("addr:housenumber"))
+		b.addHouse(i, e.at, b.tag(e, "addr:housenumber"))
 	}
-	for i := range b.elements {
-		if e := &b.elements[i]; len(e.refs) > 0 {
-			b.interpolate(i, numbered)
-		}
+	for i := range b.numbered {
+		b.interpolate(&b.numbered[i], numbered)
 	}
+	b.numbered = nil
 }
 
 func (b *builder) addHouse(i int, at packed.Point, written string) {
-	e := &b.elements[i]
+	if !b.addNumbers(&b.elements[i], i, at, houseNumbers(written), written) {
+		b.skipped++
+	}
+}
+
+// addNumbers adds an address, which the tags of e name, under its numbers.
+func (b *builder) addNumbers(e *element, shown int, at packed.Point, numbers []string, written string) bool {
 	c := b.contextOf(at, -1, b.namedTown(e, at))
 	s := b.addressStreet(e, at, c)
-	numbers := houseNumbers(written)
 	if s < 0 || len(numbers) == 0 {
-		b.skipped++
-		return
+		return false
 	}
 	if code := b.code(e, at, c); code >= 0 {
 		c.also = append(c.also, b.codeBase()+code)
 	}
-	context := b.contexts.add(c)
+	h := house{street: int32(s), written: b.texts.number(written), at: at, element: int32(shown), context: b.contexts.add(c)}
 	for _, n := range numbers {
-		b.houses = append(b.houses, house{s, n, written, at, i, context})
+		h.number, h.object = b.texts.number(n), uint32(len(b.houses))
+		b.houses = append(b.houses, h)
 	}
 	b.streets[s].houses++
+	return true
 }
 
 // addressStreet is the street of an address, or -1.
 func (b *builder) addressStreet(e *element, at packed.Point, c located) int {
-	if name := e.tag("addr:street"); folded(name) != "" {
+	if name := b.tag(e, "addr:street"); folded(name) != "" {
 		return b.streetOf(name, at, c, false)
 	}
-	if name := b.houseStreets[packed.IDKey(e.osmType, e.id)]; folded(name) != "" {
+	if name := b.texts.list[b.houseStreets[e.key]]; folded(name) != "" {
 		return b.streetOf(name, at, c, false)
 	}
-	if name := e.tag("addr:place"); folded(name) != "" {
+	if name := b.tag(e, "addr:place"); folded(name) != "" {
 		return b.streetOf(name, at, c, true)
 	}
 	return b.nearestStreet(at)
@@ -86,7 +98,7 @@ func (b *builder) addressStreet(e *element, at packed.Point, c located) int {
 // namedTown is the area that addr:city and its kin name, if it is near.
 func (b *builder) namedTown(e *element, at packed.Point) (found []int) {
 	for _, key := range []string{"addr:city", "addr:suburb", "addr:hamlet", "addr:district", "addr:place"} {
-		name := folded(e.tag(key))
+		name := folded(b.tag(e, key))
 		if name == "" {
 			continue
 		}
@@ -148,10 +160,9 @@ func houseNumbers(written string) []string {
 const maxInterpolated = 500
 
 // interpolate adds the houses between the numbered nodes of a way.
-func (b *builder) interpolate(i int, numbered map[int64]int) {
-	e := &b.elements[i]
+func (b *builder) interpolate(way *interpolation, numbered map[int64]int) {
 	step := 2
-	switch v := e.tag("addr:interpolation"); v {
+	switch v := b.tag(&b.elements[way.element], "addr:interpolation"); v {
 	case "odd", "even":
 	case "all":
 		step = 1
@@ -165,17 +176,17 @@ func (b *builder) interpolate(i int, numbered map[int64]int) {
 	}
 	var line []packed.Point
 	from, last := -1, 0
-	for _, id := range e.refs {
-		p := b.nodes.get(id)
+	for i, id := range way.ids {
+		p := way.at[i]
 		if p == missing {
 			continue
 		}
 		line = append(line, p)
-		j, ok := numbered[id]
-		if !ok {
+		j := numbered[id]
+		if j < 0 {
 			continue
 		}
-		n, err := strconv.Atoi(b.elements[j].tag("addr:housenumber"))
+		n, err := strconv.Atoi(b.tag(&b.elements[j], "addr:housenumber"))
 		if err != nil {
 			continue
 		}
@@ -186,25 +197,14 @@ func (b *builder) interpolate(i int, numbered map[int64]int) {
 				if n < last {
 					number = last - k*step
 				}
-				b.addInterpolated(from, i, along(line, float64(k)/float64(count)), strconv.Itoa(number))
+				// It has its street from the node where its stretch begins,
+				// and its id from the way.
+				written := strconv.Itoa(number)
+				b.addNumbers(&b.elements[from], way.element, along(line, float64(k)/float64(count)), []string{written}, written)
 			}
 		}
 		from, last = j, n
 		line = append(line[:0], p)
-	}
-}
-
-// addInterpolated adds a house that has its street from the node where its
-// stretch begins, and its id from the way.
-func (b *builder) addInterpolated(from, way int, at packed.Point, number string) {
-	e := &b.elements[from]
-	c := b.contextOf(at, -1, b.namedTown(e, at))
-	if s := b.addressStreet(e, at, c); s >= 0 {
-		if code := b.code(e, at, c); code >= 0 {
-			c.also = append(c.also, b.codeBase()+code)
-		}
-		b.houses = append(b.houses, house{s, number, number, at, way, b.contexts.add(c)})
-		b.streets[s].houses++
 	}
 }
 
@@ -229,15 +229,12 @@ func along(line []packed.Point, share float64) packed.Point {
 func (b *builder) makePOIs() {
 	for i := range b.elements {
 		e := &b.elements[i]
-		if !rolesOf(e.osmType, e.tags).poi {
+		if !e.roles.poi || len(b.namesOf(e)) == 0 {
 			continue
 		}
-		p := poi{element: i, names: namesOf(e.tags), street: -1}
-		if len(p.names) == 0 {
-			continue
-		}
+		p := poi{element: i, street: -1}
 		p.context = b.contextOf(e.at, -1, b.namedTown(e, e.at))
-		if e.tag("addr:street") != "" || e.tag("addr:place") != "" && e.tag("addr:housenumber") != "" {
+		if b.tag(e, "addr:street") != "" || b.tag(e, "addr:place") != "" && b.tag(e, "addr:housenumber") != "" {
 			p.street = b.addressStreet(e, e.at, p.context)
 		}
 		if code := b.code(e, e.at, p.context); code >= 0 {
@@ -245,4 +242,10 @@ func (b *builder) makePOIs() {
 		}
 		b.pois = append(b.pois, p)
 	}
+}
+
+// namesOf are the folded names of an element, the main one first.
+func (b *builder) namesOf(e *element) []string {
+	b.kept = b.tagsOf(b.kept[:0], e)
+	return namesOf(b.kept)
 }

@@ -25,9 +25,9 @@ func (b *builder) codeBase() int { return len(b.areas) }
 
 // code is the post code of an address, or -1. It is made when it is new.
 func (b *builder) code(e *element, at packed.Point, c located) int {
-	text := e.tag("addr:postcode")
+	text := b.tag(e, "addr:postcode")
 	if text == "" {
-		text = e.tag("postal_code")
+		text = b.tag(e, "postal_code")
 	}
 	text, _, _ = strings.Cut(text, ";")
 	text = strings.TrimSpace(text)

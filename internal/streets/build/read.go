@@ -7,11 +7,34 @@ import (
 	"geogate/internal/streets/pbf"
 )
 
-// endPass sorts what the next pass looks up.
-func (b *builder) endPass(pass int) {
-	if pass == 1 {
-		b.nodes.sort()
+// element is an object of the extract that becomes part of the file. There are
+// millions: what is not of one size lies in arenas.
+type element struct {
+	key     uint64 // type and id, see packed.IDKey
+	at      packed.Point
+	box     box
+	tags    uint32 // in builder.tags
+	shape   uint32 // in builder.refs until it is assembled, then in builder.lines
+	version int32
+	roles   roles
+}
+
+// osmType is N, W or R.
+func (e *element) osmType() byte { return "NWR"[e.key>>60&3] }
+
+// id is the number of the element; in files of some editors it is negative.
+func (e *element) id() int64 { return int64(e.key<<4) >> 4 }
+
+// add keeps an element, if what is kept of its tags still makes it something.
+func (b *builder) add(e element, osmType byte, id int64, tags []pbf.Tag) {
+	var kept []pbf.Tag
+	kept, e.tags = b.keep(tags)
+	e.key = packed.IDKey(osmType, id)
+	if e.roles = rolesOf(osmType, kept); !e.roles.any() {
+		b.skipped++
+		return
 	}
+	b.elements = append(b.elements, e)
 }
 
 func (b *builder) readRelations() pbf.Visitor {
@@ -33,17 +56,20 @@ func (b *builder) readRelations() pbf.Visitor {
 		if !rolesOf('R', r.Tags).any() {
 			return
 		}
-		e := element{osmType: 'R', id: r.ID, version: r.Version, tags: b.keep(r.Tags)}
+		var ways, labels []int64
 		for _, m := range r.Members {
-			if m.Kind == pbf.RelationMember {
-				continue
-			}
-			e.members = append(e.members, pbf.Member{Kind: m.Kind, ID: m.ID, Role: b.intern(m.Role)})
-			if m.Kind == pbf.WayMember {
-				b.memberWays[m.ID] = true
+			switch {
+			case m.Kind == pbf.WayMember && (m.Role == "outer" || m.Role == "inner" || m.Role == ""):
+				ways = append(ways, m.ID)
+				b.memberWays[m.ID] = unread
+			case m.Kind == pbf.NodeMember && (m.Role == "label" || m.Role == "admin_centre"):
+				labels = append(labels, m.ID)
 			}
 		}
-		b.elements = append(b.elements, e)
+		b.add(element{shape: b.addRefs(ways), version: r.Version}, 'R', r.ID, r.Tags)
+		if len(labels) > 0 {
+			b.labels[packed.IDKey('R', r.ID)] = labels
+		}
 	}}
 }
 
@@ -52,7 +78,7 @@ func (b *builder) associate(r *pbf.Relation) {
 	name := ""
 	for _, t := range r.Tags {
 		if t.Key == "name" || t.Key == "addr:street" && name == "" {
-			name = b.intern(t.Value)
+			name = t.Value
 		}
 	}
 	if name == "" || len(name) > maxText {
@@ -60,29 +86,32 @@ func (b *builder) associate(r *pbf.Relation) {
 	}
 	for _, m := range r.Members {
 		if m.Role == "house" || m.Role == "address" || m.Role == "addr:houselink" {
-			b.houseStreets[packed.IDKey("NWR"[m.Kind], m.ID)] = name
+			b.houseStreets[packed.IDKey("NWR"[m.Kind], m.ID)] = b.texts.number(name)
 		}
 	}
 }
 
+// unread stands for the nodes of a way that is needed and was not met.
+const unread = 1<<32 - 1
+
 func (b *builder) readWays() pbf.Visitor {
-	b.memberLines = make(map[int64][]int64, len(b.memberWays))
 	return pbf.Visitor{Way: func(w *pbf.Way) {
 		wanted := rolesOf('W', w.Tags).any()
-		if !wanted && !b.memberWays[w.ID] {
+		_, member := b.memberWays[w.ID]
+		if !wanted && !member {
 			return
 		}
 		if len(w.Refs) == 0 {
 			b.skipped++
 			return
 		}
-		refs := slices.Clone(w.Refs)
-		b.nodes.need(refs)
-		if b.memberWays[w.ID] {
-			b.memberLines[w.ID] = refs
+		refs := b.addRefs(w.Refs)
+		b.nodes.need(w.Refs)
+		if member {
+			b.memberWays[w.ID] = refs
 		}
 		if wanted {
-			b.elements = append(b.elements, element{osmType: 'W', id: w.ID, version: w.Version, tags: b.keep(w.Tags), refs: refs})
+			b.add(element{shape: refs, version: w.Version}, 'W', w.ID, w.Tags)
 		}
 	}}
 }
@@ -95,63 +124,40 @@ func (b *builder) readNodes() pbf.Visitor {
 		}
 		at := packed.Point{Lat: n.Lat, Lon: n.Lon}
 		b.nodes.put(n.ID, at)
-		if len(n.Tags) == 0 {
-			return
-		}
-		if rolesOf('N', n.Tags).any() {
-			b.elements = append(b.elements, element{osmType: 'N', id: n.ID, version: n.Version, tags: b.keep(n.Tags), at: at})
+		if len(n.Tags) > 0 && rolesOf('N', n.Tags).any() {
+			b.add(element{at: at, box: boxOf(at), version: n.Version}, 'N', n.ID, n.Tags)
 		}
 	}}
 }
 
-// nodeStore holds the positions of the nodes that ways need: 16 bytes a node.
-type nodeStore struct {
-	ids    []int64
-	at     []packed.Point
-	next   int // extracts are sorted: the next id is most often the one after
-	sorted int // how many of ids were sorted and made unique while they were collected
+// addRefs keeps a list of ids as the steps from one to the next.
+func (b *builder) addRefs(ids []int64) uint32 {
+	b.record = b.record[:0]
+	last := int64(0)
+	for _, id := range ids {
+		b.record = appendSigned(b.record, id-last)
+		last = id
+	}
+	return b.refs.add(b.record)
 }
 
-// need asks for the positions of nodes.
-func (s *nodeStore) need(refs []int64) {
-	s.ids = append(s.ids, refs...)
-	// Neighbouring ways share nodes. Sorting now and then keeps the list short.
-	if len(s.ids) > 2*s.sorted+1<<20 {
-		s.unique()
+// refsAt appends a list of ids to list.
+func (b *builder) refsAt(list []int64, at uint32) []int64 {
+	last := int64(0)
+	for r := b.refs.get(at); len(r) > 0; {
+		step, n := signed(r)
+		r = r[n:]
+		last += step
+		list = append(list, last)
 	}
+	return list
 }
 
-func (s *nodeStore) unique() {
-	slices.Sort(s.ids)
-	s.ids = slices.Compact(s.ids)
-	s.sorted = len(s.ids)
-}
-
-func (s *nodeStore) sort() {
-	s.unique()
-	s.at = make([]packed.Point, len(s.ids))
-	for i := range s.at {
-		s.at[i] = missing
+// sortElements brings the elements into the order of their ids, and drops the
+// older versions of those that several extracts hold.
+func (b *builder) sortElements() {
+	if !slices.IsSortedFunc(b.elements, compareElements) {
+		slices.SortFunc(b.elements, compareElements)
 	}
-}
-
-// missing stands for a node that the extract does not hold.
-var missing = packed.Point{Lat: 1<<31 - 1, Lon: 1<<31 - 1}
-
-func (s *nodeStore) put(id int64, at packed.Point) {
-	if s.next >= len(s.ids) || s.ids[s.next] < id || s.next > 0 && s.ids[s.next-1] >= id {
-		s.next, _ = slices.BinarySearch(s.ids, id)
-	}
-	if s.next < len(s.ids) && s.ids[s.next] == id {
-		s.at[s.next] = at
-		s.next++
-	}
-}
-
-// get is the position of a node, or missing.
-func (s *nodeStore) get(id int64) packed.Point {
-	if i, ok := slices.BinarySearch(s.ids, id); ok {
-		return s.at[i]
-	}
-	return missing
+	b.elements = slices.CompactFunc(b.elements, func(x, y element) bool { return x.key == y.key })
 }

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/blevesearch/vellum"
@@ -13,41 +12,37 @@ import (
 	"geogate/internal/streets/packed"
 )
 
-// file writes the sections.
-func (w *writer) file(path string, info packed.Info) error {
+// sections writes the sections one after the other, and gives up what no later
+// one needs.
+func (w *writer) sections() (packed.Info, error) {
+	w.records()
+	w.rows()
+	info := packed.Info{
+		Date: w.date, Areas: len(w.areas), PostCodes: len(w.postCodes), Streets: len(w.streets), POIs: len(w.pois),
+		Houses: len(w.houses), Skipped: w.skipped,
+	}
+	w.elements, w.tags, w.texts, w.areas, w.streets, w.pois, w.houses = nil, arena{}, nil, nil, nil, nil, nil
+	w.progress(0.92)
 	meta, err := json.Marshal(info)
 	if err != nil {
-		return fmt.Errorf("write streets: %w", err)
+		return info, err //nolint:wrapcheck // wrapped by write
 	}
 	fst, err := w.numberWords()
 	if err != nil {
-		return fmt.Errorf("write streets: %w", err)
+		return info, err
 	}
-	postings, postingEnds := w.postings()
-	names := w.names()
-	gridKeys, gridEnds, gridEntries := cells(w.grid)
-	out, err := packed.Create(path)
-	if err != nil {
-		return err //nolint:wrapcheck // says what it did
-	}
-	out.Section(packed.Meta, meta)
-	out.Section(packed.StringEnds, w.textEnds)
-	out.Section(packed.Strings, w.text)
-	out.Section(packed.Words, fst)
-	out.Section(packed.PostingEnds, postingEnds)
-	out.Section(packed.Postings, postings)
-	out.Section(packed.Docs, w.docs)
-	out.Section(packed.Names, names)
-	out.Section(packed.Houses, w.rows)
-	out.Section(packed.Objects, w.objects)
-	out.Section(packed.Contexts, w.contexts.bytes)
-	out.Section(packed.Shapes, w.shapes)
-	out.Section(packed.GridKeys, gridKeys)
-	out.Section(packed.GridEnds, gridEnds)
-	out.Section(packed.GridEntries, gridEntries)
-	out.Section(packed.IDs, idTable(w.ids))
+	w.out.Section(packed.Meta, meta)
+	w.out.Section(packed.StringEnds, w.ends)
+	w.out.Section(packed.Strings, w.strings)
+	w.out.Section(packed.Words, fst)
+	w.postings()
+	w.names()
+	w.out.Section(packed.Docs, w.docs)
+	w.out.Section(packed.Contexts, w.contexts.bytes)
+	w.cells()
+	w.idTable()
 	w.progress(1)
-	return out.Close() //nolint:wrapcheck // says what it did
+	return info, nil
 }
 
 // numberWords numbers the words in their order and makes the FST of them.
@@ -60,17 +55,17 @@ func (w *writer) numberWords() ([]byte, error) {
 	var out bytes.Buffer
 	fst, err := vellum.New(&out, nil)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // wrapped by file
+		return nil, err //nolint:wrapcheck // wrapped by write
 	}
 	numbers := make([]uint32, len(list))
 	for i, word := range list {
 		numbers[w.vocab[word]] = uint32(i)
 		if err := fst.Insert([]byte(word), uint64(i)); err != nil {
-			return nil, err //nolint:wrapcheck // wrapped by file
+			return nil, err //nolint:wrapcheck // wrapped by write
 		}
 	}
 	if err := fst.Close(); err != nil {
-		return nil, err //nolint:wrapcheck // wrapped by file
+		return nil, err //nolint:wrapcheck // wrapped by write
 	}
 	for i := 0; i < len(w.nameWords); {
 		names := w.nameWords[i]
@@ -86,7 +81,7 @@ func (w *writer) numberWords() ([]byte, error) {
 }
 
 // postings lists the docs of each word: their number, then the gaps.
-func (w *writer) postings() (list, ends []byte) {
+func (w *writer) postings() {
 	docs := make([][]uint32, len(w.vocab))
 	for doc, at := range w.nameCount {
 		i := int(at)
@@ -102,22 +97,27 @@ func (w *writer) postings() (list, ends []byte) {
 			}
 		}
 	}
+	var ends []byte
+	w.out.Begin(packed.Postings)
 	for _, l := range docs {
-		list = binary.AppendUvarint(list, uint64(len(l)))
+		r := binary.AppendUvarint(w.record[:0], uint64(len(l)))
 		next := uint32(0)
 		for _, doc := range l {
-			list = binary.AppendUvarint(list, uint64(doc-next))
+			r = binary.AppendUvarint(r, uint64(doc-next))
 			next = doc + 1
 		}
-		ends = binary.LittleEndian.AppendUint32(ends, uint32(len(list)))
+		w.out.Append(r)
+		ends = binary.LittleEndian.AppendUint32(ends, uint32(w.out.Size()))
+		w.record = r
 	}
-	return list, ends
+	w.out.Section(packed.PostingEnds, ends)
 }
 
 // names encodes the names and tells the docs where theirs are.
-func (w *writer) names() (list []byte) {
+func (w *writer) names() {
 	const docBytes, namesAt = 32, 12
-	var r []byte
+	var r, record []byte
+	w.out.Begin(packed.Names)
 	for doc, at := range w.nameCount {
 		end := len(w.nameWords)
 		if doc+1 < len(w.nameCount) {
@@ -127,31 +127,52 @@ func (w *writer) names() (list []byte) {
 		for _, v := range w.nameWords[at+1 : end] {
 			r = binary.AppendUvarint(r, uint64(v))
 		}
-		binary.LittleEndian.PutUint32(w.docs[doc*docBytes+namesAt:], uint32(len(list)))
-		list = packed.AppendRecord(list, r)
+		binary.LittleEndian.PutUint32(w.docs[doc*docBytes+namesAt:], uint32(w.out.Size()))
+		record = packed.AppendRecord(record[:0], r)
+		w.out.Append(record)
 	}
-	return list
 }
 
-func cells(grid []gridEntry) (keys, ends, entries []byte) {
-	slices.SortFunc(grid, func(x, y gridEntry) int { return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.entry, y.entry)) })
-	for i, g := range grid {
-		entries = binary.LittleEndian.AppendUint32(entries, g.entry)
-		if i+1 == len(grid) || grid[i+1].key != g.key {
-			keys = binary.LittleEndian.AppendUint64(keys, g.key)
-			ends = binary.LittleEndian.AppendUint32(ends, uint32(i+1))
+// cells writes the grid: its cells, where the entries of each end, the entries.
+func (w *writer) cells() {
+	sortEntries(w.grid)
+	last := func(i int) bool { return i+1 == len(w.grid) || w.grid[i+1].key != w.grid[i].key }
+	w.column(packed.GridKeys, w.grid, func(b []byte, i int) []byte {
+		if last(i) {
+			b = binary.LittleEndian.AppendUint64(b, w.grid[i].key)
 		}
-	}
-	return keys, ends, entries
+		return b
+	})
+	w.column(packed.GridEnds, w.grid, func(b []byte, i int) []byte {
+		if last(i) {
+			b = binary.LittleEndian.AppendUint32(b, uint32(i+1))
+		}
+		return b
+	})
+	w.column(packed.GridEntries, w.grid, func(b []byte, i int) []byte {
+		return binary.LittleEndian.AppendUint32(b, w.grid[i].entry)
+	})
 }
 
-func idTable(ids []gridEntry) (table []byte) {
-	slices.SortFunc(ids, func(x, y gridEntry) int { return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.entry, y.entry)) })
-	for _, g := range ids {
-		table = binary.LittleEndian.AppendUint64(table, g.key)
+// idTable writes the ids of OpenStreetMap, then what they name.
+func (w *writer) idTable() {
+	sortEntries(w.ids)
+	w.column(packed.IDs, w.ids, func(b []byte, i int) []byte { return binary.LittleEndian.AppendUint64(b, w.ids[i].key) })
+	for _, g := range w.ids {
+		w.record = binary.LittleEndian.AppendUint32(w.record[:0], g.entry)
+		w.out.Append(w.record)
 	}
-	for _, g := range ids {
-		table = binary.LittleEndian.AppendUint32(table, g.entry)
+}
+
+// column writes a section that has something of each entry.
+func (w *writer) column(s packed.Section, list []gridEntry, add func(b []byte, i int) []byte) {
+	w.out.Begin(s)
+	for i := range list {
+		w.record = add(w.record[:0], i)
+		w.out.Append(w.record)
 	}
-	return table
+}
+
+func sortEntries(list []gridEntry) {
+	slices.SortFunc(list, func(x, y gridEntry) int { return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.entry, y.entry)) })
 }

@@ -13,7 +13,8 @@ import (
 type street struct {
 	names   []string // folded, the main one first
 	town    int      // area, or -1
-	ways    []int    // elements
+	ways    []int32  // elements
+	length  float64  // of the way that it shows, in metres
 	at      packed.Point
 	box     box
 	context located
@@ -32,23 +33,24 @@ type streetKey struct {
 // makeStreets joins ways by name and town.
 func (b *builder) makeStreets() {
 	b.byName = map[streetKey]int{}
-	b.near = map[string][]int{}
+	b.near = map[string][]int32{}
 	for i := range b.elements {
 		e := &b.elements[i]
-		if e.osmType != 'W' || !rolesOf('W', e.tags).street {
+		if !e.roles.street {
 			continue
 		}
-		names := namesOf(e.tags)
+		names := b.namesOf(e)
 		if len(names) == 0 {
 			continue
 		}
-		at := onLine(e.lines[0])
+		line := b.pointsOf(e)
+		at, long := onLine(line), length(line)
 		context := b.contextOf(at, -1, nil)
 		key := streetKey{names[0], context.town(b)}
 		s, ok := b.byName[key]
 		if !ok {
 			s = len(b.streets)
-			b.streets = append(b.streets, street{names: names, town: key.town, at: at, box: e.box, context: context, element: i, name: e.tag("name")})
+			b.streets = append(b.streets, street{names: names, town: key.town, at: at, box: e.box, context: context, element: i, length: long, name: b.tag(e, "name")})
 			b.byName[key] = s
 		}
 		st := &b.streets[s]
@@ -57,21 +59,27 @@ func (b *builder) makeStreets() {
 				st.names = append(st.names, n)
 			}
 		}
-		if length(e.lines[0]) > length(b.elements[st.element].lines[0]) && len(st.ways) > 0 {
-			st.element, st.at, st.context = i, at, context
+		if long > st.length {
+			st.element, st.at, st.context, st.length = i, at, context, long
 		}
-		st.ways = append(st.ways, i)
+		st.ways = append(st.ways, int32(i))
 		st.box.join(e.box)
 	}
 	for i := range b.streets {
 		for _, n := range b.streets[i].names {
 			for _, spelled := range spellings(n) {
-				if !slices.Contains(b.near[spelled], i) {
-					b.near[spelled] = append(b.near[spelled], i)
+				if l := b.near[spelled]; len(l) == 0 || l[len(l)-1] != int32(i) {
+					b.near[spelled] = append(l, int32(i))
 				}
 			}
 		}
 	}
+}
+
+// pointsOf are the points of a street's way, valid until the next call.
+func (b *builder) pointsOf(e *element) []packed.Point {
+	b.points = packed.AppendPoints(b.points[:0], b.lines.get(e.shape))
+	return b.points
 }
 
 // onLine is the point half way along a line.
@@ -132,12 +140,12 @@ func (b *builder) streetOf(name string, at packed.Point, c located, place bool) 
 	best, least := -1, float64(farStreet)
 	for _, key := range spellings(f) {
 		for _, s := range b.near[key] {
-			d := b.distance(s, at)
+			d := b.distance(int(s), at)
 			if b.streets[s].town == town {
 				d /= 4
 			}
 			if d < least {
-				best, least = s, d
+				best, least = int(s), d
 			}
 		}
 		if best >= 0 {
@@ -148,23 +156,21 @@ func (b *builder) streetOf(name string, at packed.Point, c located, place bool) 
 		best = len(b.streets)
 		b.streets = append(b.streets, street{names: []string{f}, town: town, at: at, box: boxOf(at), context: c, element: -1, name: name, place: place})
 		for _, key := range spellings(f) {
-			b.near[key] = append(b.near[key], best)
+			b.near[key] = append(b.near[key], int32(best))
 		}
 	}
 	b.byName[streetKey{f, town}] = best
 	return best
 }
 
-// distance is how far a street is, to its nearest point or box.
+// distance is how far a street is, in metres.
 func (b *builder) distance(s int, at packed.Point) float64 {
 	st := &b.streets[s]
-	if st.element < 0 {
-		return metres(st.at, at)
-	}
 	best := metres(st.at, at)
 	for _, w := range st.ways {
-		for _, p := range b.elements[w].lines[0] {
-			best = min(best, metres(p, at))
+		line := b.pointsOf(&b.elements[w])
+		for i := 1; i < len(line); i++ {
+			best = min(best, metres(packed.Foot(at, line[i-1], line[i]), at))
 		}
 	}
 	return best
@@ -176,6 +182,9 @@ func (b *builder) nearestStreet(at packed.Point) int {
 	for dlat := int32(-1); dlat <= 1; dlat++ {
 		for dlon := int32(-1); dlon <= 1; dlon++ {
 			for _, s := range b.streetCells[[2]int32{at.Lat>>smallBits + dlat, at.Lon>>smallBits + dlon}] {
+				if b.streets[s].box.metres(at) > least {
+					continue
+				}
 				if d := b.distance(int(s), at); d < least {
 					best, least = int(s), d
 				}
@@ -189,7 +198,7 @@ func (b *builder) indexStreets() {
 	b.streetCells = map[[2]int32][]int32{}
 	for i := range b.streets {
 		for _, w := range b.streets[i].ways {
-			for _, p := range b.elements[w].lines[0] {
+			for _, p := range b.pointsOf(&b.elements[w]) {
 				c := [2]int32{p.Lat >> smallBits, p.Lon >> smallBits}
 				if l := b.streetCells[c]; len(l) == 0 || l[len(l)-1] != int32(i) {
 					b.streetCells[c] = append(l, int32(i))
@@ -215,15 +224,19 @@ func (b *builder) sortStreets() {
 	}
 	b.streets = moved
 	for i := range b.houses {
-		b.houses[i].street = to[b.houses[i].street]
+		b.houses[i].street = int32(to[b.houses[i].street])
 	}
 	for i := range b.pois {
 		if b.pois[i].street >= 0 {
 			b.pois[i].street = to[b.pois[i].street]
 		}
 	}
-	slices.SortStableFunc(b.houses, func(x, y house) int {
-		return cmp.Or(cmp.Compare(x.street, y.street), cmp.Compare(number(x.number), number(y.number)), cmp.Compare(x.number, y.number))
+	slices.SortFunc(b.houses, func(x, y house) int {
+		if x.street != y.street {
+			return cmp.Compare(x.street, y.street)
+		}
+		p, q := b.texts.list[x.number], b.texts.list[y.number]
+		return cmp.Or(cmp.Compare(number(p), number(q)), cmp.Compare(p, q), cmp.Compare(x.object, y.object))
 	})
 	for i := range b.houses {
 		s := &b.streets[b.houses[i].street]

@@ -41,7 +41,7 @@ var placeRanks = map[string][2]uint8{
 func wantedKey(key string) bool {
 	switch key {
 	case "name", "alt_name", "official_name", "short_name", "old_name", "loc_name", "int_name", "reg_name", "nat_name", "brand", "ref",
-		"highway", "place", "boundary", "admin_level", "type", "ISO3166-1", "ISO3166-1:alpha2", "ISO3166-2", "country_code_iso3166_1_alpha_2",
+		"highway", "area:highway", "place", "boundary", "admin_level", "type", "ISO3166-1", "ISO3166-1:alpha2", "ISO3166-2", "country_code_iso3166_1_alpha_2",
 		"wikidata", "wikipedia", "population", "capital", "postal_code", "website", "phone", "opening_hours", "cuisine",
 		"contact:website", "contact:phone", "wheelchair", "operator", "linked_place":
 		return true
@@ -146,14 +146,7 @@ func roadType(v string) bool {
 
 // class is the key and value that Nominatim shows for something.
 func class(tags []pbf.Tag, r roles) (key, value string) {
-	get := func(key string) string {
-		for _, t := range tags {
-			if t.Key == key {
-				return t.Value
-			}
-		}
-		return ""
-	}
+	get := func(key string) string { return valueOf(tags, key) }
 	switch {
 	case r.boundary:
 		return "boundary", "administrative"
@@ -174,4 +167,13 @@ func class(tags []pbf.Tag, r roles) (key, value string) {
 		return "place", "houses"
 	}
 	return "place", "house"
+}
+
+func valueOf(tags []pbf.Tag, key string) string {
+	for _, t := range tags {
+		if t.Key == key {
+			return t.Value
+		}
+	}
+	return ""
 }

@@ -3,27 +3,31 @@ package build
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
 
 	"geogate/internal/streets/packed"
+	"geogate/internal/streets/pbf"
 )
 
 // writer makes the sections of the file.
 type writer struct {
 	*builder
 
-	docs, rows, objects, shapes []byte
+	out  *packed.Writer
+	docs []byte
 
-	texts     map[string]uint32
-	text      []byte
-	textEnds  []byte
+	used      []uint32 // for each text its number in the file plus 1, or 0
+	strings   []byte
+	ends      []byte
 	vocab     map[string]uint32
 	nameWords []uint32 // for each doc: names; for each name: words; the words
 	nameCount []uint32 // where the names of a doc begin in nameWords
 	grid      []gridEntry
 	ids       []gridEntry
+	tagList   []pbf.Tag
 }
 
 type gridEntry struct {
@@ -31,42 +35,56 @@ type gridEntry struct {
 	entry uint32
 }
 
-func (b *builder) write(out string) (packed.Info, error) {
-	w := &writer{builder: b, texts: map[string]uint32{}, vocab: map[string]uint32{}}
+// write writes the file. What it is made of is given up on the way.
+func (b *builder) write(path string) (packed.Info, error) {
+	out, err := packed.Create(path)
+	if err != nil {
+		return packed.Info{}, err //nolint:wrapcheck // says what it did
+	}
+	b.near, b.byName, b.streetCells, b.areaNames, b.areaIndex, b.places = nil, nil, nil, nil, areaIndex{}, placeIndex{}
+	w := &writer{builder: b, out: out, vocab: map[string]uint32{}}
 	w.string("") // number 0 means none
-	for i := range b.areas {
+	info, err := w.sections()
+	if err != nil {
+		out.Abort()
+		return packed.Info{}, fmt.Errorf("write streets: %w", err)
+	}
+	return info, out.Close() //nolint:wrapcheck // says what it did
+}
+
+// records writes the shapes and the objects, and lists the docs.
+func (w *writer) records() {
+	w.out.Begin(packed.Shapes)
+	w.lines.write(w.out.Append)
+	w.out.Begin(packed.Objects)
+	for i := range w.areas {
 		w.area(i)
 	}
-	for i := range b.postCodes {
+	for i := range w.postCodes {
 		w.postCode(i)
 	}
-	for i := range b.streets {
+	for i := range w.streets {
 		w.street(i)
 	}
-	b.sortPOIs()
-	for i := range b.pois {
+	w.lines = arena{}
+	w.sortPOIs()
+	for i := range w.pois {
 		w.poi(i)
 	}
-	for i := range b.houses {
+	for i := range w.houses {
 		w.house(i)
 	}
-	info := packed.Info{
-		Date: b.date, Areas: len(b.areas), PostCodes: len(b.postCodes), Streets: len(b.streets), POIs: len(b.pois),
-		Houses: len(b.houses), Skipped: b.skipped,
-	}
-	b.progress(0.92)
-	return info, w.file(out, info)
 }
 
 // sortPOIs puts those first that an encyclopedia knows.
 func (b *builder) sortPOIs() {
 	slices.SortStableFunc(b.pois, func(x, y poi) int {
-		return cmp.Compare(fame(&b.elements[y.element]), fame(&b.elements[x.element]))
+		return cmp.Compare(b.fame(y.element), b.fame(x.element))
 	})
 }
 
-func fame(e *element) int {
-	if e.tag("wikidata") != "" || e.tag("wikipedia") != "" {
+func (b *builder) fame(i int) int {
+	if e := &b.elements[i]; b.tag(e, "wikidata") != "" || b.tag(e, "wikipedia") != "" {
 		return 1
 	}
 	return 0
@@ -79,13 +97,13 @@ func importance(rank uint8) uint16 {
 
 func (w *writer) area(i int) {
 	a := &w.areas[i]
-	o := w.object(&a.element)
+	o := w.object(a.osmType, a.id, a.box, a.roles, a.tags)
 	o.Level, o.PlaceType, o.Country = uint8(a.level), w.string(a.placeType), w.string(a.country)
 	if a.osmType == 0 {
 		o.Class, o.Type = w.string("boundary"), w.string("administrative")
 	}
 	if a.closed {
-		o.Shape = w.shape(a.lines) + 1
+		o.Shape = a.shape + 1
 	}
 	names := a.names
 	if a.country != "" {
@@ -94,8 +112,12 @@ func (w *writer) area(i int) {
 	d := packed.Doc{Kind: packed.Area, Rank: a.rank, Importance: importance(a.rank), Lat: a.at.Lat, Lon: a.at.Lon, Context: a.context}
 	w.doc(d, o, names)
 	w.index(a.osmType, a.id, packed.EntryDoc|uint32(i))
-	if a.level == 0 || a.placeType != "" && a.country == "" {
-		w.cell(a.at, packed.EntryDoc|uint32(i))
+	box := a.box
+	if !a.closed {
+		box = boxOf(a.at)
+	}
+	for _, key := range packed.AreaKeys(box.array()) {
+		w.grid = append(w.grid, gridEntry{key, packed.EntryDoc | uint32(i)})
 	}
 }
 
@@ -127,14 +149,14 @@ func (w *writer) street(i int) {
 	rank := uint8(26)
 	if s.element >= 0 {
 		e := &w.elements[s.element]
-		o = w.object(e)
-		rank = streetRank(e.tag("highway"))
+		o = w.objectOf(e)
+		rank = streetRank(w.tag(e, "highway"))
 		cells := map[[2]int32]bool{}
 		for _, way := range s.ways {
 			e := &w.elements[way]
-			o.Ways = append(o.Ways, packed.Way{ID: e.id, Type: w.string(e.tag("highway")), Shape: w.shape(e.lines)})
-			w.index('W', e.id, packed.EntryStreet|doc)
-			for c := range cellsOf(e.lines[0]) {
+			o.Ways = append(o.Ways, packed.Way{ID: e.id(), Type: w.string(w.tag(e, "highway")), Shape: e.shape})
+			w.index('W', e.id(), packed.EntryStreet|doc)
+			for c := range cellsOf(w.pointsOf(e)) {
 				if !cells[c] {
 					cells[c] = true
 					w.grid = append(w.grid, gridEntry{packed.CellKey(c[0], c[1]), packed.EntryStreet | doc})
@@ -188,44 +210,60 @@ func abs(v int32) int32 { return max(v, -v) }
 func (w *writer) poi(i int) {
 	p := &w.pois[i]
 	e := &w.elements[p.element]
-	o := w.object(e)
-	o.Number = w.string(e.tag("addr:housenumber"))
+	o := w.objectOf(e)
+	o.Number = w.string(w.tag(e, "addr:housenumber"))
 	if p.street >= 0 {
 		p.context.also = append(p.context.also, len(w.areas)+len(w.postCodes)+p.street)
 	}
 	doc := uint32(len(w.areas) + len(w.postCodes) + len(w.streets) + i)
 	d := packed.Doc{Kind: packed.POI, Rank: 30, Importance: importance(30), Lat: e.at.Lat, Lon: e.at.Lon, Context: w.contexts.add(p.context)}
-	if fame(e) > 0 {
+	if w.fame(p.element) > 0 {
 		d.Importance += 6554
 	}
-	w.doc(d, o, p.names)
-	w.index(e.osmType, e.id, packed.EntryDoc|doc)
+	w.doc(d, o, w.namesOf(e))
+	w.index(e.osmType(), e.id(), packed.EntryDoc|doc)
 	w.cell(e.at, packed.EntryDoc|doc)
 }
 
 func (w *writer) house(i int) {
 	h := &w.houses[i]
 	e := &w.elements[h.element]
-	o := w.object(e)
-	o.Number = w.string(h.written)
-	street := uint32(len(w.areas) + len(w.postCodes) + h.street)
-	row := packed.House{Street: street, Number: packed.Hash(h.number), Lat: h.at.Lat, Lon: h.at.Lon, Object: w.objectAt(o), Context: h.context}
-	w.rows = row.Append(w.rows)
-	if first := houseNumbers(h.written); len(first) > 0 && first[0] == h.number {
+	o := w.objectOf(e)
+	o.Number = w.text(h.written)
+	h.object = w.objectAt(o)
+	if first := houseNumbers(w.texts.list[h.written]); len(first) > 0 && first[0] == w.texts.list[h.number] {
 		w.cell(h.at, packed.EntryHouse|uint32(i))
-		if e.tag("addr:interpolation") == "" {
-			w.index(e.osmType, e.id, packed.EntryHouse|uint32(i))
+		if w.tag(e, "addr:interpolation") == "" {
+			w.index(e.osmType(), e.id(), packed.EntryHouse|uint32(i))
 		}
 	}
 }
 
-func (w *writer) object(e *element) *packed.Object {
-	o := &packed.Object{OSMType: e.osmType, OSMID: e.id, Box: e.box.array()}
-	if e.osmType != 0 {
-		key, value := class(e.tags, rolesOf(e.osmType, e.tags))
+// rows writes the houses.
+func (w *writer) rows() {
+	w.out.Begin(packed.Houses)
+	var row []byte
+	for _, h := range w.houses {
+		street := uint32(len(w.areas) + len(w.postCodes) + int(h.street))
+		row = packed.House{
+			Street: street, Number: packed.Hash(w.texts.list[h.number]), Lat: h.at.Lat, Lon: h.at.Lon, Object: h.object, Context: h.context,
+		}.Append(row[:0])
+		w.out.Append(row)
+	}
+}
+
+func (w *writer) objectOf(e *element) *packed.Object {
+	w.tagList = w.tagsOf(w.tagList[:0], e)
+	return w.object(e.osmType(), e.id(), e.box, e.roles, w.tagList)
+}
+
+func (w *writer) object(osmType byte, id int64, box box, r roles, tags []pbf.Tag) *packed.Object {
+	o := &packed.Object{OSMType: osmType, OSMID: id, Box: box.array()}
+	if osmType != 0 {
+		key, value := class(tags, r)
 		o.Class, o.Type = w.string(key), w.string(value)
 	}
-	for _, t := range e.tags {
+	for _, t := range tags {
 		switch {
 		case nameKey(t.Key) || t.Key == "ref":
 			o.Names = append(o.Names, packed.Tag{Key: w.string(t.Key), Value: w.string(t.Value)})
@@ -237,8 +275,9 @@ func (w *writer) object(e *element) *packed.Object {
 }
 
 func (w *writer) objectAt(o *packed.Object) uint32 {
-	at := uint32(len(w.objects))
-	w.objects = o.Append(w.objects)
+	at := uint32(w.out.Size())
+	w.record = o.Append(w.record[:0])
+	w.out.Append(w.record)
 	return at
 }
 
@@ -262,21 +301,19 @@ func (w *writer) doc(d packed.Doc, o *packed.Object, names []string) {
 	w.docs = d.Append(w.docs)
 }
 
-func (w *writer) shape(lines [][]packed.Point) uint32 {
-	at := uint32(len(w.shapes))
-	w.shapes = packed.AppendShape(w.shapes, lines)
-	return at
-}
+func (w *writer) string(s string) uint32 { return w.text(w.texts.number(s)) }
 
-func (w *writer) string(s string) uint32 {
-	if v, ok := w.texts[s]; ok {
-		return v
+// text is the number in the file of a text of the extracts.
+func (w *writer) text(n uint32) uint32 {
+	if int(n) >= len(w.used) {
+		w.used = append(w.used, make([]uint32, len(w.texts.list)-len(w.used))...)
 	}
-	v := uint32(len(w.texts))
-	w.texts[s] = v
-	w.text = append(w.text, s...)
-	w.textEnds = binary.LittleEndian.AppendUint32(w.textEnds, uint32(len(w.text)))
-	return v
+	if w.used[n] == 0 {
+		w.strings = append(w.strings, w.texts.list[n]...)
+		w.ends = binary.LittleEndian.AppendUint32(w.ends, uint32(len(w.strings)))
+		w.used[n] = uint32(len(w.ends) / 4)
+	}
+	return w.used[n] - 1
 }
 
 func (w *writer) cell(p packed.Point, entry uint32) {

@@ -1,6 +1,9 @@
 package packed
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Cells of the grid are 2^cellBits units of 1e-7 degrees wide, some 180 m.
 const cellBits = 14
@@ -36,6 +39,46 @@ func (f *File) Around(lat, west, east int32, yield func(entry uint32)) {
 			yield(f.uint32(GridEntries, int(start)))
 		}
 	}
+}
+
+// Areas have cells of some 12 km, in rows that no latitude has.
+const (
+	coarseBits = 20
+	coarseRow  = 1 << 20
+	// A box of more cells than this is listed once, for everywhere.
+	maxCoarse = 20_000
+)
+
+var everywhere = [2]int32{2 * coarseRow, 0}
+
+// AreaKeys are the cells in which an area of a box is listed: south, north,
+// west, east.
+func AreaKeys(box [4]int32) (keys []uint64) {
+	south, north, west, east := box[0]>>coarseBits, box[1]>>coarseBits, box[2]>>coarseBits, box[3]>>coarseBits
+	if int64(north-south+1)*int64(east-west+1) > maxCoarse {
+		return []uint64{CellKey(everywhere[0], everywhere[1])}
+	}
+	for lat := south; lat <= north; lat++ {
+		for lon := west; lon <= east; lon++ {
+			keys = append(keys, CellKey(coarseRow+lat, lon))
+		}
+	}
+	return keys
+}
+
+// AreasAt calls yield with the docs of the areas whose box may hold p, in
+// ascending order, and at last those that are listed for everywhere.
+func (f *File) AreasAt(p Point, yield func(doc uint32)) { f.AreasNear(p, 0, 0, yield) }
+
+// AreasNear also looks at so many rows and columns of cells around that of p.
+// It may call yield with a doc more than once.
+func (f *File) AreasNear(p Point, rows, columns int32, yield func(doc uint32)) {
+	doc := func(entry uint32) { yield(entry &^ EntryMask) }
+	lat, lon := p.Lat>>coarseBits, p.Lon>>coarseBits
+	for row := lat - rows; row <= lat+rows; row++ {
+		f.Around(coarseRow+row, lon-columns, lon+columns, doc)
+	}
+	f.Around(everywhere[0], everywhere[1], everywhere[1], doc)
 }
 
 func (f *File) uint64(s Section, i int) uint64 {
@@ -89,4 +132,17 @@ func Crosses(a, b, p Point) bool {
 	}
 	slope := (float64(b.Lon) - float64(a.Lon)) / (float64(b.Lat) - float64(a.Lat))
 	return float64(p.Lon) < slope*(float64(p.Lat)-float64(a.Lat))+float64(a.Lon)
+}
+
+// Foot is the point of the segment ab that is nearest to p.
+func Foot(p, a, b Point) Point {
+	shrink := math.Cos(float64(p.Lat) * 1e-7 * math.Pi / 180)
+	dx, dy := (float64(b.Lon)-float64(a.Lon))*shrink, float64(b.Lat)-float64(a.Lat)
+	px, py := (float64(p.Lon)-float64(a.Lon))*shrink, float64(p.Lat)-float64(a.Lat)
+	length := dx*dx + dy*dy
+	if length == 0 {
+		return a
+	}
+	t := max(0, min(1, (px*dx+py*dy)/length))
+	return Point{Lat: a.Lat + int32(t*(float64(b.Lat)-float64(a.Lat))), Lon: a.Lon + int32(t*(float64(b.Lon)-float64(a.Lon)))}
 }

@@ -102,24 +102,24 @@ func (n *Numbers) tags() []Tag {
 // Point is a position in 1e-7 degrees.
 type Point struct{ Lat, Lon int32 }
 
-// AppendShape encodes rings or lines.
-func AppendShape(b []byte, lines [][]Point) []byte {
-	r := binary.AppendUvarint(nil, uint64(len(lines)))
+// AppendLines encodes rings or lines, to be kept as a record in Shapes.
+func AppendLines(b []byte, lines [][]Point) []byte {
+	b = binary.AppendUvarint(b, uint64(len(lines)))
 	var last Point
 	for _, line := range lines {
-		r = binary.AppendUvarint(r, uint64(len(line)))
+		b = binary.AppendUvarint(b, uint64(len(line)))
 		for _, p := range line {
-			r = AppendSigned(r, p.Lat-last.Lat)
-			r = AppendSigned(r, p.Lon-last.Lon)
+			b = AppendSigned(b, p.Lat-last.Lat)
+			b = AppendSigned(b, p.Lon-last.Lon)
 			last = p
 		}
 	}
-	return AppendRecord(b, r)
+	return b
 }
 
-// Shape reads rings or lines.
-func (f *File) Shape(off uint32) [][]Point {
-	n := Numbers{f.record(Shapes, off)}
+// Lines decodes what AppendLines made.
+func Lines(record []byte) [][]Point {
+	n := Numbers{record}
 	var lines [][]Point
 	var last Point
 	for count := n.Next(); count > 0 && n.More(); count-- {
@@ -134,6 +134,24 @@ func (f *File) Shape(off uint32) [][]Point {
 	}
 	return lines
 }
+
+// AppendPoints appends the points of what AppendLines made to list, without
+// telling its lines apart.
+func AppendPoints(list []Point, record []byte) []Point {
+	n := Numbers{record}
+	var last Point
+	for count := n.Next(); count > 0 && n.More(); count-- {
+		for size := n.Next(); size > 0 && n.More(); size-- {
+			last.Lat += n.Signed()
+			last.Lon += n.Signed()
+			list = append(list, last)
+		}
+	}
+	return list
+}
+
+// Shape reads rings or lines.
+func (f *File) Shape(off uint32) [][]Point { return Lines(f.record(Shapes, off)) }
 
 // Walk calls yield with the segments of a shape without keeping them.
 func (f *File) Walk(off uint32, yield func(a, b Point)) {

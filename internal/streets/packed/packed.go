@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -163,6 +162,9 @@ func (f *File) Err() error {
 	return nil
 }
 
+// Sum tells files of different content apart.
+func (f *File) Sum() uint32 { return crc32.Checksum(f.sums, castagnoli) }
+
 // Bytes is the size of the file.
 func (f *File) Bytes() int { return headerBytes + len(f.data) + len(f.sums) }
 
@@ -222,98 +224,4 @@ func (f *File) record(s Section, off uint32) []byte {
 		return nil
 	}
 	return f.at(s, uint64(off)+uint64(k), n)
-}
-
-// Writer writes the sections of a file in order, in a file beside it that
-// takes its name when it is complete.
-type Writer struct {
-	path string
-	out  *os.File
-	off  uint64
-	page []byte
-	sums []byte
-	head [headerBytes]byte
-	err  error
-}
-
-// Create begins a file.
-func Create(path string) (*Writer, error) {
-	out, err := os.Create(path + ".part")
-	if err != nil {
-		return nil, fmt.Errorf("create streets: %w", err)
-	}
-	w := &Writer{path: path, out: out}
-	_, w.err = out.Write(w.head[:])
-	return w, nil
-}
-
-// Section writes a section. Each is written once.
-func (w *Writer) Section(s Section, b []byte) {
-	at := len(magic) + 20 + 16*int(s)
-	binary.LittleEndian.PutUint64(w.head[at:], w.off)
-	binary.LittleEndian.PutUint64(w.head[at+8:], uint64(len(b)))
-	w.write(b)
-}
-
-func (w *Writer) write(b []byte) {
-	w.off += uint64(len(b))
-	for len(b) > 0 && w.err == nil {
-		n := min(pageBytes-len(w.page), len(b))
-		w.page = append(w.page, b[:n]...)
-		b = b[n:]
-		if len(w.page) == pageBytes {
-			w.flush()
-		}
-	}
-}
-
-func (w *Writer) flush() {
-	w.sums = binary.LittleEndian.AppendUint32(w.sums, crc32.Checksum(w.page, castagnoli))
-	if _, err := w.out.Write(w.page); err != nil && w.err == nil {
-		w.err = err
-	}
-	w.page = w.page[:0]
-}
-
-// Abort removes what was written.
-func (w *Writer) Abort() {
-	_ = w.out.Close()
-	_ = os.Remove(w.path + ".part")
-}
-
-// Close completes the file and gives it its name.
-func (w *Writer) Close() error {
-	if len(w.page) > 0 {
-		w.flush()
-	}
-	if err := w.finish(); err != nil {
-		w.Abort()
-		return fmt.Errorf("write streets: %w", err)
-	}
-	return nil
-}
-
-func (w *Writer) finish() error {
-	if w.err != nil {
-		return w.err
-	}
-	copy(w.head[:], magic)
-	h := w.head[len(magic):]
-	binary.LittleEndian.PutUint32(h, Version)
-	binary.LittleEndian.PutUint64(h[4:], w.off)
-	binary.LittleEndian.PutUint32(h[12:], crc32.Checksum(w.sums, castagnoli))
-	binary.LittleEndian.PutUint32(w.head[headerBytes-4:], crc32.Checksum(w.head[:headerBytes-4], castagnoli))
-	if _, err := w.out.Write(w.sums); err != nil {
-		return err //nolint:wrapcheck // wrapped by Close
-	}
-	if _, err := w.out.WriteAt(w.head[:], 0); err != nil {
-		return err //nolint:wrapcheck // wrapped by Close
-	}
-	if err := w.out.Sync(); err != nil {
-		return err //nolint:wrapcheck // wrapped by Close
-	}
-	if err := w.out.Close(); err != nil {
-		return err //nolint:wrapcheck // wrapped by Close
-	}
-	return os.Rename(w.path+".part", w.path) //nolint:wrapcheck // wrapped by Close
 }

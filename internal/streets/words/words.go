@@ -45,7 +45,7 @@ func Split(list []Word, s string) []Word {
 		switch {
 		case accent(r):
 			continue
-		case letter(r):
+		case Letter(r):
 			if !begun {
 				joined = joined && between
 			}
@@ -83,7 +83,8 @@ func ascii(s string) bool {
 	return true
 }
 
-func letter(r rune) bool {
+// Letter reports whether r is part of a word.
+func Letter(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 	}

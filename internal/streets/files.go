@@ -1,0 +1,127 @@
+package streets
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"geogate/internal/streets/packed"
+)
+
+// Files are the open files of a library.
+type Files []*Streets
+
+// Search asks all files and sorts their answers. A word that one file knows is
+// no slip in the others.
+func (o Files) Search(ctx context.Context, q Query) ([]Match, error) {
+	if len(o) > 1 {
+		if list, understood, err := o.search(ctx, q, false); understood || err != nil {
+			return list, err
+		}
+	}
+	list, _, err := o.search(ctx, q, true)
+	return list, err
+}
+
+func (o Files) search(ctx context.Context, q Query, slips bool) (all []Match, understood bool, err error) {
+	for i, s := range o {
+		if err := ctx.Err(); err != nil {
+			return nil, false, err //nolint:wrapcheck // the caller left
+		}
+		mine := q
+		mine.Exclude = idsOf(q.Exclude, i)
+		list, whole, err := s.find(mine, slips)
+		if err != nil {
+			return nil, false, err
+		}
+		all = append(all, numbered(list, i)...)
+		understood = understood || whole
+	}
+	slices.SortStableFunc(all, func(a, b Match) int { return cmp.Compare(b.Score, a.Score) })
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultLimit
+	}
+	return all[:min(len(all), limit)], understood, nil
+}
+
+// Reverse asks all files; the finest answer counts, then the nearest.
+func (o Files) Reverse(q ReverseQuery) (best Match, found bool, err error) {
+	for i, s := range o {
+		m, ok, err := s.Reverse(q)
+		if err != nil {
+			return Match{}, false, err
+		}
+		if !ok {
+			continue
+		}
+		m.ID = m.ID<<fileBits | int64(i)
+		if rank := m.rank(); !found || rank > best.rank() || rank == best.rank() && m.Distance < best.Distance {
+			best, found = m, true
+		}
+	}
+	return best, found, nil
+}
+
+// rank is Nominatim's rank of what was found.
+func (m Match) rank() uint8 {
+	if m.house != 0 {
+		return 30
+	}
+	return m.streets.file.Doc(m.doc).Rank
+}
+
+// Lookup finds an element of OpenStreetMap; osmType is N, W or R.
+func (o Files) Lookup(osmType byte, id int64) (Match, bool) {
+	for i, s := range o {
+		if m, ok := s.Lookup(osmType, id); ok {
+			m.ID = m.ID<<fileBits | int64(i)
+			return m, true
+		}
+	}
+	return Match{}, false
+}
+
+// ByID finds a place by the id of an answer.
+func (o Files) ByID(id int64) (Match, bool) {
+	i := int(id & (MaxFiles - 1))
+	if i >= len(o) {
+		return Match{}, false
+	}
+	m, ok := o[i].ByID(id >> fileBits)
+	m.ID = id
+	return m, ok
+}
+
+// Info sums up the files: the oldest date counts.
+func (o Files) Info() (sum packed.Info) {
+	for i, s := range o {
+		in := s.Info()
+		if i == 0 || in.Date.Before(sum.Date) {
+			sum.Date = in.Date
+		}
+		sum.Areas += in.Areas
+		sum.PostCodes += in.PostCodes
+		sum.Streets += in.Streets
+		sum.POIs += in.POIs
+		sum.Houses += in.Houses
+		sum.Skipped += in.Skipped
+	}
+	return sum
+}
+
+func numbered(list []Match, file int) []Match {
+	for i := range list {
+		list[i].ID = list[i].ID<<fileBits | int64(file)
+	}
+	return list
+}
+
+func idsOf(ids []int64, file int) (mine []int64) {
+	for _, id := range ids {
+		if int(id&(MaxFiles-1)) == file {
+			mine = append(mine, id>>fileBits)
+		}
+	}
+	return mine
+}
