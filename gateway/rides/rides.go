@@ -3,6 +3,7 @@
 package rides
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"geogate/dispatch"
@@ -45,6 +46,18 @@ type origin struct {
 	point  geo.Point
 	place  *exchange.Place // set when an address was given
 	cached bool            // whether its place came from the cache
+}
+
+// json is the place as rides keep it, nil without one.
+func (o origin) json() json.RawMessage {
+	if o.place == nil {
+		return nil
+	}
+	text, err := json.Marshal(o.place)
+	if err != nil { // strings and numbers always encode
+		panic(err)
+	}
+	return text
 }
 
 // pickup resolves what a client gave, coordinates or an address, to a point.

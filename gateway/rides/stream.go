@@ -48,7 +48,7 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 		}
 		var text strings.Builder
 		for _, ride := range versions {
-			text.WriteString(event(ride))
+			text.WriteString(event(r, ride))
 			seen = ride.Revision
 		}
 		return text.String(), ended, nil
@@ -69,8 +69,8 @@ func lastRevision(r *http.Request) (dispatch.Revision, error) {
 	return seen, nil
 }
 
-func event(ride dispatch.Ride) string {
-	data, err := json.Marshal(newWireRide(ride))
+func event(r *http.Request, ride dispatch.Ride) string {
+	data, err := json.Marshal(rideFor(r, ride))
 	if err != nil { // strings, numbers and times always encode
 		panic(err)
 	}
