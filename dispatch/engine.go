@@ -85,6 +85,7 @@ type Engine struct {
 	worker string // names this engine in leases
 	static string // the part of the scripts' configuration that never changes
 	hub    hub.Hub
+	live   board
 	// subscribed tells whether wake-ups arrive at hub.
 	subscribed atomic.Bool
 	regions    []string // declared; never changes

@@ -33,6 +33,9 @@ const (
 // Ended reports whether nothing can happen any more.
 func (s State) Ended() bool { return s == Completed || s == Cancelled || s == Expired }
 
+// UnderWay reports whether the ride has its driver, who is busy with it.
+func (s State) UnderWay() bool { return s == Matched || s == Arrived || s == Started }
+
 // Ride is one version of a rider's ride. What it holds depends on ID and Revision alone,
 // so a revision serves as an entity tag.
 type Ride struct {

@@ -57,7 +57,7 @@ func TestScheduledRide(t *testing.T) {
 		}
 		// Its time comes: the worker of a process that was started meanwhile sees to it.
 		age(t, rdb, "ride:"+ride.ID, 46*time.Minute, "begins")
-		rdb.ZIncrBy(ctx, "geogate:{default}:due", -(46 * time.Minute).Seconds()*1000, ride.ID)
+		rdb.ZIncrBy(ctx, "geogate:{default}:due", -(46*time.Minute).Seconds()*1000, ride.ID)
 		run(t, dispatch.New(rdb, dispatch.Config{Lead: 15 * time.Minute, Timeout: 4 * time.Minute}))
 		asynctest.Eventually(t, "ride is matched unobserved", func() bool {
 			return rdb.HGet(ctx, "geogate:{default}:ride:"+ride.ID, "state").Val() == "matched"

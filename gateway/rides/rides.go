@@ -11,13 +11,15 @@ import (
 	"geogate/internal/geo"
 )
 
-// Config is what the API needs besides dispatch. All of it is required.
+// Config is what the API needs besides dispatch. It is required but for ETA.
 type Config struct {
 	Streams *exchange.Streams
 	// FindAddress and FindPlaceAt geocode on the way to drivers. They tell in the
 	// headers of the answer what the cache did.
 	FindAddress func(w http.ResponseWriter, r *http.Request, q string) (place exchange.Place, cached bool, err error)
 	FindPlaceAt func(w http.ResponseWriter, r *http.Request, p geo.Point) (place exchange.Place, cached bool, err error)
+	// ETA finds the way of drivers; nil: Estimate.
+	ETA ETAFunc
 	// Problem is what a client is told of an error.
 	Problem func(error) *exchange.Problem
 }
@@ -32,6 +34,9 @@ type API struct {
 
 // New returns the API of engine.
 func New(engine *dispatch.Engine, cfg Config) *API {
+	if cfg.ETA == nil {
+		cfg.ETA = Estimate
+	}
 	return &API{engine, cfg, exchange.NewLargeBodies()}
 }
 

@@ -38,20 +38,23 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	owner := dispatch.OwnerOf(as(r))
+	following := a.engine.FollowRide(id, seen)
+	defer following.Close()
 	return a.Streams.Serve(w, r, "\n", func(ctx context.Context) (events string, last bool, err error) {
-		versions, ended, err := a.engine.Changes(dispatch.As(ctx, owner), id, seen)
+		update, err := following.Next(dispatch.As(ctx, owner))
 		switch {
 		case errors.Is(err, dispatch.ErrUnavailable):
 			return "", false, exchange.ErrStoreAway
 		case err != nil:
 			return "", false, fmt.Errorf("follow ride: %w", err)
+		case update.Position != nil:
+			return a.positionEvent(ctx, following.Ride(), *update.Position), false, nil
 		}
 		var text strings.Builder
-		for _, ride := range versions {
+		for _, ride := range update.Rides {
 			text.WriteString(event(r, ride))
-			seen = ride.Revision
 		}
-		return text.String(), ended, nil
+		return text.String(), update.Ended, nil
 	})
 }
 

@@ -27,7 +27,8 @@ const noRoomFor = 30 * time.Second
 type position struct {
 	ID exchange.ID `json:"id"`
 	exchange.Coordinates
-	TS      timestamp `json:"ts"`
+	TS timestamp `json:"ts"`
+	motion
 	Vehicle *string   `json:"vehicle"` // absent: as before
 	Tags    *[]string `json:"tags"`    // absent: as before
 	Region  string    `json:"region"`
@@ -168,7 +169,7 @@ func (p *position) report(r *http.Request) (dispatch.Position, error) {
 	}
 	return dispatch.Position{
 		ID: string(p.ID), Point: point, Time: time.Time(p.TS),
-		Vehicle: p.Vehicle, Tags: p.Tags, Region: p.Region,
+		Motion: dispatch.Motion(p.motion), Vehicle: p.Vehicle, Tags: p.Tags, Region: p.Region,
 	}, nil
 }
 
