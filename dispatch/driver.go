@@ -29,6 +29,7 @@ type Driver struct {
 	Vehicle string
 	Tags    []string
 	SeenAt  time.Time // when the last position arrived
+	Motion            // as the last position said
 	RideID  string    // of a reserved or busy driver
 }
 
@@ -147,6 +148,7 @@ func (r *record) driver(region string) (Driver, error) {
 		Vehicle: r.fields["vehicle"],
 		Tags:    decodeTags(r.fields["tags"]),
 		SeenAt:  r.time("seen"),
+		Motion:  r.motion(r.fields["motion"]),
 		RideID:  r.fields["ride"],
 	}
 	return d, r.err

@@ -41,6 +41,9 @@ const (
 	// before no ride begins and no driver comes on duty: an event is never dropped.
 	maxUnsent = 1_000_000
 
+	// scheduleAhead is how far ahead a ride may be scheduled.
+	scheduleAhead = 30 * 24 * time.Hour
+
 	channel = "geogate:dispatch"
 )
 
@@ -58,6 +61,7 @@ type Config struct {
 	MaxRides    int           // live rides in a region; 100000
 	Retention   time.Duration // how long ended rides, their idempotency keys and offline drivers stay readable; 24 h
 	RideTTL     time.Duration // how long after the match a ride that nobody completes is completed; 4 h
+	Lead        time.Duration // how long before its time a scheduled ride searches; 0: at that time
 	LostAfter   time.Duration // matched and not heard of for this long, a driver is parted from their ride; 0: never
 	StreamLen   int           // events kept per region, about, where there is no Emit; 50000 (some 5 MB)
 	MaxUnsent   int           // events of a region that may wait for Emit; 1000000
@@ -81,6 +85,7 @@ type Engine struct {
 	worker string // names this engine in leases
 	static string // the part of the scripts' configuration that never changes
 	hub    hub.Hub
+	live   board
 	// subscribed tells whether wake-ups arrive at hub.
 	subscribed atomic.Bool
 	regions    []string // declared; never changes
@@ -119,20 +124,22 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		cfg.MaxUnsent = 0 // nothing waits for anybody
 	}
 	static, err := json.Marshal(map[string]any{
-		"channel":       channel,
-		"driver_ttl":    cfg.DriverTTL.Milliseconds(),
-		"lost_after":    cfg.LostAfter.Milliseconds(),
-		"max_drivers":   cfg.MaxDrivers,
-		"max_per_rider": cfg.MaxPerRider,
-		"max_rides":     cfg.MaxRides,
-		"max_unsent":    cfg.MaxUnsent,
-		"offer_ttl":     cfg.OfferTTL.Milliseconds(),
-		"radii":         cfg.RadiiM,
-		"retention":     cfg.Retention.Milliseconds(),
-		"ride_ttl":      cfg.RideTTL.Milliseconds(),
-		"stream":        cfg.StreamLen,
-		"timeout":       cfg.Timeout.Milliseconds(),
-		"ts_ahead":      tsAhead.Milliseconds(),
+		"channel":        channel,
+		"driver_ttl":     cfg.DriverTTL.Milliseconds(),
+		"lead":           cfg.Lead.Milliseconds(),
+		"schedule_ahead": scheduleAhead.Milliseconds(),
+		"lost_after":     cfg.LostAfter.Milliseconds(),
+		"max_drivers":    cfg.MaxDrivers,
+		"max_per_rider":  cfg.MaxPerRider,
+		"max_rides":      cfg.MaxRides,
+		"max_unsent":     cfg.MaxUnsent,
+		"offer_ttl":      cfg.OfferTTL.Milliseconds(),
+		"radii":          cfg.RadiiM,
+		"retention":      cfg.Retention.Milliseconds(),
+		"ride_ttl":       cfg.RideTTL.Milliseconds(),
+		"stream":         cfg.StreamLen,
+		"timeout":        cfg.Timeout.Milliseconds(),
+		"ts_ahead":       tsAhead.Milliseconds(),
 	})
 	if err != nil {
 		// Only a radius that is not a number gets here; configuration checks that.

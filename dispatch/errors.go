@@ -65,4 +65,8 @@ const (
 	CodeInvalidLimit    = "invalid_limit"
 	CodeInvalidKey      = "invalid_idempotency_key"
 	CodeInvalidReason   = "invalid_reason"
+	CodeInvalidMotion   = "invalid_motion" // a heading, speed or accuracy
+	CodeInvalidNote     = "invalid_note"
+	CodeInvalidMetadata = "invalid_metadata"
+	CodeInvalidPickupAt = "invalid_pickup_at" // in the past, or too far ahead
 )

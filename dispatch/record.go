@@ -75,6 +75,7 @@ func (r *record) rideAt(version int64) (Ride, error) {
 		RiderID:   r.fields["rider"],
 		Vehicle:   r.fields["vehicle"],
 		Tags:      decodeTags(r.fields["tags"]),
+		Details:   r.details(),
 		CreatedAt: r.time("created"),
 	}
 	text := r.fields["h"+strconv.FormatInt(version, 10)]

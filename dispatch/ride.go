@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"geogate/internal/geo"
 )
@@ -17,6 +19,7 @@ type State string
 
 // The states of a ride. The last three are ends.
 const (
+	Scheduled State = "scheduled" // for later: it does not search yet
 	Searching State = "searching"
 	Offered   State = "offered" // a driver was asked and has not answered
 	Matched   State = "matched" // its driver is on the way to the pickup
@@ -29,6 +32,9 @@ const (
 
 // Ended reports whether nothing can happen any more.
 func (s State) Ended() bool { return s == Completed || s == Cancelled || s == Expired }
+
+// UnderWay reports whether the ride has its driver, who is busy with it.
+func (s State) UnderWay() bool { return s == Matched || s == Arrived || s == Started }
 
 // Ride is one version of a rider's ride. What it holds depends on ID and Revision alone,
 // so a revision serves as an entity tag.
@@ -48,11 +54,105 @@ type Ride struct {
 	RiderID string // empty: not given
 	Vehicle string
 	Tags    []string
+	Details
 	// Driver is who was asked, matched or has done the ride; nil otherwise.
 	Driver    *Assignment
 	CreatedAt time.Time
 	UpdatedAt time.Time // of this version
 	ExpiresAt time.Time // when the search ends; a ride given back gets a new one
+}
+
+// Details are what a rider says about a ride besides where it begins. Drivers are not
+// chosen by it.
+type Details struct {
+	Dropoff  *geo.Point        // nil: not given
+	Note     string            // for the driver; at most MaxNoteLen characters
+	Metadata map[string]string // the caller's own; at most MaxMetadata texts of MaxValueLen characters
+	// PickupAt is when the rider wants to be picked up, at most 30 days ahead; zero: now.
+	PickupAt time.Time
+	// PickupPlace and DropoffPlace are what the caller knows of them, in JSON.
+	PickupPlace, DropoffPlace json.RawMessage
+}
+
+// Limits of Details, in characters where not said otherwise.
+const (
+	MaxNoteLen  = 280
+	MaxMetadata = 16 // texts
+	MaxNameLen  = 64 // of a text in the metadata
+	MaxValueLen = 500
+)
+
+func (d Details) check() *InputError {
+	if d.Dropoff != nil {
+		if err := checkPoint(*d.Dropoff); err != nil {
+			return &InputError{err.Code, "dropoff: " + err.Detail}
+		}
+	}
+	if !isText(d.Note, MaxNoteLen) {
+		return &InputError{CodeInvalidNote, fmt.Sprintf("note is at most %d characters of UTF-8", MaxNoteLen)}
+	}
+	if len(d.Metadata) > MaxMetadata {
+		return &InputError{CodeInvalidMetadata, fmt.Sprintf("metadata has at most %d members", MaxMetadata)}
+	}
+	for name, value := range d.Metadata {
+		if name == "" || !isText(name, MaxNameLen) || !isText(value, MaxValueLen) {
+			return &InputError{CodeInvalidMetadata, fmt.Sprintf("metadata has names of 1 to %d and texts of at most %d characters", MaxNameLen, MaxValueLen)}
+		}
+	}
+	return nil
+}
+
+// isText reports whether s is at most so many characters, on one line or more.
+func isText(s string, most int) bool {
+	return utf8.RuneCountInString(s) <= most && !unprintable(strings.NewReplacer("\n", "", "\r", "", "\t", "").Replace(s))
+}
+
+// fields are the details as a ride's hash holds them, each name with its value.
+func (d Details) fields() []any {
+	var flat []any
+	add := func(name, value string) {
+		if value != "" {
+			flat = append(flat, name, value)
+		}
+	}
+	if d.Dropoff != nil {
+		add("to_lat", formatFloat(d.Dropoff.Lat))
+		add("to_lng", formatFloat(d.Dropoff.Lon))
+	}
+	if len(d.Metadata) > 0 {
+		text, err := json.Marshal(d.Metadata)
+		if err != nil {
+			panic(fmt.Sprintf("dispatch: encode metadata: %v", err)) // strings
+		}
+		add("metadata", string(text))
+	}
+	add("note", d.Note)
+	add("place", string(d.PickupPlace))
+	add("to_place", string(d.DropoffPlace))
+	if !d.PickupAt.IsZero() {
+		add("pickup_at", strconv.FormatInt(d.PickupAt.UnixMilli(), 10))
+	}
+	return flat
+}
+
+// details reads what fields has written.
+func (r *record) details() Details {
+	d := Details{Note: r.fields["note"]}
+	if text := r.fields["to_lat"]; text != "" {
+		d.Dropoff = &geo.Point{Lat: r.float("to_lat", text), Lon: r.float("to_lng", r.fields["to_lng"])}
+	}
+	if text := r.fields["metadata"]; text != "" && json.Unmarshal([]byte(text), &d.Metadata) != nil {
+		r.fail("metadata")
+	}
+	if r.fields["pickup_at"] != "" {
+		d.PickupAt = r.time("pickup_at")
+	}
+	for name, place := range map[string]*json.RawMessage{"place": &d.PickupPlace, "to_place": &d.DropoffPlace} {
+		if text := r.fields[name]; text != "" {
+			*place = json.RawMessage(text)
+		}
+	}
+	return d
 }
 
 // Assignment is a driver as they were when the ride got them; Driver tells where they
@@ -70,6 +170,7 @@ type RideRequest struct {
 	RiderID string   // optional; counts against MaxPerRider
 	Vehicle string   // optional filter
 	Tags    []string // optional filter: the driver has all of them
+	Details
 
 	// IdempotencyKey makes repeated requests lead to one ride, within the region and
 	// Retention. Fingerprint is any digest of the request's content; the same key with
@@ -96,11 +197,14 @@ func (r RideRequest) check() *InputError {
 	if err := checkTags(r.Tags); err != nil {
 		return err
 	}
+	if err := r.Details.check(); err != nil {
+		return err
+	}
 	return checkKey(r.IdempotencyKey)
 }
 
 // Request creates a ride and makes its first attempt in the same step, so the ride
-// may come back matched (or offered). Repeating a request with the same
+// may come back matched (or offered), or scheduled when its time is further ahead than Lead. Repeating a request with the same
 // IdempotencyKey returns the ride that the first one made, as it is now.
 // Errors: InputError, ErrRiderCap, ErrRideCap, ErrKeyReused, ErrKeyInFlight,
 // ErrUnavailable (then the ride may exist; only the idempotency key tells).
@@ -112,9 +216,15 @@ func (e *Engine) Request(ctx context.Context, r RideRequest) (Ride, error) {
 	if refused != nil {
 		return Ride{}, fmt.Errorf("request ride: %w", refused)
 	}
-	answer, err := e.run(ctx, requestScript, region,
+	at := ""
+	if !r.PickupAt.IsZero() {
+		at = strconv.FormatInt(r.PickupAt.UnixMilli(), 10)
+	}
+	args := append([]any{
 		newRideID(region), formatFloat(r.Pickup.Lat), formatFloat(r.Pickup.Lon), r.RiderID,
-		r.Vehicle, encodeTags(r.Tags), digest(r.Subject, r.IdempotencyKey), r.Fingerprint, r.Claim)
+		r.Vehicle, encodeTags(r.Tags), digest(r.Subject, r.IdempotencyKey), r.Fingerprint, r.Claim, at,
+	}, r.fields()...)
+	answer, err := e.run(ctx, requestScript, region, args...)
 	if err != nil {
 		return Ride{}, fmt.Errorf("request ride: %w", err)
 	}

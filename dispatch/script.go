@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -24,6 +25,7 @@ var (
 	driverScript     = newScript("driver")
 	forgetScript     = newScript("forget")
 	givebackScript   = newScript("giveback")
+	listenScript     = newScript("listen")
 	nearestScript    = newScript("nearest")
 	offersScript     = newScript("offers")
 	outboxDoneScript = newScript("outbox_done")
@@ -205,6 +207,10 @@ func (r reply) rideOrRefusal() (Ride, error) {
 		return Ride{}, ErrDriverEngaged
 	case "rider_cap":
 		return Ride{}, ErrRiderCap
+	case "past":
+		return Ride{}, &InputError{CodeInvalidPickupAt, "pickup_at has passed"}
+	case "too_far_ahead":
+		return Ride{}, &InputError{CodeInvalidPickupAt, fmt.Sprintf("pickup_at is more than %d days ahead", scheduleAhead/(24*time.Hour))}
 	case "ride_cap":
 		return Ride{}, ErrRideCap
 	case "backlog":

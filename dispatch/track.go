@@ -3,8 +3,10 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"geogate/internal/geo"
@@ -32,9 +34,55 @@ type Position struct {
 	Region string // empty: DefaultRegion. A driver who reports from another one moves there
 	// Time is when the position was taken, by the driver's clock; zero if unknown. It
 	// orders a driver's positions. One older than DriverTTL makes nobody available.
-	Time    time.Time
+	Time time.Time
+	Motion
 	Vehicle *string   // nil: as before
 	Tags    *[]string // nil: as before
+}
+
+// Motion is how a driver moves, as far as they said; nil: they did not.
+type Motion struct {
+	Heading  *float64 // degrees clockwise from north, from 0 to below 360
+	Speed    *float64 // metres a second, 0 or more
+	Accuracy *float64 // radius of the position in metres, 0 or more
+}
+
+func (m Motion) check() *InputError {
+	// The negations also refuse NaN.
+	switch {
+	case m.Heading != nil && !(*m.Heading >= 0 && *m.Heading < 360):
+		return &InputError{CodeInvalidMotion, "heading is 0 to below 360 degrees"}
+	case m.Speed != nil && !(*m.Speed >= 0 && *m.Speed <= math.MaxFloat32):
+		return &InputError{CodeInvalidMotion, "speed is 0 or more metres a second"}
+	case m.Accuracy != nil && !(*m.Accuracy >= 0 && *m.Accuracy <= math.MaxFloat32):
+		return &InputError{CodeInvalidMotion, "accuracy is 0 or more metres"}
+	}
+	return nil
+}
+
+// text is a motion as scripts hold it, empty without one.
+func (m Motion) text() string {
+	if m == (Motion{}) {
+		return ""
+	}
+	part := make([]string, 3)
+	for i, f := range []*float64{m.Heading, m.Speed, m.Accuracy} {
+		if f != nil {
+			part[i] = formatFloat(*f)
+		}
+	}
+	return strings.Join(part, ",")
+}
+
+// motion reads what text has written.
+func (r *record) motion(text string) (m Motion) {
+	for i, part := range strings.SplitN(text, ",", 3) {
+		if part != "" {
+			f := r.float("motion", part)
+			*[]**float64{&m.Heading, &m.Speed, &m.Accuracy}[i] = &f
+		}
+	}
+	return m
 }
 
 func (p Position) check() *InputError {
@@ -42,6 +90,9 @@ func (p Position) check() *InputError {
 		return err
 	}
 	if err := checkPoint(p.Point); err != nil {
+		return err
+	}
+	if err := p.Motion.check(); err != nil {
 		return err
 	}
 	if p.Vehicle != nil {
@@ -124,7 +175,7 @@ type report struct {
 	refused *InputError
 }
 
-// args are the seven values of a position in track.lua.
+// args are the eight values of a position in track.lua.
 func (r *report) args() []any {
 	vehicle, tags, turn := "", "", ""
 	if r.home != nil {
@@ -137,7 +188,7 @@ func (r *report) args() []any {
 	if r.Tags != nil {
 		tags = "=" + encodeTags(*r.Tags)
 	}
-	return []any{r.ID, formatFloat(r.Point.Lat), formatFloat(r.Point.Lon), r.ts(), vehicle, tags, turn}
+	return []any{r.ID, formatFloat(r.Point.Lat), formatFloat(r.Point.Lon), r.ts(), vehicle, tags, turn, r.Motion.text()}
 }
 
 // parts cuts a list where a driver reports from another region than before in it, so

@@ -43,28 +43,33 @@ const versionsKept = 64
 // that ends when it is time for a heartbeat, until ended.
 func (e *Engine) Changes(ctx context.Context, id string, after Revision) (rides []Ride, ended bool, err error) {
 	err = e.await(ctx, rideTopic(id), func() (bool, error) {
-		r, err := e.rideRecord(ctx, id, rideScript)
-		if err != nil {
-			return false, err
-		}
-		last, err := r.ride()
-		if err != nil {
-			return false, err
-		}
-		ended = last.State.Ended()
-		for version := max(r.behind(after, last.Version), last.Version-versionsKept+1); version <= last.Version; version++ {
-			ride, err := r.rideAt(version)
-			if err != nil {
-				return false, err
-			}
-			rides = append(rides, ride)
-		}
-		return len(rides) > 0 || ended, nil
+		rides, ended, err = e.versions(ctx, id, after)
+		return len(rides) > 0 || ended, err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("follow ride: %w", err)
 	}
 	return rides, ended, nil
+}
+
+// versions returns those behind a revision, and whether the last one is an end.
+func (e *Engine) versions(ctx context.Context, id string, after Revision) (rides []Ride, ended bool, err error) {
+	r, err := e.rideRecord(ctx, id, rideScript)
+	if err != nil {
+		return nil, false, err
+	}
+	last, err := r.ride()
+	if err != nil {
+		return nil, false, err
+	}
+	for version := max(r.behind(after, last.Version), last.Version-versionsKept+1); version <= last.Version; version++ {
+		ride, err := r.rideAt(version)
+		if err != nil {
+			return nil, false, err
+		}
+		rides = append(rides, ride)
+	}
+	return rides, last.State.Ended(), nil
 }
 
 // behind returns the version that follows a revision, or the last one when the revision
@@ -151,7 +156,7 @@ func (e *Engine) wakeFor(message string) {
 // subscribe feeds the hub until ctx ends. go-redis reconnects by itself; what was
 // published meanwhile is lost, so every listener is woken then.
 func (e *Engine) subscribe(ctx context.Context) {
-	sub := e.rdb.Subscribe(ctx, channel)
+	sub := e.rdb.Subscribe(ctx, channel, e.liveChannel())
 	defer func() {
 		e.subscribed.Store(false)
 		_ = sub.Close()
@@ -170,7 +175,11 @@ func (e *Engine) subscribe(ctx context.Context) {
 				e.subscribed.Store(true)
 				e.hub.WakeAll()
 			case *redis.Message:
-				e.wakeFor(m.Payload)
+				if m.Channel == channel {
+					e.wakeFor(m.Payload)
+				} else {
+					e.live.post(m.Payload)
+				}
 			}
 		}
 	}

@@ -52,6 +52,7 @@ var access = map[string][]trial{
 
 	"GET /v2/requests/{id}":           {{want: "401 200 404 200 404 200 200", shows: `"{ride}"`}, {want: "401 200 404 200 404 200 200", query: "?wait=1ms"}},
 	"GET /v2/requests/{id}/events":    {{want: "401 200 404 200 404 200 200", shows: `"{ride}"`}},
+	"GET /v2/requests/{id}/driver":    {{want: "401 200 404 200 404 200 200", shows: `"lat"`}},
 	"POST /v2/requests/{id}/cancel":   {{want: "401 200 404 403 403 200 200", shows: `"cancelled"`}},
 	"POST /v2/requests/{id}/arrive":   {{want: "401 403 403 200 404 200 200", body: `{"driver_id":"{driver}"}`, shows: `"{ride}"`}},
 	"POST /v2/requests/{id}/start":    {{want: "401 403 403 200 404 200 200", body: `{"driver_id":"{driver}"}`, first: `POST /v2/requests/{ride}/arrive {"driver_id":"{driver}"}`, shows: `"started"`}},

@@ -106,21 +106,22 @@ func TestRidesOfOthersDoNotExist(t *testing.T) {
 	}
 	id := made.RequestID
 	for name, row := range map[string]struct{ who, foreign, unknown, body string }{
-		"read a ride":     {"bob", "GET /v2/requests/" + id, "GET /v2/requests/default.x", ""},
-		"wait for a ride": {"bob", "GET /v2/requests/" + id + "?wait=20s", "GET /v2/requests/default.x?wait=20s", ""},
-		"follow a ride":   {"bob", "GET /v2/requests/" + id + "/events", "GET /v2/requests/default.x/events", ""},
-		"cancel a ride":   {"bob", "POST /v2/cancel", "", `{"request_id":"` + id + `"}`},
-		"read as driver":  {"8", "GET /v2/requests/" + id, "GET /v2/requests/default.x", ""},
-		"complete a ride": {"8", "POST /v2/complete", "", `{"request_id":"` + id + `"}`},
-		"cancel by path":  {"bob", "POST /v2/requests/" + id + "/cancel", "POST /v2/requests/default.x/cancel", ""},
-		"arrive":          {"8", "POST /v2/requests/" + id + "/arrive", "POST /v2/requests/default.x/arrive", ""},
-		"start":           {"8", "POST /v2/requests/" + id + "/start", "POST /v2/requests/default.x/start", ""},
-		"complete":        {"8", "POST /v2/requests/" + id + "/complete", "POST /v2/requests/default.x/complete", ""},
-		"give back":       {"8", "POST /v2/requests/" + id + "/release", "POST /v2/requests/default.x/release", ""},
-		"see a driver":    {"bob", "GET /v2/drivers/7", "GET /v2/drivers/999", ""},
-		"see as driver":   {"8", "GET /v2/drivers/7", "GET /v2/drivers/999", ""},
-		"erase a driver":  {"8", "DELETE /v2/drivers/7", "DELETE /v2/drivers/999", ""},
-		"see offers":      {"8", "GET /v2/drivers/7/offers", "GET /v2/drivers/999/offers", ""},
+		"read a ride":      {"bob", "GET /v2/requests/" + id, "GET /v2/requests/default.x", ""},
+		"wait for a ride":  {"bob", "GET /v2/requests/" + id + "?wait=20s", "GET /v2/requests/default.x?wait=20s", ""},
+		"follow a ride":    {"bob", "GET /v2/requests/" + id + "/events", "GET /v2/requests/default.x/events", ""},
+		"cancel a ride":    {"bob", "POST /v2/cancel", "", `{"request_id":"` + id + `"}`},
+		"read as driver":   {"8", "GET /v2/requests/" + id, "GET /v2/requests/default.x", ""},
+		"complete a ride":  {"8", "POST /v2/complete", "", `{"request_id":"` + id + `"}`},
+		"see their driver": {"bob", "GET /v2/requests/" + id + "/driver", "GET /v2/requests/default.x/driver", ""},
+		"cancel by path":   {"bob", "POST /v2/requests/" + id + "/cancel", "POST /v2/requests/default.x/cancel", ""},
+		"arrive":           {"8", "POST /v2/requests/" + id + "/arrive", "POST /v2/requests/default.x/arrive", ""},
+		"start":            {"8", "POST /v2/requests/" + id + "/start", "POST /v2/requests/default.x/start", ""},
+		"complete":         {"8", "POST /v2/requests/" + id + "/complete", "POST /v2/requests/default.x/complete", ""},
+		"give back":        {"8", "POST /v2/requests/" + id + "/release", "POST /v2/requests/default.x/release", ""},
+		"see a driver":     {"bob", "GET /v2/drivers/7", "GET /v2/drivers/999", ""},
+		"see as driver":    {"8", "GET /v2/drivers/7", "GET /v2/drivers/999", ""},
+		"erase a driver":   {"8", "DELETE /v2/drivers/7", "DELETE /v2/drivers/999", ""},
+		"see offers":       {"8", "GET /v2/drivers/7/offers", "GET /v2/drivers/999/offers", ""},
 	} {
 		foreign := p.Do(t, row.foreign, row.body, p.as[row.who])
 		unknown := p.Do(t, row.unknown, "", p.as[row.who])

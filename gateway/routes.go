@@ -79,6 +79,7 @@ func (g *Gateway) routes() []route {
 		{post, "/v2/search", scopeRide, private, g.rides.Request},
 		{get, "/v2/requests/{id}", scopeRide | scopeDrive, private, g.rides.Get},
 		{get, "/v2/requests/{id}/events", scopeRide | scopeDrive, stream, g.rides.Follow},
+		{get, "/v2/requests/{id}/driver", scopeRide | scopeDrive, private, g.rides.RideDriver},
 		{post, "/v2/requests/{id}/cancel", scopeRide, private, g.rides.Cancel},
 		{post, "/v2/requests/{id}/arrive", scopeDrive, private, g.rides.Arrive},
 		{post, "/v2/requests/{id}/start", scopeDrive, private, g.rides.Start},

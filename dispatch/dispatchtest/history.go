@@ -139,7 +139,8 @@ func (c *checker) violation(ev dispatch.Event, format string, args ...any) {
 
 // steps are the transitions that exist.
 var steps = map[dispatch.State]map[dispatch.State]bool{
-	"":                 {dispatch.Searching: true},
+	"":                 {dispatch.Searching: true, dispatch.Scheduled: true},
+	dispatch.Scheduled: {dispatch.Searching: true, dispatch.Cancelled: true},
 	dispatch.Searching: {dispatch.Offered: true, dispatch.Matched: true, dispatch.Cancelled: true, dispatch.Expired: true},
 	dispatch.Offered:   {dispatch.Searching: true, dispatch.Matched: true, dispatch.Cancelled: true},
 	dispatch.Matched: {

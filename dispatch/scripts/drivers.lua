@@ -45,7 +45,7 @@ end
 local function go_offline(d, reason)
   event({ 'type', 'driver.offline', 'driver', d.id, 'at', number(now), 'reason', reason })
   redis.call('HSET', P .. ':driver:' .. d.id, 'state', 'offline')
-  redis.call('HDEL', P .. ':driver:' .. d.id, 'ride', 'until')
+  redis.call('HDEL', P .. ':driver:' .. d.id, 'ride', 'until', 'heard', 'told')
   redis.call('ZREM', P .. ':engaged', d.id)
   watch(d.id, now + remembered(d))
   unindex(d)
@@ -53,11 +53,27 @@ end
 
 local function go_available(d)
   redis.call('HSET', P .. ':driver:' .. d.id, 'state', 'available')
-  redis.call('HDEL', P .. ':driver:' .. d.id, 'ride', 'until')
+  redis.call('HDEL', P .. ':driver:' .. d.id, 'ride', 'until', 'heard', 'told')
   redis.call('ZREM', P .. ':engaged', d.id)
   watch(d.id, tonumber(d.seen) + cfg.driver_ttl)
   index(d)
   freed[#freed + 1] = d
+end
+
+-- How many processes are told where a driver is. Which ones stands in the driver's record,
+-- each with the time until which it asked: "process until process until".
+local listeners_most = 8
+
+-- tell passes a position on to the processes that have somebody who follows the ride, at
+-- most once a second.
+local function tell(d, ride, heard, told)
+  if now < tonumber(told or 0) + 1000 then return end
+  local message = table.concat({ ride, d.lat, d.lng, d.seen, d.motion }, ' ')
+  for process, till in string.gmatch(heard, '(%S+) (%d+)') do
+    spend(1)
+    if tonumber(till) > now then redis.call('PUBLISH', process, message) end
+  end
+  redis.call('HSET', P .. ':driver:' .. d.id, 'told', number(now))
 end
 
 -- engage takes an available or reserved driver for a ride.

@@ -101,9 +101,18 @@ local function give_back(ride, reason)
   attempt(ride)
 end
 
+-- begin lets a scheduled ride search, for as long as a new one would.
+local function begin(ride)
+  ride.deadline = number(now + cfg.timeout)
+  redis.call('HSET', P .. ':ride:' .. ride.id, 'deadline', ride.deadline)
+  search_on(ride, '')
+  attempt(ride)
+end
+
 -- settle carries out what has fallen due about a ride. After a lapsed offer
 -- the next driver is tried at once.
 local function settle(ride)
+  if ride.state == 'scheduled' and now >= tonumber(ride.begins) then begin(ride) end
   if ride.state == 'offered' and now >= tonumber(ride.offer_until) then
     local driver = ride.driver
     search_on(ride, 'lapsed')

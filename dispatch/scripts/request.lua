@@ -1,5 +1,7 @@
 -- Creates a ride and makes its first attempt. ARGV: 2 ride, 3 lat, 4 lng, 5 rider,
--- 6 vehicle, 7 tags, 8 digest of the idempotency key or '', 9 fingerprint, 10 claim.
+-- 6 vehicle, 7 tags, 8 digest of the idempotency key or '', 9 fingerprint, 10 claim, 11 when
+-- the rider wants to be picked up in ms or '', 12… fields that are kept as they are, each with
+-- its value.
 local ride = load('ride', ARGV[2])
 -- The reply of the first call was lost and the client library repeats it.
 if ride then
@@ -22,6 +24,9 @@ if idem ~= '' then
     end
   end
 end
+local pickup_at = tonumber(ARGV[11]) or now
+if pickup_at < now - cfg.ts_ahead then return { 'past' } end
+if pickup_at > now + cfg.schedule_ahead then return { 'too_far_ahead' } end
 if redis.call('ZCARD', P .. ':due') >= cfg.max_rides then return { 'ride_cap' } end
 if backlogged() then return { 'backlog' } end
 local rider = ARGV[5]
@@ -35,15 +40,22 @@ if rider ~= '' and redis.call('SCARD', P .. ':rider:' .. rider) >= cfg.max_per_r
   if redis.call('SCARD', P .. ':rider:' .. rider) >= cfg.max_per_rider then return { 'rider_cap' } end
 end
 
+local begins = math.max(now, pickup_at - cfg.lead)
 ride = { id = ARGV[2], lat = ARGV[3], lng = ARGV[4], rider = rider, vehicle = ARGV[6], tags = ARGV[7],
-  idem = idem, created = number(now), deadline = number(now + cfg.timeout) }
-turn(ride, 'searching', '')
+  idem = idem, created = number(now), deadline = number(begins + cfg.timeout), begins = number(begins) }
+turn(ride, begins > now and 'scheduled' or 'searching', '')
 redis.call('HSET', P .. ':ride:' .. ride.id, 'lat', ride.lat, 'lng', ride.lng, 'rider', rider,
-  'vehicle', ride.vehicle, 'tags', ride.tags, 'idem', idem, 'created', ride.created, 'deadline', ride.deadline)
+  'vehicle', ride.vehicle, 'tags', ride.tags, 'idem', idem, 'created', ride.created, 'deadline', ride.deadline,
+  'begins', ride.begins)
+if #ARGV > 11 then redis.call('HSET', P .. ':ride:' .. ride.id, unpack(ARGV, 12)) end
 if rider ~= '' then redis.call('SADD', P .. ':rider:' .. rider, ride.id) end
 if idem ~= '' then
   redis.call('DEL', P .. ':idem:' .. idem)
   redis.call('HSET', P .. ':idem:' .. idem, 'fingerprint', ARGV[9], 'ride', ride.id)
+end
+if ride.state == 'scheduled' then
+  schedule(ride)
+  return answer('ok', ride)
 end
 local outcome = attempt(ride)
 if outcome ~= 'taken' then redis.call('GEOADD', P .. ':waiting', ride.lng, ride.lat, ride.id) end

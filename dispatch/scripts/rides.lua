@@ -9,7 +9,7 @@ local function under_way(ride)
 end
 
 local function live(ride)
-  return ride.state == 'searching' or ride.state == 'offered' or under_way(ride)
+  return ride.state == 'scheduled' or ride.state == 'searching' or ride.state == 'offered' or under_way(ride)
 end
 
 -- foreign reports whether a ride is none of the caller's: they are bound to a rider, or to
@@ -39,7 +39,9 @@ end
 -- schedule files a live ride under the time when something must be done about it.
 local function schedule(ride)
   local at
-  if ride.state == 'searching' then
+  if ride.state == 'scheduled' then
+    at = tonumber(ride.begins)
+  elseif ride.state == 'searching' then
     at = math.min(now + cfg.next, tonumber(ride.deadline))
   elseif ride.state == 'offered' then
     at = tonumber(ride.offer_until)

@@ -1,10 +1,11 @@
 -- Stores positions. ARGV: 2 '1' if the last driver has more to come in another call,
--- 3… seven values a position, those of one driver in a row: id, lat, lng, ts in ms or
+-- 3… eight values a position, those of one driver in a row: id, lat, lng, ts in ms or
 -- '', vehicle and tags, each '' for unchanged, '=' and the value, or '?' and the value
--- for a driver who is not known here, and the turn of
--- their home, '' where this is not their home or there is only one region.
+-- for a driver who is not known here, the turn of
+-- their home, '' where this is not their home or there is only one region, and how they move:
+-- "heading,speed,accuracy", each of them or all ''.
 -- Answers {'ok', {refused index, code, …}, drivers not yet tried for waiting rides}.
-local width = 7
+local width = 8
 local refused = {}
 
 local function refuse(i, code)
@@ -42,12 +43,13 @@ end
 local function store(d, before, to_come)
   local key = P .. ':driver:' .. d.id
   redis.call('HSET', key, 'lat', d.lat, 'lng', d.lng, 'seen', d.seen, 'state', d.state,
-    'vehicle', d.vehicle, 'tags', d.tags)
+    'vehicle', d.vehicle, 'tags', d.tags, 'motion', d.motion)
   redis.call('ZADD', P .. ':moved', number(now), d.id)
   if d.ts then redis.call('HSET', key, 'ts', d.ts) end
   if d.turn then redis.call('HSET', key, 'turn', d.turn) end
   if not before.known then redis.call('PERSIST', key) end
   if before.moving and d.home then redis.call('HDEL', key, 'moving') end
+  if before.heard and d.state == 'busy' and d.seen ~= before.seen then tell(d, before.ride, before.heard, before.told) end
   if d.state == 'available' then
     if d.vehicle ~= before.vehicle or d.tags ~= before.tags then unindex(before) end
     index(d)
@@ -64,10 +66,12 @@ local i = 3
 while i <= #ARGV do
   local id = ARGV[i]
   local h = redis.call('HMGET', P .. ':driver:' .. id, 'state', 'ts', 'vehicle', 'tags', 'seen', 'lat', 'lng',
-    'turn', 'served', 'moving')
-  local before = { id = id, vehicle = h[3] or '', tags = h[4] or '', known = h[1], moving = h[10] }
+    'turn', 'served', 'moving', 'motion', 'ride', 'heard', 'told')
+  local before = { id = id, vehicle = h[3] or '', tags = h[4] or '', known = h[1], moving = h[10],
+    seen = h[5], ride = h[12], heard = h[13], told = h[14] }
   local d = { id = id, known = h[1], state = h[1] or 'offline', ts = h[2], vehicle = before.vehicle, tags = before.tags,
-    seen = h[5], lat = h[6], lng = h[7], turn = h[8], served = h[9], late = true }
+    seen = h[5], lat = h[6], lng = h[7], turn = h[8], served = h[9], motion = h[11] or '',
+    late = true }
   if d.state == 'gone' then d.state, d.known, before.known = 'offline', false, false end
   local taken = false
   while i <= #ARGV and ARGV[i] == id do
@@ -82,7 +86,9 @@ while i <= #ARGV do
     else
       taken = true
       -- Without a ts the last position counts as of its arrival, which is later than this one.
-      if not late or d.ts or d.state == 'offline' then d.lat, d.lng = ARGV[i + 1], ARGV[i + 2] end
+      if not late or d.ts or d.state == 'offline' then
+        d.lat, d.lng, d.motion = ARGV[i + 1], ARGV[i + 2], ARGV[i + 7]
+      end
       if not late or not d.seen then d.seen = number(now) end
       d.late = d.late and late
       if ts ~= '' and not (late and not d.ts and d.state ~= 'offline') then d.ts = ts end

@@ -79,7 +79,7 @@ func NextEvent(t testing.TB, blocks <-chan Block) Block {
 			if !open {
 				t.Fatal("the stream has ended")
 			}
-			if b.Event != "" {
+			if b.Event != "" && b.Event != "position" {
 				return b
 			}
 		case <-time.After(10 * time.Second):
@@ -106,12 +106,12 @@ func Rest(t testing.TB, blocks <-chan Block) []Block {
 	}
 }
 
-// EventsOf names the events among blocks, "3 matched" for one. Of a ride's revision it
+// EventsOf names the events among blocks but positions, "3 matched" for one. Of a ride's revision it
 // gives the version.
 func EventsOf(blocks []Block) []string {
 	var seen []string
 	for _, b := range blocks {
-		if b.Event != "" {
+		if b.Event != "" && b.Event != "position" {
 			version, _, _ := strings.Cut(b.ID, "-")
 			seen = append(seen, version+" "+b.Event)
 		}

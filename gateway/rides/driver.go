@@ -12,21 +12,22 @@ import (
 // trackedDriver is all that is known of a driver. It always has all fields: what
 // is unknown is empty, and request_id is null without a ride.
 type trackedDriver struct {
-	ID        string               `json:"id"`
-	Lat       float64              `json:"lat"`
-	Lng       float64              `json:"lng"`
-	State     dispatch.DriverState `json:"state"`
-	Vehicle   string               `json:"vehicle"`
-	Tags      []string             `json:"tags"`
-	Region    string               `json:"region"`
-	SeenAt    exchange.Time        `json:"seen_at"`
-	RequestID *string              `json:"request_id"`
+	ID      string               `json:"id"`
+	Lat     float64              `json:"lat"`
+	Lng     float64              `json:"lng"`
+	State   dispatch.DriverState `json:"state"`
+	Vehicle string               `json:"vehicle"`
+	Tags    []string             `json:"tags"`
+	Region  string               `json:"region"`
+	SeenAt  exchange.Time        `json:"seen_at"`
+	motion
+	RequestID *string `json:"request_id"`
 }
 
 func newTrackedDriver(d dispatch.Driver) trackedDriver {
 	wire := trackedDriver{
 		ID: d.ID, Lat: d.Point.Lat, Lng: d.Point.Lon, State: d.State, Vehicle: d.Vehicle,
-		Tags: d.Tags, Region: d.Region, SeenAt: exchange.Time(d.SeenAt),
+		Tags: d.Tags, Region: d.Region, SeenAt: exchange.Time(d.SeenAt), motion: motion(d.Motion),
 	}
 	if wire.Tags == nil {
 		wire.Tags = []string{}

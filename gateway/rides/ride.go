@@ -21,15 +21,30 @@ type wireRide struct {
 	State     dispatch.State `json:"state"`
 	Version   int64          `json:"version"`
 	Reason    string         `json:"reason,omitempty"`
-	Pickup    point          `json:"pickup"`
+	Pickup    rideStop       `json:"pickup"`
+	PickupAt  *exchange.Time `json:"pickup_at,omitempty"`
 	RiderID   string         `json:"rider_id,omitempty"`
 	Vehicle   string         `json:"vehicle,omitempty"`
 	Tags      []string       `json:"tags,omitempty"`
 	Region    string         `json:"region"`
-	Driver    *rideDriver    `json:"driver"`
-	CreatedAt exchange.Time  `json:"created_at"`
-	UpdatedAt exchange.Time  `json:"updated_at"`
-	ExpiresAt exchange.Time  `json:"expires_at"`
+	wireDetails
+	Driver    *rideDriver   `json:"driver"`
+	CreatedAt exchange.Time `json:"created_at"`
+	UpdatedAt exchange.Time `json:"updated_at"`
+	ExpiresAt exchange.Time `json:"expires_at"`
+}
+
+// wireDetails are for the rider and the driver who has the ride.
+type wireDetails struct {
+	Dropoff  *rideStop         `json:"dropoff,omitempty"`
+	Note     string            `json:"note,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+}
+
+// rideStop is where a ride begins or ends, and its place if an address was given.
+type rideStop struct {
+	point
+	Place json.RawMessage `json:"place,omitempty"`
 }
 
 type rideDriver struct {
@@ -42,9 +57,14 @@ type rideDriver struct {
 func newWireRide(r dispatch.Ride) wireRide {
 	wire := wireRide{
 		RequestID: r.ID, State: r.State, Version: r.Version, Reason: r.Reason,
-		Pickup:  point{r.Pickup.Lat, r.Pickup.Lon},
+		Pickup:  rideStop{point{r.Pickup.Lat, r.Pickup.Lon}, r.PickupPlace},
 		RiderID: r.RiderID, Vehicle: r.Vehicle, Tags: r.Tags, Region: r.Region,
 		CreatedAt: exchange.Time(r.CreatedAt), UpdatedAt: exchange.Time(r.UpdatedAt), ExpiresAt: exchange.Time(r.ExpiresAt),
+	}
+	wire.PickupAt = exchange.OptionalTime(r.PickupAt)
+	wire.wireDetails = wireDetails{Note: r.Note, Metadata: r.Metadata}
+	if r.Dropoff != nil {
+		wire.Dropoff = &rideStop{point{r.Dropoff.Lat, r.Dropoff.Lon}, r.DropoffPlace}
 	}
 	if d := r.Driver; d != nil {
 		wire.Driver = &rideDriver{d.DriverID, d.Point.Lat, d.Point.Lon, centimetres(d.DistanceM)}
@@ -60,14 +80,28 @@ type rideRequest struct {
 	Vehicle string      `json:"vehicle"`
 	Tags    []string    `json:"tags"`
 	Region  string      `json:"region"`
+
+	// What came later is left out when it is empty, so that the fingerprint of a request
+	// stays what it was in earlier releases.
+	Dropoff  *stop             `json:"dropoff,omitempty"`
+	Note     string            `json:"note,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+	PickupAt *pickupTime       `json:"pickup_at,omitempty"`
 }
 
-// requestedRide is the answer to POST /v2/search: the ride, and where its pickup
-// came from.
+// stop is an address or a position.
+type stop struct {
+	Q string `json:"q"`
+	exchange.Coordinates
+}
+
+// requestedRide is the answer to POST /v2/search: the ride, and where its ends came
+// from.
 type requestedRide struct {
 	wireRide
-	Cache bool            `json:"cache"`
-	Place *exchange.Place `json:"place,omitempty"`
+	Cache        bool            `json:"cache"`
+	Place        *exchange.Place `json:"place,omitempty"`
+	DropoffCache *bool           `json:"dropoff_cache,omitempty"`
 }
 
 // Request creates a ride and makes its first attempt.
@@ -91,11 +125,12 @@ func (a *API) Request(w http.ResponseWriter, r *http.Request) error {
 		}
 		if replayed != nil {
 			w.Header().Set("Idempotency-Replayed", "true")
-			return a.respondRequested(w, r, *replayed, origin{})
+			return a.respondRequested(w, r, *replayed, ends{})
 		}
 	}
 	from, ride, err := a.create(w, r, body, dispatch.RideRequest{
 		RiderID: string(body.RiderID), Vehicle: body.Vehicle, Tags: body.Tags, Region: body.Region,
+		Details: body.details(),
 		Subject: string(body.RiderID), IdempotencyKey: key, Fingerprint: fingerprint, Claim: claim,
 	})
 	if err != nil {
@@ -104,12 +139,62 @@ func (a *API) Request(w http.ResponseWriter, r *http.Request) error {
 	return a.respondRequested(w, r, ride, from)
 }
 
-// create looks up the pickup and creates the ride. After an error the idempotency key
+func (b *rideRequest) details() dispatch.Details {
+	d := dispatch.Details{Note: b.Note, Metadata: b.Metadata}
+	if b.PickupAt != nil {
+		d.PickupAt = time.Time(*b.PickupAt)
+	}
+	return d
+}
+
+// ends are where a ride begins and ends; to is nil without a drop-off.
+type ends struct {
+	from origin
+	to   *origin
+}
+
+// find looks up both ends of a ride.
+func (a *API) find(w http.ResponseWriter, r *http.Request, body rideRequest) (found ends, err error) {
+	if body.Dropoff != nil {
+		// The headers of the answer tell of the pickup alone.
+		to, err := a.pickup(headless{w, http.Header{}}, r, body.Dropoff.Q, body.Dropoff.Coordinates)
+		if err != nil {
+			return ends{}, aboutDropoff(err)
+		}
+		found.to = &to
+	}
+	found.from, err = a.pickup(w, r, body.Q, body.Coordinates)
+	return found, err
+}
+
+// aboutDropoff says of which end an error tells.
+func aboutDropoff(err error) error {
+	var p *exchange.Problem
+	if !errors.As(err, &p) {
+		return fmt.Errorf("dropoff: %w", err)
+	}
+	about := *p
+	about.Detail = "dropoff: " + p.Detail
+	return &about
+}
+
+// headless takes headers that nobody shall see.
+type headless struct {
+	http.ResponseWriter
+	header http.Header
+}
+
+func (h headless) Header() http.Header { return h.header }
+
+// create looks up the ends and creates the ride. After an error the idempotency key
 // is given back at once: if a ride came of it all the same, the key leads to it.
-func (a *API) create(w http.ResponseWriter, r *http.Request, body rideRequest, request dispatch.RideRequest) (origin, dispatch.Ride, error) {
-	from, err := a.pickup(w, r, body.Q, body.Coordinates)
+func (a *API) create(w http.ResponseWriter, r *http.Request, body rideRequest, request dispatch.RideRequest) (ends, dispatch.Ride, error) {
+	from, err := a.find(w, r, body)
 	if err == nil {
-		request.Pickup = from.point
+		request.Pickup, request.PickupPlace = from.from.point, from.from.json()
+		if to := from.to; to != nil {
+			request.Dropoff, request.DropoffPlace = &to.point, to.json()
+		}
 		var ride dispatch.Ride
 		if ride, err = a.engine.Request(r.Context(), request); err == nil {
 			return from, ride, nil
@@ -120,16 +205,20 @@ func (a *API) create(w http.ResponseWriter, r *http.Request, body rideRequest, r
 		ctx := context.WithoutCancel(r.Context()) // a client that went away comes again with this key
 		err = errors.Join(err, a.engine.DropKey(ctx, request.Region, request.Subject, request.IdempotencyKey, request.Claim))
 	}
-	return origin{}, dispatch.Ride{}, err
+	return ends{}, dispatch.Ride{}, err
 }
 
 // fingerprint tells requests with one idempotency key apart by what they mean,
 // not by how they are spelled.
 func (b *rideRequest) fingerprint() string {
-	if b.Lng == nil {
-		b.Lng, b.Lon = b.Lon, nil
-	} else if b.Lon != nil && *b.Lon == *b.Lng {
-		b.Lon = nil
+	for _, c := range []*exchange.Coordinates{&b.Coordinates, b.Dropoff.coordinates()} {
+		switch {
+		case c == nil:
+		case c.Lng == nil:
+			c.Lng, c.Lon = c.Lon, nil
+		case c.Lon != nil && *c.Lon == *c.Lng:
+			c.Lon = nil
+		}
 	}
 	canonical, err := json.Marshal(b)
 	if err != nil {
@@ -139,10 +228,21 @@ func (b *rideRequest) fingerprint() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-func (a *API) respondRequested(w http.ResponseWriter, r *http.Request, ride dispatch.Ride, from origin) error {
+func (s *stop) coordinates() *exchange.Coordinates {
+	if s == nil {
+		return nil
+	}
+	return &s.Coordinates
+}
+
+func (a *API) respondRequested(w http.ResponseWriter, r *http.Request, ride dispatch.Ride, found ends) error {
 	exchange.Of(r).RideID = ride.ID
 	w.Header().Set("Location", "/v2/requests/"+ride.ID)
-	return exchange.Respond(w, http.StatusOK, requestedRide{newWireRide(ride), from.cached, from.place})
+	answer := requestedRide{wireRide: newWireRide(ride), Cache: found.from.cached, Place: found.from.place}
+	if ride.Dropoff != nil {
+		answer.DropoffCache = new(found.to != nil && found.to.cached)
+	}
+	return exchange.Respond(w, http.StatusOK, answer)
 }
 
 // Get tells how a ride stands; with ?wait= it waits for a change from the version
@@ -169,7 +269,18 @@ func (a *API) Get(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return exchange.Respond(w, http.StatusOK, newWireRide(ride))
+	return exchange.Respond(w, http.StatusOK, rideFor(r, ride))
+}
+
+// rideFor is a ride as a caller may see it: a driver who was only asked learns where it
+// begins.
+func rideFor(r *http.Request, ride dispatch.Ride) wireRide {
+	wire := newWireRide(ride)
+	subject, bound := exchange.Of(r).Caller.Own()
+	if bound && ride.State == dispatch.Offered && ride.RiderID != subject {
+		wire.wireDetails = wireDetails{}
+	}
+	return wire
 }
 
 // awaitChange returns the ride after its next change, or as it was when nothing

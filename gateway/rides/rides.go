@@ -3,6 +3,7 @@
 package rides
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"geogate/dispatch"
@@ -10,13 +11,15 @@ import (
 	"geogate/internal/geo"
 )
 
-// Config is what the API needs besides dispatch. All of it is required.
+// Config is what the API needs besides dispatch. It is required but for ETA.
 type Config struct {
 	Streams *exchange.Streams
 	// FindAddress and FindPlaceAt geocode on the way to drivers. They tell in the
 	// headers of the answer what the cache did.
 	FindAddress func(w http.ResponseWriter, r *http.Request, q string) (place exchange.Place, cached bool, err error)
 	FindPlaceAt func(w http.ResponseWriter, r *http.Request, p geo.Point) (place exchange.Place, cached bool, err error)
+	// ETA finds the way of drivers; nil: Estimate.
+	ETA ETAFunc
 	// Problem is what a client is told of an error.
 	Problem func(error) *exchange.Problem
 }
@@ -31,6 +34,9 @@ type API struct {
 
 // New returns the API of engine.
 func New(engine *dispatch.Engine, cfg Config) *API {
+	if cfg.ETA == nil {
+		cfg.ETA = Estimate
+	}
 	return &API{engine, cfg, exchange.NewLargeBodies()}
 }
 
@@ -45,6 +51,18 @@ type origin struct {
 	point  geo.Point
 	place  *exchange.Place // set when an address was given
 	cached bool            // whether its place came from the cache
+}
+
+// json is the place as rides keep it, nil without one.
+func (o origin) json() json.RawMessage {
+	if o.place == nil {
+		return nil
+	}
+	text, err := json.Marshal(o.place)
+	if err != nil { // strings and numbers always encode
+		panic(err)
+	}
+	return text
 }
 
 // pickup resolves what a client gave, coordinates or an address, to a point.

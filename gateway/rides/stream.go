@@ -38,20 +38,23 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	owner := dispatch.OwnerOf(as(r))
+	following := a.engine.FollowRide(id, seen)
+	defer following.Close()
 	return a.Streams.Serve(w, r, "\n", func(ctx context.Context) (events string, last bool, err error) {
-		versions, ended, err := a.engine.Changes(dispatch.As(ctx, owner), id, seen)
+		update, err := following.Next(dispatch.As(ctx, owner))
 		switch {
 		case errors.Is(err, dispatch.ErrUnavailable):
 			return "", false, exchange.ErrStoreAway
 		case err != nil:
 			return "", false, fmt.Errorf("follow ride: %w", err)
+		case update.Position != nil:
+			return a.positionEvent(ctx, following.Ride(), *update.Position), false, nil
 		}
 		var text strings.Builder
-		for _, ride := range versions {
-			text.WriteString(event(ride))
-			seen = ride.Revision
+		for _, ride := range update.Rides {
+			text.WriteString(event(r, ride))
 		}
-		return text.String(), ended, nil
+		return text.String(), update.Ended, nil
 	})
 }
 
@@ -69,8 +72,8 @@ func lastRevision(r *http.Request) (dispatch.Revision, error) {
 	return seen, nil
 }
 
-func event(ride dispatch.Ride) string {
-	data, err := json.Marshal(newWireRide(ride))
+func event(r *http.Request, ride dispatch.Ride) string {
+	data, err := json.Marshal(rideFor(r, ride))
 	if err != nil { // strings, numbers and times always encode
 		panic(err)
 	}

@@ -27,7 +27,8 @@ const noRoomFor = 30 * time.Second
 type position struct {
 	ID exchange.ID `json:"id"`
 	exchange.Coordinates
-	TS      timestamp `json:"ts"`
+	TS timestamp `json:"ts"`
+	motion
 	Vehicle *string   `json:"vehicle"` // absent: as before
 	Tags    *[]string `json:"tags"`    // absent: as before
 	Region  string    `json:"region"`
@@ -168,7 +169,7 @@ func (p *position) report(r *http.Request) (dispatch.Position, error) {
 	}
 	return dispatch.Position{
 		ID: string(p.ID), Point: point, Time: time.Time(p.TS),
-		Vehicle: p.Vehicle, Tags: p.Tags, Region: p.Region,
+		Motion: dispatch.Motion(p.motion), Vehicle: p.Vehicle, Tags: p.Tags, Region: p.Region,
 	}, nil
 }
 
@@ -198,15 +199,31 @@ func refusedPosition(no dispatch.Rejection) error {
 type timestamp time.Time
 
 func (t *timestamp) UnmarshalJSON(data []byte) error {
+	return readTime((*time.Time)(t), data, exchange.BadRequest("invalid_ts", "ts must be RFC 3339 or Unix milliseconds"))
+}
+
+// pickupTime is when a rider wants to be picked up, in the forms of a timestamp.
+type pickupTime time.Time
+
+func (t *pickupTime) UnmarshalJSON(data []byte) error {
+	return readTime((*time.Time)(t), data, exchange.BadRequest("invalid_pickup_at", "pickup_at must be RFC 3339 or Unix milliseconds"))
+}
+
+// MarshalJSON writes Unix milliseconds, for the fingerprint of a request.
+func (t pickupTime) MarshalJSON() ([]byte, error) {
+	return strconv.AppendInt(nil, time.Time(t).UnixMilli(), 10), nil
+}
+
+// readTime leaves t alone for null.
+func readTime(t *time.Time, data []byte, wrong *exchange.Problem) error {
 	if bytes.Equal(data, []byte("null")) {
 		return nil
 	}
-	wrong := exchange.BadRequest("invalid_ts", "ts must be RFC 3339 or Unix milliseconds")
 	if ms, err := strconv.ParseInt(string(data), 10, 64); err == nil {
 		if ms <= 0 || ms > maxUnixMilli {
 			return wrong.WithHint("milliseconds, not seconds or microseconds")
 		}
-		*t = timestamp(time.UnixMilli(ms))
+		*t = time.UnixMilli(ms)
 		return nil
 	}
 	var text string
@@ -217,7 +234,7 @@ func (t *timestamp) UnmarshalJSON(data []byte) error {
 	if err != nil || at.UnixMilli() <= 0 || at.UnixMilli() > maxUnixMilli {
 		return errors.Join(wrong, err)
 	}
-	*t = timestamp(at)
+	*t = at
 	return nil
 }
 

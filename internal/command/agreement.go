@@ -25,6 +25,7 @@ func sharedSettings(cfg config.Config) map[string]string {
 		"DISPATCH_MAX_RIDES":     fmt.Sprint(cfg.DispatchMaxRides),
 		"DISPATCH_RETENTION":     cfg.DispatchRetention.String(),
 		"DISPATCH_RIDE_TTL":      cfg.DispatchRideTTL.String(),
+		"DISPATCH_LEAD":          cfg.DispatchLead.String(),
 		"DISPATCH_LOST_AFTER":    cfg.DispatchLostAfter.String(),
 		"DRIVER_TTL":             cfg.DriverTTL.String(),
 		"JOBS_STORE":             string(cfg.JobsStore),

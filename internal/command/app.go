@@ -68,6 +68,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		MaxRides:     s.DispatchMaxRides,
 		Retention:    s.DispatchRetention,
 		RideTTL:      s.DispatchRideTTL,
+		Lead:         s.DispatchLead,
 		LostAfter:    s.DispatchLostAfter,
 		DriverTTL:    s.DriverTTL,
 		Emit:         a.emit,

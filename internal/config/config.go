@@ -66,6 +66,7 @@ type Config struct {
 	DispatchMaxRides    int           `env:"DISPATCH_MAX_RIDES" envDefault:"100000" form:"a whole number above 0" help:"most live rides, in each region"`
 	DispatchRetention   time.Duration `env:"DISPATCH_RETENTION" envDefault:"24h" form:"a duration such as 24h" help:"how long ended rides and idempotency keys stay readable"`
 	DispatchRideTTL     time.Duration `env:"DISPATCH_RIDE_TTL" envDefault:"4h" form:"a duration such as 4h" help:"when a matched ride that nobody completes is completed"`
+	DispatchLead        time.Duration `env:"DISPATCH_LEAD" envDefault:"15m" form:"a duration such as 15m" help:"how long before its time a scheduled ride searches for a driver"`
 	DispatchLostAfter   time.Duration `env:"DISPATCH_LOST_AFTER" envDefault:"2m" form:"a duration such as 2m, 0s for never" help:"a driver on the way to a pickup who is silent for this long loses the ride; 0s: never"`
 	DriverTTL           time.Duration `env:"DRIVER_TTL" envDefault:"60s" form:"a duration such as 60s" help:"drivers not heard of for this long get no rides"`
 

@@ -29,6 +29,7 @@ const StreamKey = Prefix + "stream"
 
 // Types that geogate itself emits. Publishers cannot use them.
 const (
+	RequestScheduled = "request.scheduled"
 	RequestSearching = "request.searching"
 	RequestOffered   = "request.offered"
 	RequestMatched   = "request.matched"
@@ -46,7 +47,7 @@ const (
 const GapType = "gap"
 
 var builtIn = []string{
-	RequestSearching, RequestOffered, RequestMatched, RequestArrived, RequestStarted, RequestCompleted,
+	RequestScheduled, RequestSearching, RequestOffered, RequestMatched, RequestArrived, RequestStarted, RequestCompleted,
 	RequestCancelled, RequestExpired, DriverAvailable, DriverOffline,
 }
 
