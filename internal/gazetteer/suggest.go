@@ -158,10 +158,13 @@ func (s *suggestions) least() float64 {
 
 // add takes a candidate that fits.
 func (s *suggestions) add(p packed.Posting, bonus float64, areas []string) {
+	if !s.inCountries(p.Ref) {
+		return
+	}
 	score := prominence.Of(s.gazetteer.file, p) + bonus
 	before, known := s.found[p.Ref]
 	switch {
-	case score <= s.least(), known && score <= before, !s.inCountries(p.Ref), areas != nil && !s.liesIn(p.Ref, areas):
+	case score <= s.least(), known && score <= before, areas != nil && !s.liesIn(p.Ref, areas):
 		return
 	}
 	s.found[p.Ref] = score
@@ -173,8 +176,14 @@ func (s *suggestions) add(p packed.Posting, bonus float64, areas []string) {
 }
 
 func (s *suggestions) inCountries(ref int) bool {
-	codes, g := s.prefix.CountryCodes, s.gazetteer
-	return len(codes) == 0 || slices.Contains(codes, g.file.AreaCode(g.country(ref)))
+	if len(s.prefix.CountryCodes) == 0 {
+		return true
+	}
+	f, area := s.gazetteer.file, ref
+	if ref >= f.Areas() {
+		area = f.PlaceArea(ref - f.Areas())
+	}
+	return slices.ContainsFunc(s.prefix.CountryCodes, func(code string) bool { return f.InCountry(area, code) })
 }
 
 // liesIn reports whether each word begins a word in the name of an area that ref
@@ -218,12 +227,22 @@ func (s *suggestions) best() []Match {
 			break
 		}
 		m := g.match(ref)
-		if label := m.Place(nil).DisplayName; !seen[label] {
+		if label := m.label(); !seen[label] {
 			seen[label] = true
 			matches = append(matches, m)
 		}
 	}
 	return matches
+}
+
+// label is how m reads in English.
+func (m Match) label() string {
+	names := make([]string, 1, len(m.Areas)+1)
+	names[0] = m.Name
+	for _, a := range m.Areas {
+		names = append(names, a.Name)
+	}
+	return strings.Join(slices.Compact(names), ", ")
 }
 
 // readers returns the country that the reader's first language names, and the

@@ -63,8 +63,12 @@ func (f *File) firstKey(block int) []byte {
 // its reference as the difference from the one before, with the kind in the
 // lowest bits.
 func postings(data []byte) []Posting {
+	count, _ := binary.Uvarint(data)
+	return appendPostings(make([]Posting, 0, count), data)
+}
+
+func appendPostings(all []Posting, data []byte) []Posting {
 	count, n := binary.Uvarint(data)
-	all := make([]Posting, 0, count)
 	ref := 0
 	for range count {
 		data = data[n:]

@@ -284,6 +284,12 @@ func (f *File) AreaCode(i int) string {
 	return string(row[3:5])
 }
 
+// InCountry reports whether area i is a country, or lies in one, of that code.
+func (f *File) InCountry(i int, code string) bool {
+	row := f.section[areasAt][i*areaBytes:]
+	return string(row[3:5]) == code
+}
+
 // AreaPoint is the middle of area i.
 func (f *File) AreaPoint(i int) geo.Point {
 	row := f.section[areasAt][i*areaBytes:]

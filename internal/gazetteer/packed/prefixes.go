@@ -81,7 +81,7 @@ func (p *Prefixes) MainName(i int) int {
 }
 
 // A Visit is told what a name leads to, and says below which score nothing is of
-// use any more. name is valid during the call.
+// use any more. Both are valid during the call.
 type Visit func(name []byte, all []Posting) (least float64)
 
 // Names visits the names of a range, the blocks with the highest scores first,
@@ -127,17 +127,21 @@ func (f *File) nameOf(number int) (name []byte) {
 	return name
 }
 
-// eachName calls yield with the names from one number to before another. The names
-// are valid during the call.
+// eachName calls yield with the names from one number to before another, and where
+// they lead. Both are valid during the call.
 func (f *File) eachName(from, to int, yield func(name []byte, all []Posting)) {
-	f.eachKey(from, to, func(key, data []byte) { yield(key, postings(data)) })
+	var all []Posting
+	f.eachKey(from, to, func(key, data []byte) {
+		all = appendPostings(all[:0], data)
+		yield(key, all)
+	})
 }
 
 // eachKey decodes the names from one number to before another, which have to be in
 // one block, and passes each with what stands after it.
 func (f *File) eachKey(from, to int, yield func(key, data []byte)) {
 	data := f.block(from / blockKeys)
-	var name []byte
+	name := make([]byte, 0, 64) // most are shorter
 	for number := from - from%blockKeys; number < to; number++ {
 		shared, n := binary.Uvarint(data)
 		length, m := binary.Uvarint(data[n:])
