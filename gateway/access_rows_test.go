@@ -88,6 +88,12 @@ var access = map[string][]trial{
 	"GET /admin/export":       {{want: admins}},
 	"POST /admin/import":      {{want: admins}},
 
+	"GET /console":                    {{want: everybody}},
+	"GET /console/*":                  {{want: everybody}},
+	"GET /console/session":            {{want: everybody}},
+	"GET /console/labels/{z}/{x}/{y}": {{want: everybody}},
+	"GET /v2/map/events":              {{want: operators, query: "?bbox=-1,-1,1,1"}},
+
 	"GET /jobs":                {{want: everybody}},
 	"GET /jobs/jobs.js":        {{want: everybody}},
 	"GET /jobs/jobs.css":       {{want: everybody}},
