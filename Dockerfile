@@ -10,7 +10,10 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 # The build sees no .git: `make image` says what it is, Heroku what it was pushed.
-ARG VERSION COMMIT DATE SOURCE_VERSION
+ARG VERSION
+ARG COMMIT
+ARG DATE
+ARG SOURCE_VERSION
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w \
     -X geogate/internal/command.version=${VERSION} \
     -X geogate/internal/command.commit=${COMMIT:-$SOURCE_VERSION} \

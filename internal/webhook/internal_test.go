@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -41,8 +40,8 @@ func TestSchedule(t *testing.T) {
 }
 
 func TestDefaultRetriesAreTheContract(t *testing.T) {
-	const contract = "[1s 2s 5s 10s 30s 5m0s 30m0s 2h0m0s 5h0m0s 10h0m0s 24h0m0s]"
-	if got := fmt.Sprint(DefaultRetries); got != contract {
+	const contract = "1s,2s,5s,10s,30s,5m0s,30m0s,2h0m0s,5h0m0s,10h0m0s,24h0m0s"
+	if got := DefaultRetries.String(); got != contract {
 		t.Errorf("default = %s, want %s", got, contract)
 	}
 }

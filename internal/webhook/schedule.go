@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"strings"
 	"time"
 
 	"geogate/internal/pause"
@@ -19,6 +20,15 @@ var DefaultRetries = Schedule{
 // jitter is the share by which a pause may be longer, so that what failed together
 // does not come back together.
 const jitter = 0.2
+
+// String writes the schedule as WEBHOOK_RETRIES has it.
+func (s Schedule) String() string {
+	parts := make([]string, len(s))
+	for i, d := range s {
+		parts[i] = d.String()
+	}
+	return strings.Join(parts, ",")
+}
 
 // pause returns how long to wait after so many failed attempts, at least 1; false
 // means that the schedule has ended.
