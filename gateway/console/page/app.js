@@ -8,6 +8,7 @@ import { h, toast } from "./lib/dom.js";
 const views = [
   { path: "map", title: "Map", needs: "dispatch" },
   { path: "try", title: "Try", needs: "geocode" },
+  { path: "cache", title: "Cache", needs: "admin" },
   { path: "rides", title: "Rides", needs: "dispatch" },
   { path: "events", title: "Events", needs: "events" },
   { path: "keys", title: "Keys", needs: "admin" },
