@@ -69,7 +69,7 @@ func targetOf(rt gateway.RouteView) string {
 			return strings.NewReplacer("{id}", about, "{delivery}", "{event}").Replace(rt.Pattern)
 		}
 	}
-	return strings.ReplaceAll(rt.Pattern, "{offer_id}", "{offer}")
+	return strings.NewReplacer("{offer_id}", "{offer}", "{z}/{x}/{y}", "0/0/0", "*", "app.js").Replace(rt.Pattern)
 }
 
 // furnish makes what the placeholders in text stand for.
