@@ -45,6 +45,7 @@ async function start() {
 function showSession() {
   const who = { local: "this machine", admin: "admin", anonymous: "" }[session.kind] ?? session.subject;
   document.getElementById("session").replaceChildren(
+    h("a", { href: "/docs" }, "API"),
     h("span", { title: `Version ${session.version}` }, who),
     ...(credential.get()
       ? [h("button", { onclick: () => { credential.set(""); start(); } }, "Log out")]
