@@ -26,6 +26,7 @@ type consoleView struct {
 var consoleViews = []consoleView{
 	{"map", "return document.querySelectorAll('.panel .list button').length > 3 && !!window.geogateMap && window.geogateMap.fleet.frames > 0", nil},
 	{"try", "return document.querySelectorAll('.sample canvas').length === 1", useTry},
+	{"cache", "return document.querySelectorAll('.chart').length === 2 && document.querySelectorAll('.figure').length === 4", nil},
 	{"rides", "return document.querySelectorAll('tbody button').length > 0", useRides},
 	{"events", "return document.querySelectorAll('.feed li').length > 0 && document.querySelectorAll('tbody td').length > 0", nil},
 	{"keys", "return document.querySelectorAll('tbody td').length > 0", nil},
@@ -103,7 +104,7 @@ func TestConsoleLogin(t *testing.T) {
 	enter("wrong")
 	b.within(t, "a wrong key is told", "return document.querySelector('dialog [role=alert]')?.textContent ?? ''", "the credential is wrong, expired or revoked")
 	enter("s3cret")
-	b.within(t, "an administrator sees everything", "return [...document.querySelectorAll('#nav a')].map(a => a.textContent).join()", "Map,Try,Rides,Events,Keys")
+	b.within(t, "an administrator sees everything", "return [...document.querySelectorAll('#nav a')].map(a => a.textContent).join()", "Map,Try,Cache,Rides,Events,Keys")
 	if kept := b.run(t, "return Object.keys(localStorage).length + ' ' + document.cookie"); kept != "0 " {
 		t.Errorf("the key is kept beyond the tab: %q", kept)
 	}

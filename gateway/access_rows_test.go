@@ -95,11 +95,12 @@ var access = map[string][]trial{
 	"GET /admin/export":       {{want: admins}},
 	"POST /admin/import":      {{want: admins}},
 
+	"GET /v2/map/events":              {{want: operators, query: "?bbox=-180,-90,180,90", shows: `"drivers"`}},
 	"GET /console":                    {{want: everybody}},
 	"GET /console/*":                  {{want: everybody}},
 	"GET /console/session":            {{want: everybody}},
-	"GET /console/labels/{z}/{x}/{y}": {{want: everybody}},
-	"GET /v2/map/events":              {{want: operators, query: "?bbox=-1,-1,1,1"}},
+	"GET /console/history":            {{want: admins}},
+	"GET /console/labels/{z}/{x}/{y}": {{want: everybody, shows: `"labels"`}},
 
 	"GET /jobs":                {{want: everybody}},
 	"GET /jobs/jobs.js":        {{want: everybody}},

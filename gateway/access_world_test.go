@@ -69,7 +69,7 @@ func targetOf(rt gateway.RouteView) string {
 			return strings.NewReplacer("{id}", about, "{delivery}", "{event}").Replace(rt.Pattern)
 		}
 	}
-	return strings.NewReplacer("{offer_id}", "{offer}", "{z}", "0", "{x}", "0", "{y}", "0", "*", "", "{file}", "reference.js").Replace(rt.Pattern)
+	return strings.NewReplacer("{offer_id}", "{offer}", "{z}/{x}/{y}", "0/0/0", "*", "app.js", "{file}", "reference.js").Replace(rt.Pattern)
 }
 
 // furnish makes what the placeholders in text stand for.

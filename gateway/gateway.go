@@ -197,7 +197,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		Canonical: g.geocoding.Canonical, Key: geocoder.Key, EndpointOf: geocoding.EndpointOf,
 		Fresh: lives.Fresh, Empty: lives.Empty, Stale: lives.Stale,
 	}, cfg.Identity.Credentials)
-	g.console = console.New(console.Config{Version: cfg.Version, Places: cfg.Places})
+	g.console = console.New(console.Config{Version: cfg.Version, Places: cfg.Places, Counters: g.counters})
 	g.metrics.Collect(metrics.Sources{
 		Cache: geocoder.Cache(), Chain: geocoder.Chain(), Engine: engine, Streams: streams.Open,
 		Log: happenings.Log, Subscribers: happenings.Subscribers, RedisMemory: cfg.RedisMemory,

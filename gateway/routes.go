@@ -66,6 +66,7 @@ func (g *Gateway) routes() []route {
 		{get, "/console", scopePublic, page, g.console.Page},
 		{get, "/console/*", scopePublic, page, g.console.Page},
 		{get, "/console/session", scopePublic, private, g.console.Session},
+		{get, "/console/history", scopeAdmin, private, g.console.History},
 		{get, "/console/labels/{z}/{x}/{y}", scopePublic, page, g.console.Labels},
 
 		{get, "/api", scopeGeocode, open, g.geocoding.Get},

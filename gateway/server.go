@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"geogate/gateway/exchange"
@@ -49,6 +50,12 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		l = g.lane(l)
 	}
 	l = conns.listen(l)
+	// The console's pictures begin with the process, whoever looks at them later.
+	sampling, stopSampling := context.WithCancel(ctx)
+	var sampler sync.WaitGroup
+	sampler.Go(func() { g.console.Run(sampling) })
+	defer sampler.Wait()
+	defer stopSampling()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	g.Open()

@@ -15,16 +15,19 @@ import (
 type Config struct {
 	Version string
 	Places  *gazetteer.Gazetteer // names the towns on the map; nil: nobody does
+	// Counters tells what the process has counted. It is called every ten seconds.
+	Counters func() Counters
 }
 
 // API answers requests of the console over HTTP. It is safe for concurrent use.
 type API struct {
-	cfg   Config
-	files map[string]*exchange.File // by their path below /console/
+	cfg     Config
+	history history
+	files   map[string]*exchange.File // by their path below /console/
 }
 
 // New returns the API of a console.
-func New(cfg Config) *API { return &API{cfg, readFiles()} }
+func New(cfg Config) *API { return &API{cfg: cfg, files: readFiles()} }
 
 // policy lets the page use what this server gives it and nothing else: no inline script
 // or style, no other host, no frame around it. The map draws in a worker of its own, and

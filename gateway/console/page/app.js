@@ -8,6 +8,7 @@ import { h, toast } from "./lib/dom.js";
 const views = [
   { path: "map", title: "Map", needs: "dispatch" },
   { path: "try", title: "Try", needs: "geocode" },
+  { path: "cache", title: "Cache", needs: "admin" },
   { path: "rides", title: "Rides", needs: "dispatch" },
   { path: "events", title: "Events", needs: "events" },
   { path: "keys", title: "Keys", needs: "admin" },
@@ -44,6 +45,7 @@ async function start() {
 function showSession() {
   const who = { local: "this machine", admin: "admin", anonymous: "" }[session.kind] ?? session.subject;
   document.getElementById("session").replaceChildren(
+    h("a", { href: "/docs" }, "API"),
     h("span", { title: `Version ${session.version}` }, who),
     ...(credential.get()
       ? [h("button", { onclick: () => { credential.set(""); start(); } }, "Log out")]

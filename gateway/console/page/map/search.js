@@ -1,24 +1,33 @@
-// The search box of the map.
+// The search box of the map: names are completed while they are typed, and what has no
+// suggestion is asked for as an address.
 
-import { post } from "../lib/api.js";
+import "/console/suggest.js";
+import { credential, post } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 
-// searchBox asks geogate for an address and calls found with a place.
+// searchBox calls found with the place that was chosen.
 export function searchBox(found) {
-  const field = h("input", { type: "search", placeholder: "Find a place", "aria-label": "Find a place", autocomplete: "off" });
+  const field = h("geogate-suggest", { label: "Find a place", placeholder: "Find a place", limit: 6, class: "grow" });
+  field.token = credential.get();
   const said = h("p", { class: "small quiet", role: "status" });
+  const show = ({ display_name, lat, lon }) => {
+    said.textContent = display_name;
+    found({ lat: +lat, lng: +lon });
+  };
+  field.addEventListener("geogate-select", (e) => show(e.detail));
+  field.addEventListener("geogate-error", (e) => { said.textContent = e.detail.detail || e.detail.title; });
   return h("form", {
     class: "stack",
-    onsubmit: async (e) => {
+    async onsubmit(e) {
       e.preventDefault();
-      if (!field.value.trim()) return;
+      if (field.place || !field.value.trim()) return;
       try {
         const { data } = await post("/api", { q: field.value.trim() });
-        said.textContent = data.length ? data[0].display_name : "Nothing found.";
-        if (data.length) found({ lat: +data[0].lat, lng: +data[0].lon });
+        if (data.length) show(data[0]);
+        else said.textContent = "Nothing found.";
       } catch (error) {
         said.textContent = error.message;
       }
     },
-  }, h("div", { class: "row" }, h("div", { class: "grow stack" }, field), h("button", {}, "Find")), said);
+  }, h("div", { class: "row" }, field, h("button", {}, "Find")), said);
 }

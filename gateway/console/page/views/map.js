@@ -1,14 +1,15 @@
 // The map: drivers and rides as they move.
 
-import { follow, post, remove } from "../lib/api.js";
+import { follow, remove } from "../lib/api.js";
 import { h, state, ago, metres, number, problem, confirm, toast } from "../lib/dom.js";
+import { rideActions } from "../lib/rides.js";
 import { createMap } from "../map/base.js";
 import { Fleet, driverStates } from "../map/fleet.js";
 import { searchBox } from "../map/search.js";
 
 const listed = 40; // drivers in the list for keyboards
 
-export function mount(root, { may }) {
+export function mount(root) {
   const fleet = new Fleet();
   const rides = new Map();
   let map = null, stop = () => {}, box = "", chosen = null, fitted = location.hash.includes("?"), gone = false;
@@ -21,7 +22,7 @@ export function mount(root, { may }) {
       h("input", { type: "checkbox", checked: true, onchange: (e) => { fleet.shown[name] = e.target.checked; draw(); } }),
       state(name), (counts[name] = h("output", {}, "0")))));
   const filter = h("input", { type: "search", id: "filter", placeholder: "such as van or xl", oninput: () => narrow() });
-  const details = h("section", { "aria-live": "polite", class: "stack", hidden: true });
+  const details = h("section", { "aria-label": "Details", class: "stack", hidden: true });
   const drivers = h("ul", { class: "list" });
   const rideList = h("ul", { class: "list" });
   const driverTitle = h("h2", {}, "Drivers"), rideTitle = h("h2", {}, "Rides");
@@ -130,47 +131,49 @@ export function mount(root, { may }) {
 
   const split = (key) => [key.slice(0, key.indexOf(" ")), key.slice(key.indexOf(" ") + 1)];
 
-  // show writes the details of what was chosen.
-  let shownText = "";
+  // show writes the details of what was chosen. What only moves is written in place: a
+  // button must not go away under a finger.
+  let shown = "";
   function show(anew) {
     const [kind, id] = split(chosen);
     const thing = kind === "driver" ? fleet.drivers.get(id) : rides.get(id);
-    const text = JSON.stringify([chosen, thing && [thing.state, thing.version, thing.request_id, thing.lat, thing.lng, thing.seen_at]]);
-    if (!anew && text === shownText) return;
-    shownText = text;
+    const facts = thing ? (kind === "driver" ? factsOfDriver(thing) : factsOfRide(thing)) : [];
+    const form = JSON.stringify([chosen, thing?.state, thing?.version, thing?.request_id, facts.map(([name]) => name)]);
+    if (!anew && form === shown) {
+      const places = details.querySelectorAll("dd");
+      facts.forEach(([, value], i) => { if (typeof value === "string" && places[i].textContent !== value) places[i].textContent = value; });
+      return;
+    }
+    shown = form;
     details.hidden = false;
     const close = h("button", { class: "plain", "aria-label": "Close the details", onclick: () => { chosen = null; details.hidden = true; written = 0; list(); } }, "✕");
-    const title = (name) => h("div", { class: "row" }, h("h2", { class: "grow mono" }, name), close);
-    if (!thing) {
-      details.replaceChildren(title(id), h("p", { class: "quiet" }, "No longer on the map."));
-    } else if (kind === "driver") {
-      const facts = [["State", state(thing.state)], ["Seen", ago(thing.seen_at)], ["Vehicle", thing.vehicle], ["Tags", thing.tags?.join(", ")],
-        ["Region", thing.region], ["Speed", typeof thing.speed === "number" && `${Math.round(thing.speed * 3.6)} km/h`],
-        ["Position", `${thing.lat.toFixed(5)}, ${thing.lng.toFixed(5)}`]];
-      details.replaceChildren(title(id), facts_(facts),
-        thing.request_id ? h("p", {}, h("button", { onclick: () => choose(`ride ${thing.request_id}`) }, "Show their ride"))
-          : h("p", {}, h("button", { class: "danger", onclick: () => forget(id) }, "Erase this driver")));
-    } else {
-      const facts = [["State", state(thing.state)], ["Reason", thing.reason], ["Since", ago(thing.updated_at)], ["Rider", thing.rider_id],
-        ["Driver", thing.driver?.id], ["Distance", thing.driver && metres(thing.driver.distance_m)], ["Requested", ago(thing.created_at)],
-        ["Vehicle", thing.vehicle], ["Tags", thing.tags?.join(", ")]];
-      details.replaceChildren(title(id.split(".").pop().slice(0, 16)), facts_(facts), h("p", { class: "row" },
-        thing.driver && h("button", { onclick: () => choose(`driver ${thing.driver.id}`) }, "Show the driver"),
-        may("dispatch") && ["searching", "offered"].includes(thing.state) && h("button", { class: "danger", onclick: () => step(id, "cancel", "Cancel this ride?", "Cancel the ride") }, "Cancel"),
-        may("dispatch") && thing.driver && thing.state !== "offered" && h("button", { onclick: () => step(id, "complete", "Complete this ride? Its driver is free then.", "Complete the ride") }, "Complete")));
-    }
+    details.replaceChildren(
+      h("div", { class: "row" }, h("h2", { class: "grow mono", tabindex: -1 }, kind === "driver" ? id : id.split(".").pop().slice(0, 16)), close),
+      ...(thing ? [h("dl", {}, ...facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])), actions(kind, id, thing)]
+        : [h("p", { class: "quiet" }, "No longer on the map.")]));
+    if (anew) details.querySelector("h2").focus({ preventScroll: true });
   }
 
-  const facts_ = (facts) => h("dl", {}, ...facts.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  const known = (facts) => facts.filter(([, value]) => value);
 
-  async function step(id, name, question, action) {
-    if (!(await confirm(question, action))) return;
-    try {
-      const ride = await post(`/v2/${name}`, { request_id: id });
-      toast(`The ride is ${ride.state}.`);
-    } catch (error) {
-      toast(error.message);
+  const factsOfDriver = (d) => known([
+    ["State", state(d.state)], ["Seen", ago(d.seen_at)], ["Vehicle", d.vehicle], ["Tags", d.tags?.join(", ")], ["Region", d.region],
+    ["Speed", typeof d.speed === "number" && `${Math.round(d.speed * 3.6)} km/h`], ["Position", `${d.lat.toFixed(5)}, ${d.lng.toFixed(5)}`],
+  ]);
+
+  const factsOfRide = (r) => known([
+    ["State", state(r.state)], ["Reason", r.reason], ["Since", ago(r.updated_at)], ["Rider", r.rider_id], ["Driver", r.driver?.id],
+    ["Distance", r.driver && metres(r.driver.distance_m)], ["Requested", ago(r.created_at)], ["Vehicle", r.vehicle], ["Tags", r.tags?.join(", ")],
+  ]);
+
+  function actions(kind, id, thing) {
+    if (kind === "driver") {
+      return h("p", {}, thing.request_id ? h("button", { onclick: () => choose(`ride ${thing.request_id}`) }, "Show their ride")
+        : h("button", { class: "danger", onclick: () => forget(id) }, "Erase this driver"));
     }
+    return h("p", { class: "row" },
+      thing.driver && h("button", { onclick: () => choose(`driver ${thing.driver.id}`) }, "Show the driver"),
+      ...rideActions(thing));
   }
 
   async function forget(id) {

@@ -1,7 +1,8 @@
 // Rides: those that are live, and what became of one.
 
-import { follow, post } from "../lib/api.js";
-import { h, ago, clock, confirm, metres, number, state, toast } from "../lib/dom.js";
+import { follow } from "../lib/api.js";
+import { h, ago, clock, metres, number, state, toast } from "../lib/dom.js";
+import { rideActions } from "../lib/rides.js";
 
 const most = 200; // rows of the table
 const everywhere = "/v2/map/events?bbox=-180,-90,180,90";
@@ -85,21 +86,10 @@ export function mount(root, { rest }) {
         seen.add(event);
         const what = [ride.reason?.replaceAll("_", " "), ride.driver && `driver ${ride.driver.id}, ${metres(ride.driver.distance_m)} away`].filter(Boolean).join(", ");
         steps.append(h("li", {}, h("div", { class: "row" }, state(ride.state), h("span", { class: "quiet small" }, clock(ride.updated_at))), what && h("p", { class: "small quiet" }, what)));
-        offer(ride);
+        actions.replaceChildren(...rideActions(ride));
       },
       lost: (error) => error.message && toast(error.message),
     });
-    function offer(ride) {
-      const act = (step, question, action, danger) => h("button", {
-        class: danger && "danger",
-        onclick: async () => {
-          if (!(await confirm(question, action))) return;
-          try { await post(`/v2/${step}`, { request_id: id }); } catch (error) { toast(error.message); }
-        },
-      }, action);
-      actions.replaceChildren(...(["searching", "offered", "matched", "arrived"].includes(ride.state) ? [act("cancel", "Cancel this ride?", "Cancel the ride", true)] : []),
-        ...(["matched", "arrived", "started"].includes(ride.state) ? [act("complete", "Complete this ride? Its driver is free then.", "Complete the ride")] : []));
-    }
   }
   if (rest[0]) choose(decodeURIComponent(rest[0]));
   return () => {

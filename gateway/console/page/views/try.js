@@ -75,7 +75,7 @@ export function mount(root, { may }) {
   }
 
   async function explain(body) {
-    const query = new URLSearchParams(body.q ? { q: body.q, format: "jsonv2" } : { ...body, format: "jsonv2" });
+    const query = new URLSearchParams(body.q ? { q: body.q, format: "json" } : { ...body, format: "json" });
     const e = await get(`/admin/explain?${query}`);
     const lives = e.lifetimes;
     understood.replaceChildren(h("section", { class: "card" },
