@@ -58,3 +58,46 @@ const LookEvery = lookEvery
 func (e *Engine) WorkDue(ctx context.Context) (time.Duration, error) {
 	return e.workDue(ctx, DefaultRegion)
 }
+
+// BeginRequest is Request by a process that pauses before the step that would make the
+// ride. finish is that step; it returns the script's answer.
+func (e *Engine) BeginRequest(ctx context.Context, r RideRequest) (finish func() (code string, err error), err error) {
+	key := digest(r.Subject, r.IdempotencyKey)
+	at, err := e.regionOfKey(ctx, key, r.Region, e.keyLife(time.Time{}))
+	return func() (string, error) {
+		answer, err := e.run(ctx, requestScript, r.Region, newRideID(r.Region), formatFloat(r.Pickup.Lat), formatFloat(r.Pickup.Lon),
+			"", "", "", key, r.Fingerprint, at.turn+".", "")
+		return answer.code, err
+	}, err
+}
+
+// LeaveKey is the first step of a move of a key to another region, by a process that dies
+// before the second one.
+func (e *Engine) LeaveKey(ctx context.Context, key, to string) error {
+	at, err := e.regionOfKey(ctx, digest("", key), to, e.keyLife(time.Time{}))
+	if err != nil {
+		return err
+	}
+	_, err = e.run(ctx, leaveKeyScript, at.region, digest("", key), at.next, e.keyLife(time.Time{}).Milliseconds())
+	return err
+}
+
+// MoveHome takes the first steps of a driver's move to a region, by a process that dies
+// then: out of their home, or that and the record.
+func (e *Engine) MoveHome(ctx context.Context, driver, region string, steps int) error {
+	found, err := e.homes(ctx, []string{driver})
+	if err != nil {
+		return err
+	}
+	old := found[driver]
+	next := &home{Region: region, Turn: old.nextTurn()}
+	answer, err := e.run(ctx, leaveScript, old.Region, driver, next.Turn, "", inFlight.Milliseconds())
+	if err != nil || steps == 1 {
+		return err
+	}
+	if kept := answer.strings(0); len(kept) == 2 {
+		next.Vehicle, next.Tags = kept[0], kept[1]
+	}
+	_, err = e.swapHome(ctx, driver, old, next)
+	return err
+}

@@ -86,11 +86,17 @@ func (e *Engine) readHomes(ctx context.Context, drivers []string) ([]string, err
 
 // swapHome changes a home unless somebody else has changed it. nil means none.
 func (e *Engine) swapHome(ctx context.Context, driver string, old, next *home) (bool, error) {
+	return e.swap(ctx, homeKey(driver), old.text(), next.text(), e.homeLife())
+}
+
+// swap changes a record that belongs to no region unless somebody else has changed it. An
+// empty one is none.
+func (e *Engine) swap(ctx context.Context, key, old, next string, life time.Duration) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
-	done, err := homeScript.Run(ctx, e.rdb, []string{homeKey(driver)}, old.text(), next.text(), e.homeLife().Milliseconds()).Bool()
+	done, err := swapScript.Run(ctx, e.rdb, []string{key}, old, next, life.Milliseconds()).Bool()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return false, fmt.Errorf("%w: write home: %w", ErrUnavailable, err)
+		return false, fmt.Errorf("%w: swap record: %w", ErrUnavailable, err)
 	}
 	return done, nil
 }
@@ -162,15 +168,23 @@ func (e *Engine) settleHome(ctx context.Context, driver, region, ts string, know
 	return nil, false, "", fmt.Errorf("%w: %w", ErrUnavailable, errMoving)
 }
 
-// raiseTurn lets a driver report again from their home, where traces of a later
-// move refuse it: its record was lost meanwhile.
-func (e *Engine) raiseTurn(ctx context.Context, driver, region string) error {
+// raiseTurn lets a driver report again from their home, which has refused the turn of
+// a report. If the record has that turn still, a move from there was begun and got no further;
+// the driver moves to where they are, with the vehicle and tags that they left there.
+func (e *Engine) raiseTurn(ctx context.Context, driver, region string, refused int64) error {
 	found, err := e.homes(ctx, []string{driver})
-	if err != nil || found[driver] == nil || found[driver].Region != region {
+	if err != nil || found[driver] == nil || found[driver].Region != region || found[driver].Turn != refused {
 		return err
 	}
 	next := *found[driver]
 	next.Turn = next.nextTurn()
+	answer, err := e.run(ctx, leaveScript, region, driver, next.Turn, "", inFlight.Milliseconds())
+	if err != nil {
+		return err
+	}
+	if kept := answer.strings(0); answer.code == "ok" && len(kept) == 2 {
+		next.Vehicle, next.Tags = kept[0], kept[1]
+	}
 	_, err = e.swapHome(ctx, driver, found[driver], &next)
 	return err
 }

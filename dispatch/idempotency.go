@@ -29,8 +29,11 @@ func (e *Engine) ClaimKey(ctx context.Context, region, subject, key, fingerprint
 	if err := errors.Join(asError(refused), asError(checkKey(key))); err != nil {
 		return "", nil, fmt.Errorf("claim idempotency key: %w", err)
 	}
-	claim = rand.Text()
-	answer, err := e.run(ctx, claimKeyScript, region, digest(subject, key), fingerprint, claim, claimLapse.Milliseconds())
+	text, named := rand.Text(), digest(subject, key)
+	answer, err := e.claiming(ctx, region, named, "", time.Time{}, func(turn string) (reply, error) {
+		claim = turn + text
+		return e.run(ctx, claimKeyScript, region, named, fingerprint, claim, claimLapse.Milliseconds())
+	})
 	if err != nil {
 		return "", nil, fmt.Errorf("claim idempotency key: %w", err)
 	}

@@ -34,6 +34,7 @@ var (
 type remoteCall struct {
 	Method     string
 	ID, Driver string // of what the method asks for
+	Region     string
 	Request    dispatch.RideRequest
 	Positions  []dispatch.Position
 }
@@ -44,17 +45,15 @@ type remoteAnswer struct {
 	Offers  []dispatch.Offer
 	Tracked dispatch.TrackResult
 
-	TooLate, NotFound, Unavailable bool
-	Failure                        string // any other error
+	TooLate, NotFound, Engaged, KeyReused, Unavailable bool
+	Failure                                            string // any other error
 }
 
 // serveEngine runs an engine and answers calls of it until ctx ends.
 func serveEngine(ctx context.Context, socket, redisAddr string, offers bool) error {
 	rdb := unrepeating(redisAddr)
 	defer func() { _ = rdb.Close() }()
-	cfg := workloadConfig(offers)
-	cfg.Emit = publish(event.New(rdb, event.Config{}))
-	engine := dispatch.New(rdb, cfg)
+	engine := newEngine(rdb, offers)
 	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", socket)
 	if err != nil {
 		return err
@@ -69,6 +68,14 @@ func serveEngine(ctx context.Context, socket, redisAddr string, offers bool) err
 		}
 	}()
 	return engine.Run(ctx)
+}
+
+// newEngine returns one that works two regions and hands events on.
+func newEngine(rdb redis.UniversalClient, offers bool) *dispatch.Engine {
+	cfg := workloadConfig(offers)
+	cfg.Regions, cfg.Emit = soakRegions, publish(event.New(rdb, event.Config{}))
+	cfg.MaxPerRider = 1000 // riders of a town have no cap to get in their way
+	return dispatch.New(rdb, cfg)
 }
 
 // publish puts all that dispatch tells into the log of events, where told finds it.
@@ -146,9 +153,11 @@ func answerCall(ctx context.Context, e *dispatch.Engine, c remoteCall) remoteAns
 	case "release":
 		a.Ride, err = e.Release(ctx, c.ID, c.Driver, "")
 	case "driver":
-		a.Driver, err = e.Driver(ctx, dispatch.DefaultRegion, c.ID)
+		a.Driver, err = e.Driver(ctx, c.Region, c.ID)
+	case "delete":
+		err = e.DeleteDriver(ctx, c.Region, c.ID)
 	case "offers":
-		a.Offers, err = e.OffersNow(ctx, dispatch.DefaultRegion, c.Driver)
+		a.Offers, err = e.OffersNow(ctx, c.Region, c.Driver)
 	case "accept":
 		a.Ride, err = e.Accept(ctx, c.ID, c.Driver)
 	case "decline":
@@ -162,6 +171,10 @@ func answerCall(ctx context.Context, e *dispatch.Engine, c remoteCall) remoteAns
 		a.Ride, a.TooLate = late.Ride, true
 	case errors.Is(err, dispatch.ErrNotFound):
 		a.NotFound = true
+	case errors.Is(err, dispatch.ErrDriverEngaged):
+		a.Engaged = true
+	case errors.Is(err, dispatch.ErrKeyReused):
+		a.KeyReused = true
 	case errors.Is(err, dispatch.ErrUnavailable):
 		a.Unavailable = true
 	case err != nil:
@@ -213,6 +226,10 @@ func (r *remote) call(ctx context.Context, c remoteCall) (remoteAnswer, error) {
 		return a, &dispatch.StateError{Ride: a.Ride}
 	case a.NotFound:
 		return a, dispatch.ErrNotFound
+	case a.Engaged:
+		return a, dispatch.ErrDriverEngaged
+	case a.KeyReused:
+		return a, dispatch.ErrKeyReused
 	case a.Unavailable:
 		return a, dispatch.ErrUnavailable
 	case a.Failure != "":
@@ -272,14 +289,18 @@ func (r *remote) ride(ctx context.Context, c remoteCall) (dispatch.Ride, error) 
 	return a.Ride, err
 }
 
-func (r *remote) Driver(ctx context.Context, _, id string) (dispatch.Driver, error) {
-	a, err := r.call(ctx, remoteCall{Method: "driver", ID: id})
+func (r *remote) Driver(ctx context.Context, region, id string) (dispatch.Driver, error) {
+	a, err := r.call(ctx, remoteCall{Method: "driver", Region: region, ID: id})
 	return a.Driver, err
 }
 
-// Offers does not wait: its callers do not need it to.
-func (r *remote) Offers(ctx context.Context, _, driver string) ([]dispatch.Offer, error) {
-	a, err := r.call(ctx, remoteCall{Method: "offers", Driver: driver})
+func (r *remote) DeleteDriver(ctx context.Context, region, id string) error {
+	_, err := r.call(ctx, remoteCall{Method: "delete", Region: region, ID: id})
+	return err
+}
+
+func (r *remote) OffersNow(ctx context.Context, region, driver string) ([]dispatch.Offer, error) {
+	a, err := r.call(ctx, remoteCall{Method: "offers", Region: region, Driver: driver})
 	return a.Offers, err
 }
 

@@ -172,8 +172,8 @@ type RideRequest struct {
 	Tags    []string // optional filter: the driver has all of them
 	Details
 
-	// IdempotencyKey makes repeated requests lead to one ride, within the region and
-	// Retention. Fingerprint is any digest of the request's content; the same key with
+	// IdempotencyKey makes repeated requests lead to one ride, within Retention. In another
+	// region it is ErrKeyReused. Fingerprint is any digest of the request's content; the same key with
 	// another one is ErrKeyReused. Claim is what ClaimKey returned, if it was called.
 	// Keys are Subject's own: another subject's same key is another key.
 	Subject        string
@@ -220,11 +220,14 @@ func (e *Engine) Request(ctx context.Context, r RideRequest) (Ride, error) {
 	if !r.PickupAt.IsZero() {
 		at = strconv.FormatInt(r.PickupAt.UnixMilli(), 10)
 	}
-	args := append([]any{
-		newRideID(region), formatFloat(r.Pickup.Lat), formatFloat(r.Pickup.Lon), r.RiderID,
-		r.Vehicle, encodeTags(r.Tags), digest(r.Subject, r.IdempotencyKey), r.Fingerprint, r.Claim, at,
-	}, r.fields()...)
-	answer, err := e.run(ctx, requestScript, region, args...)
+	id, key := newRideID(region), digest(r.Subject, r.IdempotencyKey)
+	answer, err := e.claiming(ctx, region, key, r.Claim, r.PickupAt, func(claim string) (reply, error) {
+		args := append([]any{
+			id, formatFloat(r.Pickup.Lat), formatFloat(r.Pickup.Lon), r.RiderID,
+			r.Vehicle, encodeTags(r.Tags), key, r.Fingerprint, claim, at,
+		}, r.fields()...)
+		return e.run(ctx, requestScript, region, args...)
+	})
 	if err != nil {
 		return Ride{}, fmt.Errorf("request ride: %w", err)
 	}

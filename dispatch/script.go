@@ -40,14 +40,17 @@ var (
 	trackScript      = newScript("track")
 	wakeScript       = newScript("wake")
 	leaveScript      = newScript("leave")
+	leaveKeyScript   = newScript("leave_key")
 
 	dutyScript = lua.Load(scriptFiles, "clock", "duty")
-	homeScript = lua.Load(scriptFiles, "home")
+	swapScript = lua.Load(scriptFiles, "swap")
+
+	keyRegionScript = lua.Load(scriptFiles, "clock", "key_region")
 )
 
 // newScript loads an entry point behind the files that it is made of.
 func newScript(name string) *redis.Script {
-	return lua.Load(scriptFiles, "clock", "lease", "store", "drivers", "rides", "search", "matching", name)
+	return lua.Load(scriptFiles, "clock", "lease", "store", "keys", "drivers", "rides", "search", "matching", name)
 }
 
 // reply is what a script answers: a code and what belongs to it.

@@ -4,11 +4,16 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	"geogate/internal/asynctest"
 	"geogate/internal/faultproxy"
 	"geogate/internal/redistest"
 )
@@ -31,7 +36,8 @@ func TestHistoriesHoldWhenProcessesDie(t *testing.T) {
 			b := besiege(t, seed, offers, 150*time.Millisecond)
 			for n := uint64(0); !t.Failed(); n++ {
 				b.play(t, seed+n, 400)
-				if f := b.faults(); f.killed >= 3 && f.restarted >= 1 && f.paused >= 1 {
+				b.playTown(t, seed+n, 400)
+				if f := b.faults(); f.killed >= 3 && f.restarted >= 1 && f.paused >= 1 && f.promoted >= 1 {
 					break
 				}
 				if time.Since(began) > time.Minute {
@@ -43,10 +49,10 @@ func TestHistoriesHoldWhenProcessesDie(t *testing.T) {
 	}
 }
 
-// TestSoak plays rounds until the operations are done, half of them with offers. The
-// engines that the clients call are processes that also work the due set; one of the
-// three is killed every two seconds, Redis stops for a moment or is killed and started
-// again every few, and now and then its answer is lost.
+// TestSoak plays rounds and towns in turn until the operations are done, half of them with
+// offers. The engines that the clients call are processes that also work the due set; one
+// of the three is killed every two seconds, Redis stops for a moment, is killed and started
+// again, or gives way to its replica every few, and now and then its answer is lost.
 func TestSoak(t *testing.T) {
 	if !*soak {
 		t.Skip("takes many minutes: run with -soak")
@@ -58,7 +64,11 @@ func TestSoak(t *testing.T) {
 			b := besiege(t, seed, offers, 2*time.Second)
 			began, done, rounds := time.Now(), 0, uint64(0)
 			for ; done < *soakOps/2 && time.Since(began) < *soakFor && !t.Failed(); rounds++ {
-				done += b.play(t, seed+rounds, 1000)
+				if rounds%2 == 0 {
+					done += b.play(t, seed+rounds, 1000)
+				} else {
+					done += b.playTown(t, seed+rounds, 1000)
+				}
 				if rounds%50 == 49 {
 					t.Logf("seed %d: %d operations in %s, %s", seed+rounds, done, time.Since(began).Round(time.Second), b.faults())
 				}
@@ -68,11 +78,13 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// besieged is a Redis that keeps what it has acknowledged, and three engine processes
-// on it, all of which die again and again.
+// besieged is a Redis that keeps what it has acknowledged, its replica, and three engine
+// processes on it, all of which die again and again.
 type besieged struct {
 	server  *redistest.Server
-	proxy   *faultproxy.Proxy
+	replica *redistest.Server
+	proxy   *faultproxy.Proxy // loses answers
+	direct  *faultproxy.Proxy // loses none
 	offers  bool
 	engines []caller
 	calm    sync.Mutex // held while Redis is away, or must not go away
@@ -82,18 +94,21 @@ type besieged struct {
 }
 
 // faults counts what has happened.
-type faults struct{ killed, paused, restarted, lost int }
+type faults struct{ killed, paused, restarted, promoted, lost int }
 
 func (f faults) String() string {
-	return fmt.Sprintf("%d processes killed, Redis paused %d times and killed %d times, %d replies lost", f.killed, f.paused, f.restarted, f.lost)
+	return fmt.Sprintf("%d processes killed, Redis paused %d times and killed %d times, a replica promoted %d times, %d replies lost",
+		f.killed, f.paused, f.restarted, f.promoted, f.lost)
 }
 
 // besiege starts the processes, and kills one of them at every tick until the test
-// ends. At every fifth tick Redis is paused, and killed in the middle between.
+// ends. In every five ticks Redis is paused, killed, and replaced by its replica once.
 func besiege(t *testing.T, seed uint64, offers bool, every time.Duration) *besieged {
 	t.Helper()
-	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	b := &besieged{server: server, offers: offers, proxy: faultproxy.New(t, server.Addr, lossShare, seed)}
+	durable := []string{"--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"}
+	b := &besieged{server: redistest.Start(t, durable...), replica: redistest.Start(t, durable...), offers: offers}
+	b.proxy = faultproxy.New(t, b.server.Addr, lossShare, seed)
+	b.direct = faultproxy.New(t, b.server.Addr, 0, seed)
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
@@ -128,6 +143,8 @@ func besiege(t *testing.T, seed uint64, offers bool, every time.Duration) *besie
 			start(n % 3)
 			b.note(func(f *faults) { f.killed++ })
 			switch n % 5 {
+			case 0:
+				b.promoteReplica(t)
 			case 2:
 				b.pauseRedis(t)
 			case 4:
@@ -170,15 +187,79 @@ func (b *besieged) restartRedis(t *testing.T) {
 	b.note(func(f *faults) { f.restarted++ })
 }
 
+// promoteReplica kills Redis when its replica has everything that it has answered, and puts
+// the replica in its place. The server that was killed is the next replica.
+func (b *besieged) promoteReplica(t *testing.T) {
+	b.calm.Lock()
+	defer b.calm.Unlock()
+	ctx := context.WithoutCancel(t.Context())
+	primary, replica := b.server.Client(t), b.replica.Client(t)
+	defer func() { _, _ = primary.Close(), replica.Close() }()
+	host, port, err := net.SplitHostPort(b.server.Addr)
+	if err == nil {
+		err = replica.ReplicaOf(ctx, host, port).Err()
+	}
+	if err != nil {
+		t.Errorf("follow the primary: %v", err)
+		return
+	}
+	infoOf := func(c *redis.Client, name string) string {
+		info, err := c.Info(ctx, "replication", "persistence").Result()
+		if err != nil {
+			return ""
+		}
+		_, rest, _ := strings.Cut(info, name+":")
+		value, _, _ := strings.Cut(rest, "\r")
+		return value
+	}
+	asynctest.Eventually(t, "the replica is there, and its file as well", func() bool {
+		return infoOf(replica, "master_link_status") == "up" &&
+			infoOf(replica, "aof_rewrite_in_progress") == "0" && infoOf(replica, "aof_rewrite_scheduled") == "0"
+	})
+	if err := primary.Do(ctx, "CLIENT", "PAUSE", "60000", "WRITE").Err(); err != nil {
+		t.Errorf("hold writes: %v", err)
+		return
+	}
+	asynctest.Eventually(t, "the replica has everything", func() bool {
+		offset := infoOf(primary, "master_repl_offset")
+		return offset != "" && infoOf(replica, "slave_repl_offset") == offset
+	})
+	b.server.Stop()
+	if err := replica.ReplicaOf(ctx, "NO", "ONE").Err(); err != nil {
+		t.Errorf("promote the replica: %v", err)
+	}
+	b.proxy.Retarget(b.replica.Addr)
+	b.direct.Retarget(b.replica.Addr)
+	b.server, b.replica = b.replica, b.server
+	b.replica.Restart(t)
+	b.note(func(f *faults) { f.promoted++ })
+}
+
 // play plays and checks a round, leaves Redis empty and returns how many operations
 // there were.
 func (b *besieged) play(t *testing.T, seed uint64, operations int) int {
 	t.Helper()
-	direct := b.server.Client(t)
+	direct := redistest.ClientAt(t, b.direct.Addr)
 	r := &round{t: t, engines: b.engines, offers: b.offers, emit: true, calm: &b.calm}
 	r.play(direct, seed, operations)
+	b.empty(t, direct)
+	return len(r.history)
+}
+
+// playTown does the same with a town.
+func (b *besieged) playTown(t *testing.T, seed uint64, operations int) int {
+	t.Helper()
+	direct := redistest.ClientAt(t, b.direct.Addr)
+	c := &town{t: t, engines: b.engines, offers: b.offers, calm: &b.calm}
+	c.play(direct, seed, operations)
+	b.empty(t, direct)
+	return c.operations
+}
+
+// empty forgets all rides and drivers.
+func (b *besieged) empty(t *testing.T, direct *redis.Client) {
+	t.Helper()
 	b.calm.Lock()
 	defer b.calm.Unlock()
 	flush(t, direct)
-	return len(r.history)
 }

@@ -236,7 +236,8 @@ func (t *tracking) track(ctx context.Context, part []int) error {
 		}
 		slices.Sort(part)
 		for _, i := range part {
-			if err := t.raiseTurn(ctx, t.reports[i].ID, t.reports[i].region); err != nil {
+			r := &t.reports[i]
+			if err := t.raiseTurn(ctx, r.ID, r.region, r.home.Turn); err != nil {
 				return err
 			}
 		}

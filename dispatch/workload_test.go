@@ -47,9 +47,10 @@ type caller interface {
 	Complete(ctx context.Context, id, driver string) (dispatch.Ride, error)
 	Release(ctx context.Context, id, driver, reason string) (dispatch.Ride, error)
 	Driver(ctx context.Context, region, id string) (dispatch.Driver, error)
-	Offers(ctx context.Context, region, driver string) ([]dispatch.Offer, error)
+	OffersNow(ctx context.Context, region, driver string) ([]dispatch.Offer, error)
 	Accept(ctx context.Context, offer, driver string) (dispatch.Ride, error)
 	Decline(ctx context.Context, offer, driver string) (dispatch.Ride, error)
+	DeleteDriver(ctx context.Context, region, id string) error
 }
 
 // round is one seeded workload on one empty Redis and the history of it.
@@ -80,7 +81,7 @@ func (r *round) do(client int, op operation, call func(e caller) (outcome, error
 		switch {
 		case errors.Is(err, dispatch.ErrUnavailable):
 			retried = true
-			if !r.pause() {
+			if !pauseOf(r.t) {
 				return outcome{}
 			}
 			continue
@@ -108,14 +109,14 @@ func (r *round) do(client int, op operation, call func(e caller) (outcome, error
 	}
 }
 
-// pause lets pass the time in which something that was sent, and whose answer was
+// pauseOf lets pass the time in which something that was sent, and whose answer was
 // lost, may still be on its way: after the answer to its repetition it must not take
 // effect. It reports false when the test is over.
-func (r *round) pause() bool {
+func pauseOf(t *testing.T) bool {
 	timer := time.NewTimer(10 * time.Millisecond)
 	defer timer.Stop()
 	select {
-	case <-r.t.Context().Done():
+	case <-t.Context().Done():
 		return false
 	case <-timer.C:
 		return true
@@ -200,9 +201,7 @@ func (r *round) readDriver(n int, id string) {
 }
 
 func (r *round) answerOffer(n int, driver string, rng *rand.Rand) {
-	now, cancel := context.WithTimeout(r.t.Context(), 5*time.Millisecond)
-	defer cancel()
-	offers, err := r.engines[n%len(r.engines)].Offers(now, "", driver)
+	offers, err := r.engines[n%len(r.engines)].OffersNow(r.t.Context(), "", driver)
 	if err != nil || len(offers) == 0 {
 		return // a lost reply: the offer lapses or is read again
 	}

@@ -13,6 +13,7 @@ import (
 
 	"geogate/dispatch"
 	"geogate/internal/geo"
+	"geogate/internal/lua"
 )
 
 // History is everything that happened in a region, and the state that it led to. The
@@ -24,6 +25,8 @@ type History struct {
 	Drivers map[string]map[string]string // id → fields
 	// Members of the indexes.
 	Due, Waiting, Available, Watched, Engaged map[string]bool
+
+	indexes *indexes // nil in a history that was not read
 }
 
 // Read returns the history of a region: the events that Emit was given, if there is one,
@@ -31,7 +34,7 @@ type History struct {
 func Read(ctx context.Context, rdb redis.UniversalClient, region string, emitted ...dispatch.Event) (History, error) {
 	p := "geogate:{" + region + "}:"
 	h := History{Events: emitted, Rides: make(map[string]map[string]string), Drivers: make(map[string]map[string]string)}
-	now, err := rdb.Time(ctx).Result()
+	now, err := lua.TimeOf(lua.Time(ctx, rdb, p+"events"))
 	if err != nil {
 		return h, fmt.Errorf("read history: %w", err)
 	}
@@ -71,7 +74,7 @@ func Read(ctx context.Context, rdb redis.UniversalClient, region string, emitted
 			(*set)[m] = true
 		}
 	}
-	return h, nil
+	return h, h.readIndexes(ctx, rdb, p)
 }
 
 func (h *History) readHash(ctx context.Context, rdb redis.UniversalClient, into map[string]map[string]string, prefix, id string) error {
@@ -109,6 +112,7 @@ func Check(h History, rules Rules) []error {
 	}
 	c.finalRides()
 	c.finalDrivers()
+	c.checkIndexes()
 	return c.found
 }
 
@@ -311,8 +315,11 @@ func (c *checker) finalRides() {
 func (c *checker) finalDrivers() {
 	for id, fields := range c.h.Drivers {
 		d := c.drivers[id]
-		if d == nil || len(fields) == 0 {
-			continue // deleted, and the event of that says so
+		if d == nil || len(fields) == 0 || fields["state"] == "gone" {
+			if c.h.Engaged[id] || c.h.Available[id] || c.h.Watched[id] && len(fields) == 0 {
+				c.found = append(c.found, fmt.Errorf("driver %q: is in an index and unknown", id))
+			}
+			continue // deleted or moved, and the event of that says so
 		}
 		if fields["state"] != string(d.state) || fields["ride"] != d.ride {
 			c.found = append(c.found, fmt.Errorf("driver %q: is %s with ride %q, events say %s with %q", id, fields["state"], fields["ride"], d.state, d.ride))
@@ -325,7 +332,7 @@ func (c *checker) finalDrivers() {
 			}
 		}
 		available := d.state == dispatch.Available
-		if c.h.Engaged[id] != engaged || c.h.Available[id] != available || c.h.Watched[id] != available {
+		if c.h.Engaged[id] != engaged || c.h.Available[id] != available || c.h.Watched[id] == engaged {
 			c.found = append(c.found, fmt.Errorf("driver %q: is %s, indexes say engaged %t, available %t, watched %t",
 				id, d.state, c.h.Engaged[id], c.h.Available[id], c.h.Watched[id]))
 		}

@@ -46,7 +46,7 @@ func history() History {
 			"2": {"state": "available"},
 		},
 		Due: map[string]bool{}, Waiting: map[string]bool{}, Engaged: map[string]bool{},
-		Available: map[string]bool{"2": true}, Watched: map[string]bool{"2": true},
+		Available: map[string]bool{"2": true}, Watched: map[string]bool{"1": true, "2": true},
 	}
 }
 
@@ -95,6 +95,7 @@ func TestCheckFindsViolations(t *testing.T) {
 		{"driver leaked", func(h *History) {
 			h.Drivers["2"]["state"], h.Drivers["2"]["ride"] = "busy", "a"
 		}, `is busy with ride "a", events say available`},
+		{"driver not watched", func(h *History) { delete(h.Watched, "2") }, "watched false"},
 		{"driver not on the map", func(h *History) { delete(h.Available, "2") }, "available false"},
 		{"repaired leak", func(h *History) { h.Events[10].Type = "driver.released" }, "had leaked"},
 	}

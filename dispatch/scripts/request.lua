@@ -10,7 +10,8 @@ if ride then
 end
 local idem = ARGV[8]
 if idem ~= '' then
-  local held = redis.call('HMGET', P .. ':idem:' .. idem, 'fingerprint', 'ride', 'claim')
+  local held = redis.call('HMGET', P .. ':idem:' .. idem, 'fingerprint', 'ride', 'claim', 'turn')
+  if key_moved(held[4], ARGV[10]) then return { 'key_moved' } end
   if held[1] then
     if held[1] ~= ARGV[9] then return { 'key_reused' } end
     if held[2] then

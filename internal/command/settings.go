@@ -2,9 +2,13 @@ package command
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/dispatch"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
 	"geogate/internal/identity"
@@ -31,6 +35,7 @@ func loadSettings(getenv func(string) string) (settings, error) {
 		"UPSTREAM_CONTACT": s.readContact,
 		"ANONYMOUS":        s.readAnonymous,
 		"TOKEN_SECRET":     s.readTokenSecret,
+		"REGIONS":          readRegions,
 	})
 	if err != nil {
 		return settings{}, err
@@ -64,6 +69,23 @@ func (s *settings) readContact(contact string) error {
 func (s *settings) readAnonymous(scopes string) (err error) {
 	s.anonymous, err = identity.ParseAnonymous(scopes)
 	return err
+}
+
+// readRegions checks the names that the configuration has split already.
+func readRegions(list string) error {
+	if list == "" {
+		return nil
+	}
+	names := strings.Split(list, ",")
+	for i, name := range names {
+		switch {
+		case !dispatch.IsRegionName(name):
+			return fmt.Errorf("%q cannot be a region: want names such as munich,berlin, each 1 to %d of a-z, 0-9, - and _, beginning with a letter or digit", name, dispatch.MaxRegionLen)
+		case slices.Contains(names[:i], name):
+			return fmt.Errorf("%q stands twice", name)
+		}
+	}
+	return nil
 }
 
 func (s *settings) readTokenSecret(secret string) (err error) {

@@ -16,6 +16,11 @@ func TestSettingsMistakes(t *testing.T) {
 		{"REDIS_URL=redis://:hunter2@host/zero", "REDIS_URL: want redis://"},
 		{"UPSTREAMS=nominatim+https://geo.example.org?key=hunter2#rate=fast", "UPSTREAMS: "},
 		{"UPSTREAMS=carrier-pigeon", "UPSTREAMS: "},
+		{"REGIONS=München", `REGIONS: "München" cannot be a region`},
+		{"REGIONS=munich, berlin", `REGIONS: " berlin" cannot be a region`},
+		{"REGIONS=munich,", `REGIONS: "" cannot be a region`},
+		{"REGIONS=-munich", `REGIONS: "-munich" cannot be a region`},
+		{"REGIONS=munich,berlin,munich", `REGIONS: "munich" stands twice`},
 		{"UPSTREAMS=nominatim+https://nominatim.openstreetmap.org", "UPSTREAM_CONTACT: want"},
 	}
 	for _, tt := range tests {

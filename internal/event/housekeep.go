@@ -50,13 +50,8 @@ func (l *Log) Trim(ctx context.Context) error {
 			unread = g.next
 		}
 	}
-	now, err := l.rdb.Time(ctx).Result()
-	if err != nil {
-		return fmt.Errorf("trim events: %w: %w", ErrUnavailable, err)
-	}
-	oldest := strconv.FormatInt(now.Add(-l.cfg.MaxAge).UnixMilli(), 10) + "-0"
 	for range trimBatches {
-		removed, err := l.trimSome(ctx, oldest, unread)
+		removed, err := l.trimSome(ctx, unread)
 		if err != nil {
 			return err
 		}
@@ -88,12 +83,12 @@ func (l *Log) removeDeserted(ctx context.Context, g Group) (gone bool, err error
 	return true, nil
 }
 
-func (l *Log) trimSome(ctx context.Context, oldest string, unread place) (int64, error) {
+func (l *Log) trimSome(ctx context.Context, unread place) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	next := strconv.FormatUint(unread[0], 10) + "-" + strconv.FormatUint(unread[1], 10)
 	counts, err := trimScript.Run(ctx, l.rdb, []string{StreamKey, trimmedKey},
-		l.cfg.MaxLen, l.cfg.MaxUnread, oldest, next, trimBatch).Int64Slice()
+		l.cfg.MaxLen, l.cfg.MaxUnread, l.cfg.MaxAge.Milliseconds(), next, trimBatch).Int64Slice()
 	if err != nil {
 		return 0, fmt.Errorf("trim events: %w: %w", ErrUnavailable, err)
 	}

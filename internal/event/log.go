@@ -28,7 +28,7 @@ var scriptFiles embed.FS
 var (
 	publishScript  = lua.Load(scriptFiles, "clock", "publish")
 	handOverScript = lua.Load(scriptFiles, "clock", "position", "handover")
-	trimScript     = lua.Load(scriptFiles, "position", "trim")
+	trimScript     = lua.Load(scriptFiles, "clock", "position", "trim")
 )
 
 const (

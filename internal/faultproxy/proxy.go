@@ -16,16 +16,16 @@ import (
 type Proxy struct {
 	Addr string // host:port to connect to
 
-	target   string
 	listener net.Listener
 	group    sync.WaitGroup
 
-	mu    sync.Mutex
-	rate  float64
-	rng   *rand.Rand
-	conns map[net.Conn]struct{}
-	next  bool // lose the next one whatever the rate
-	lost  int
+	mu     sync.Mutex
+	target string
+	rate   float64
+	rng    *rand.Rand
+	conns  map[net.Conn]struct{}
+	next   bool // lose the next one whatever the rate
+	lost   int
 }
 
 // New starts a proxy to addr that loses the given share of replies, drawn from
@@ -69,6 +69,22 @@ func (p *Proxy) LoseNext() {
 	p.next = true
 }
 
+// Retarget makes another server the one behind the proxy, and cuts what is connected.
+func (p *Proxy) Retarget(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = addr
+	for c := range p.conns {
+		_ = c.Close()
+	}
+}
+
+func (p *Proxy) behind() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
+}
+
 func (p *Proxy) serve(ctx context.Context) {
 	var dialer net.Dialer
 	for {
@@ -76,7 +92,7 @@ func (p *Proxy) serve(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		server, err := dialer.DialContext(ctx, "tcp", p.target)
+		server, err := dialer.DialContext(ctx, "tcp", p.behind())
 		if err != nil {
 			_ = client.Close()
 			continue

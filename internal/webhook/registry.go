@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/internal/event"
+	"geogate/internal/lua"
 )
 
 // State is what becomes of a subscriber's events.
@@ -217,9 +218,9 @@ func (r *Registry) read(ctx context.Context, ids []string) ([]Subscriber, error)
 		oldest        *redis.ZSliceCmd
 	}
 	all := make([]answers, len(ids))
-	var clock *redis.TimeCmd
+	var clock *redis.Cmd
 	_, err := r.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		clock = pipe.Time(ctx)
+		clock = lua.Time(ctx, pipe, event.StreamKey)
 		for i, id := range ids {
 			all[i] = answers{
 				fields:  pipe.HGetAll(ctx, event.Prefix+"sub:"+id),
@@ -233,18 +234,22 @@ func (r *Registry) read(ctx context.Context, ids []string) ([]Subscriber, error)
 	if err != nil {
 		return nil, fmt.Errorf("read subscribers: %w: %w", ErrUnavailable, err)
 	}
+	now, err := lua.TimeOf(clock)
+	if err != nil {
+		return nil, fmt.Errorf("read subscribers: %w: %w", ErrUnavailable, err)
+	}
 	list := make([]Subscriber, 0, len(ids))
 	for i, a := range all {
 		if len(a.fields.Val()) == 0 {
 			continue
 		}
 		s := newSubscriber(ids[i], a.fields.Val())
-		if !s.Forever && !s.ExpiresAt.After(clock.Val()) {
+		if !s.Forever && !s.ExpiresAt.After(now) {
 			continue
 		}
 		s.Pending, s.DeadLetters = a.pending.Val(), a.dead.Val()
 		if oldest := a.oldest.Val(); len(oldest) > 0 {
-			s.Lag = max(0, clock.Val().Sub(time.UnixMilli(int64(oldest[0].Score))))
+			s.Lag = max(0, now.Sub(time.UnixMilli(int64(oldest[0].Score))))
 		}
 		list = append(list, s)
 	}
