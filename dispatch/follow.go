@@ -34,6 +34,12 @@ type LivePosition struct {
 	SeenAt time.Time
 }
 
+// follows reports whether a position is newer than another. Two reports may share a
+// millisecond.
+func (p LivePosition) follows(other LivePosition) bool {
+	return p.SeenAt.After(other.SeenAt) || p.SeenAt.Equal(other.SeenAt) && p.Point != other.Point
+}
+
 // RideDriver returns the present version of a ride under way and where its driver is.
 // Errors: ErrNotFound, *StateError when no driver is under way, ErrUnavailable.
 func (e *Engine) RideDriver(ctx context.Context, id string) (Ride, LivePosition, error) {
@@ -132,7 +138,7 @@ func (b *board) post(message string) {
 }
 
 func (s *seat) put(p LivePosition) {
-	if s.newest == nil || s.newest.SeenAt.Before(p.SeenAt) {
+	if s.newest == nil || !s.newest.SeenAt.After(p.SeenAt) {
 		s.newest = &p
 	}
 	select {
@@ -177,11 +183,11 @@ type RideFollower struct {
 	tick *time.Ticker
 	seat *seat
 
-	look     bool      // the ride may have changed
-	asked    time.Time // when positions were asked for
-	told     time.Time // when one was returned
-	toldSeen time.Time // and when that was heard of
-	rested   bool      // nothing followed it
+	look   bool         // the ride may have changed
+	asked  time.Time    // when positions were asked for
+	told   time.Time    // when one was returned
+	last   LivePosition // which that was
+	rested bool         // nothing followed it
 }
 
 // Update is what a RideFollower tells of: versions of the ride, or the newest position of
@@ -233,8 +239,8 @@ func (f *RideFollower) Next(ctx context.Context) (Update, error) {
 			return Update{}, fmt.Errorf("follow ride: %w", err)
 		}
 		if !f.look && wait == 0 {
-			if p := f.e.live.take(f.seat); p != nil && p.SeenAt.After(f.toldSeen) {
-				f.told, f.toldSeen, f.rested = time.Now(), p.SeenAt, false
+			if p := f.e.live.take(f.seat); p != nil && p.follows(f.last) {
+				f.told, f.last, f.rested = time.Now(), *p, false
 				return Update{Position: p}, nil
 			}
 			wait = liveRenew
@@ -268,7 +274,7 @@ func (f *RideFollower) changes(ctx context.Context) (Update, error) {
 		f.after = f.ride.Revision
 		if driverOf(was) != driverOf(f.ride) {
 			f.e.live.take(f.seat)
-			f.asked, f.toldSeen = time.Time{}, time.Time{}
+			f.asked, f.last = time.Time{}, LivePosition{}
 		}
 	}
 	return Update{Rides: rides, Ended: ended}, nil

@@ -105,7 +105,9 @@ func (c *checker) see(ride *seenRide, r Record) {
 		if ride.matched == 0 {
 			ride.matched, ride.driver = r.Done, r.Driver
 		}
-		ride.lastMatch = max(ride.lastMatch, r.Sent)
+		if r.Driver == ride.driver { // a ride may be given back, and get another one
+			ride.lastMatch = max(ride.lastMatch, r.Sent)
+		}
 	}
 }
 
@@ -113,7 +115,7 @@ func (c *checker) see(ride *seenRide, r Record) {
 var follow = map[string][]string{
 	"searching": {"searching", "offered", "matched", "completed", "cancelled", "expired"},
 	"offered":   {"searching", "offered", "matched", "completed", "cancelled", "expired"},
-	"matched":   {"completed"},
+	"matched":   {"searching", "offered", "matched", "completed", "cancelled", "expired"},
 }
 
 func isEnd(state string) bool {

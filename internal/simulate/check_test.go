@@ -48,9 +48,12 @@ func TestChecker(t *testing.T) {
 		{"a version told in two ways", []Record{
 			say(OpSee, 1, 2, "r", 1, "matched", "d"), say(OpSee, 3, 4, "r", 1, "matched", "e"),
 		}, "version 1 is matched"},
-		{"a match is taken back", []Record{
-			say(OpSee, 1, 2, "r", 2, "matched", "d"), say(OpSee, 3, 4, "r", 3, "searching", ""),
-		}, "searching came after matched"},
+		{"a match is given back", []Record{
+			say(OpSee, 1, 2, "r", 2, "matched", "d"), say(OpSee, 3, 4, "r", 3, "searching", ""), say(OpSee, 5, 6, "r", 4, "matched", "e"),
+		}, ""},
+		{"an end is taken back", []Record{
+			say(OpSee, 1, 2, "r", 2, "completed", "d"), say(OpSee, 3, 4, "r", 3, "searching", ""),
+		}, "searching came after completed"},
 		{"matched after a cancel that was acknowledged", []Record{
 			say(OpCancel, 1, 2, "r", 2, "cancelled", ""), say(OpSee, 3, 4, "r", 3, "matched", "d"),
 		}, "matched came after cancelled"},

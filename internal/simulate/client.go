@@ -234,9 +234,13 @@ func (c *client) events(ctx context.Context, id string, see func(ride) bool) {
 	}
 	lines := bufio.NewScanner(res.Body)
 	lines.Buffer(nil, maxAnswer)
+	kind := ""
 	for lines.Scan() {
+		if name, found := strings.CutPrefix(lines.Text(), "event: "); found {
+			kind = name
+		}
 		data, found := strings.CutPrefix(lines.Text(), "data: ")
-		if !found {
+		if !found || kind == "position" { // where the driver is, no version of the ride
 			continue
 		}
 		var got ride

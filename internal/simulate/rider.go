@@ -66,11 +66,14 @@ func (t *trip) travel(open, work context.Context) {
 	}
 	patient, cancel := context.WithTimeout(open, time.Duration(t.rng.ExpFloat64()*float64(patience)))
 	defer cancel()
-	t.count(func(r *Report) { r.searching(+1) })
-	matched := t.search(patient, work)
-	t.count(func(r *Report) { r.searching(-1) })
-	if matched {
-		t.drive(open, work)
+	for t.isSearching() || t.ride.State == "matched" {
+		t.count(func(r *Report) { r.searching(+1) })
+		matched := t.search(patient, work)
+		t.count(func(r *Report) { r.searching(-1) })
+		if !matched || work.Err() != nil {
+			break
+		}
+		t.drive(open, work) // a driver who was lost leaves the ride searching again
 	}
 	t.count(func(r *Report) { r.ended(t.ride.State) })
 }
