@@ -19,6 +19,7 @@ var elsewhere = []struct{ command, tested, reason string }{
 	{"go run . simulate", "e2e/simulate_test.go TestSimulate", ""},
 	{"RATE_LIMIT=0 go run .", "e2e/simulate_test.go TestSimulate", ""},
 	{"go run .", "e2e/tour_test.go TestTours", ""},
+	{"geogate demo", "e2e/demo_test.go TestDemo", ""},
 	{"geogate import ", "e2e/streets_test.go ", ""},
 	{"UPSTREAMS=streets+file:monaco.streets geogate", "e2e/streets_test.go ", ""},
 	{"UPSTREAMS=", "internal/command/docs_test.go TestDocumentedUpstreams", ""},
