@@ -51,11 +51,12 @@ test: ## Vet, then run every test with the race detector; as root on Debian, ins
 
 .PHONY: bench
 bench: build ## Measure geogate beside nginx, Varnish, Redis alone and PostGIS; print Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
-	go build -o bin/ ./bench/hits ./bench/calls ./bench/dispatch
+	go build -o bin/ ./bench/hits ./bench/calls ./bench/dispatch ./bench/streets
 	bin/hits -geogate bin/geogate $(HITSFLAGS)
 	bin/calls -geogate bin/geogate $(CALLSFLAGS)
 	go test -run '^$$' -bench MemoryPerEntry -benchtime 1x ./cache
 	bin/dispatch -geogate bin/geogate $(DISPATCHFLAGS)
+	bin/streets -geogate bin/geogate $(STREETSFLAGS)
 	go test -run '^$$' -bench . ./internal/webhook
 
 .PHONY: bench-go
