@@ -92,7 +92,7 @@ func TestBadInput(t *testing.T) {
 		{"tracking: tags no array", "POST /tracking", `{"id":"1","lat":1,"lng":1,"tags":"a"}`, 400, "wrong_type", nil},
 		{"tracking: empty tag", "POST /tracking", `{"id":"1","lat":1,"lng":1,"tags":[""]}`, 400, "invalid_tags", nil},
 		{"tracking: region", "POST /tracking", `{"id":"1","lat":1,"lng":1,"region":"{x}"}`, 400, "unknown_region", nil},
-		{"tracking: unknown field", "POST /tracking", `{"id":"1","lat":1,"lng":1,"speed":3}`, 400, "unknown_field", nil},
+		{"tracking: unknown field", "POST /tracking", `{"id":"1","lat":1,"lng":1,"colour":3}`, 400, "unknown_field", nil},
 		{"tracking: empty array", "POST /tracking", `[]`, 400, "empty_array", nil},
 		{"tracking: array of nothing good", "POST /tracking", `[{"id":"1"},7,null]`, 400, "nothing_stored", nil},
 		{"tracking: array cut off", "POST /tracking", `[{"id":"1","lat":1,"lng":1}`, 400, "invalid_json", nil},

@@ -6,12 +6,17 @@ import (
 	"time"
 
 	"geogate/gateway/gatewaytest"
+	"geogate/upstream/upstreamtest"
 )
 
 // What a rider says about a ride comes back, in each of its forms.
 func TestDetailsOfARide(t *testing.T) {
 	f := gatewaytest.New(t)
-	ask := `{"q":"santiago","dropoff":{"q":"santiago"},"note":"ring at B","metadata":{"fare":"12"},"tags":["a"]}`
+	f.Upstream.SetAnswer(&upstreamtest.Fixed{
+		ContentType: "application/json; charset=utf-8",
+		Body:        `[{"place_id":1,"lat":"47.1392862","lon":"9.5227962","class":"boundary","type":"administrative","display_name":"Vaduz, Liechtenstein"}]`,
+	})
+	ask := `{"q":"Vaduz","dropoff":{"q":"Vaduz"},"note":"ring at B","metadata":{"fare":"12"},"tags":["a"]}`
 	made := f.Do(t, "POST /v2/search", ask, "Idempotency-Key: k")
 	var ride struct {
 		RequestID    string `json:"request_id"`

@@ -175,7 +175,7 @@ func TestTrackingAnswersForEachPosition(t *testing.T) {
 	f := gatewaytest.New(t)
 	f.Do(t, "POST /tracking", `{"id":"old","lat":1,"lng":1,"ts":"2026-01-01T12:00:00Z"}`)
 	got := f.Do(t, "POST /tracking", `[{"id":"a","lat":1,"lng":1},{"id":"b","lat":91,"lng":1},{"id":7,"lat":1,"lon":1},
-		{"id":"old","lat":2,"lng":2,"ts":1767268799999},{"id":"c","lat":1,"lng":1,"speed":1}]`)
+		{"id":"old","lat":2,"lng":2,"ts":1767268799999},{"id":"c","lat":1,"lng":1,"colour":1}]`)
 	var res struct {
 		Accepted int
 		Rejected []rides.Rejection
