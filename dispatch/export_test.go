@@ -91,12 +91,8 @@ func (e *Engine) MoveHome(ctx context.Context, driver, region string, steps int)
 	}
 	old := found[driver]
 	next := &home{Region: region, Turn: old.nextTurn()}
-	answer, err := e.run(ctx, leaveScript, old.Region, driver, next.Turn, "", inFlight.Milliseconds())
-	if err != nil || steps == 1 {
+	if _, err := e.leave(ctx, driver, old, next, ""); err != nil || steps == 1 {
 		return err
-	}
-	if kept := answer.strings(0); len(kept) == 2 {
-		next.Vehicle, next.Tags = kept[0], kept[1]
 	}
 	_, err = e.swapHome(ctx, driver, old, next)
 	return err

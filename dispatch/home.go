@@ -132,21 +132,17 @@ func (e *Engine) settleHome(ctx context.Context, driver, region, ts string, know
 		}
 		next := &home{Region: region, Turn: known.nextTurn()}
 		if known != nil {
-			answer, err := e.run(ctx, leaveScript, known.Region, driver, next.Turn, ts, inFlight.Milliseconds())
+			code, err := e.leave(ctx, driver, known, next, ts)
 			if err != nil {
 				return nil, false, "", err
 			}
-			switch answer.code {
+			switch code {
 			case "engaged":
 				return known, false, "", nil
 			case "older":
 				return nil, false, CodeOlder, nil
 			case "ok":
-				if kept := answer.strings(0); len(kept) == 2 {
-					next.Vehicle, next.Tags = kept[0], kept[1]
-				}
-			}
-			if answer.code != "ok" {
+			default:
 				next = nil // somebody else has moved them on
 			}
 		}
@@ -178,15 +174,25 @@ func (e *Engine) raiseTurn(ctx context.Context, driver, region string, refused i
 	}
 	next := *found[driver]
 	next.Turn = next.nextTurn()
-	answer, err := e.run(ctx, leaveScript, region, driver, next.Turn, "", inFlight.Milliseconds())
-	if err != nil {
+	if _, err := e.leave(ctx, driver, found[driver], &next, ""); err != nil {
 		return err
+	}
+	_, err = e.swapHome(ctx, driver, found[driver], &next)
+	return err
+}
+
+// leave is the first step of a move: it takes a driver out of their home. When it answers
+// "ok", next has the vehicle and tags that they take along. ts is that of the report.
+func (e *Engine) leave(ctx context.Context, driver string, known, next *home, ts string) (code string, err error) {
+	answer, err := e.run(ctx, leaveScript, known.Region, driver, next.Turn, ts, inFlight.Milliseconds(),
+		known.Turn, known.Vehicle, known.Tags)
+	if err != nil {
+		return "", err
 	}
 	if kept := answer.strings(0); answer.code == "ok" && len(kept) == 2 {
 		next.Vehicle, next.Tags = kept[0], kept[1]
 	}
-	_, err = e.swapHome(ctx, driver, found[driver], &next)
-	return err
+	return answer.code, nil
 }
 
 // dropHome forgets the home of a driver whom a region has forgotten.

@@ -99,6 +99,34 @@ func TestADriverWhoseMoveStopsBetweenTwoSteps(t *testing.T) {
 	}
 }
 
+// Moves stop one after another; what drivers said last is what they bring along.
+func TestADriverKeepsTheirTagsOverMovesThatStop(t *testing.T) {
+	for _, region := range twoRegions {
+		t.Run("next report from the "+region, func(t *testing.T) {
+			onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+				e := dispatch.New(rdb, dispatch.Config{Regions: twoRegions})
+				p := in("south", at("1", santiago))
+				p.Vehicle, p.Tags = new("car"), &[]string{"pet"}
+				track(t, e, p)
+				p.Region, p.Vehicle, p.Tags = "north", new("van"), &[]string{"xl"}
+				track(t, e, p)
+				for _, move := range []struct {
+					to    string
+					steps int
+				}{{"south", 2}, {"north", 1}, {"north", 1}, {"north", 2}, {"south", 2}} {
+					if err := e.MoveHome(t.Context(), "1", move.to, move.steps); err != nil {
+						t.Fatal(err)
+					}
+				}
+				track(t, e, in(region, at("1", north(10))))
+				if d := driver(t, e, "1"); d.Region != region || d.Vehicle != "van" || !slices.Equal(d.Tags, []string{"xl"}) {
+					t.Errorf("driver = %+v, want them in the %s with the van and xl", d, region)
+				}
+			})
+		})
+	}
+}
+
 // Two processes hear of a driver from two regions at the same time, again and again.
 func TestADriverIsNeverAvailableInTwoRegions(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)

@@ -211,7 +211,7 @@ func (e *Engine) movedSince(ctx context.Context, region string, ms float64, offs
 // addDrivers adds drivers as they are now.
 func (e *Engine) addDrivers(ctx context.Context, region string, ids map[string]bool, moves *Moves) error {
 	return e.readHashes(ctx, region, "driver", ids, func(r *record) error {
-		if len(r.fields) == 0 || r.fields["state"] == "gone" { // erased, or at home elsewhere
+		if r.gone() { // erased, or at home elsewhere
 			if !moves.All {
 				moves.Drivers = append(moves.Drivers, Driver{ID: r.id, Region: region, State: Offline})
 			}

@@ -31,7 +31,7 @@ type Event struct {
 	SeenAt    time.Time // when the driver of an offer or match was last heard of
 
 	// Ride is the ride at Version, for events of rides, and Driver the driver as they are
-	// now, for events of drivers; nil when Redis no longer has them. Emit gets them,
+	// now, for events of drivers; nil when Redis no longer has them, or not in this region. Emit gets them,
 	// EventOf does not.
 	Ride   *Ride
 	Driver *Driver
@@ -143,7 +143,7 @@ func (e *Engine) illustrate(ctx context.Context, events []Event) error {
 		ev := &events[i]
 		r := &record{id: ev.DriverID, fields: found[i].Val()}
 		switch {
-		case len(r.fields) == 0: // the event outlived them
+		case r.gone(): // the event outlived them
 		case ev.Version > 0:
 			r.id = ev.RideID
 			if r.fields["h"+strconv.FormatInt(ev.Version, 10)] == "" { // of a history that was lost

@@ -69,6 +69,24 @@ func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
 	})
 }
 
+// What is left of a driver in the region that they moved from must not hold up its events.
+func TestEventsOfADriverWhoMovedAreHandedOn(t *testing.T) {
+	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+		h := hook{}
+		e := dispatch.New(rdb, dispatch.Config{Regions: twoRegions, Emit: h.emit})
+		track(t, e, in("north", at("1", santiago)))
+		track(t, e, in("south", at("1", santiago)))
+		stop := run(t, e)
+		asynctest.Eventually(t, "events are handed on", func() bool { return h.count() == 3 })
+		stop()
+		for _, ev := range h.taken {
+			if there := ev.Driver != nil; there != (ev.Region == "south") {
+				t.Errorf("%s of the %s came with driver %+v, want them where they are", ev.Type, ev.Region, ev.Driver)
+			}
+		}
+	})
+}
+
 // hook takes events unless it is away.
 type hook struct {
 	mu    sync.Mutex

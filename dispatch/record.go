@@ -28,6 +28,10 @@ func newRecord(id string, flat []string) *record {
 	return r
 }
 
+// gone reports whether nothing is left, or only the trace of a driver who moved to another
+// region.
+func (r *record) gone() bool { return len(r.fields) == 0 || r.fields["state"] == "gone" }
+
 func (r *record) fail(name string) {
 	if r.err == nil {
 		r.err = fmt.Errorf("%w: stored field %q cannot be read", ErrUnavailable, name)

@@ -2,7 +2,8 @@
 -- for a while is the turn of their home, which refuses reports that were on their way,
 -- and what a repeated call must answer again.
 -- ARGV: 2 driver, 3 turn of the move, 4 ts of the report in ms or '', 5 ms for
--- which reports may be on their way.
+-- which reports may be on their way, 6 turn of their home, 7 vehicle and 8 tags that came
+-- along with the move to there.
 -- Answers {'ok', {vehicle, tags}}, {'engaged'}: they go when their ride ends, {'older'},
 -- or {'moved'}: somebody else has moved them since.
 local key = P .. ':driver:' .. ARGV[2]
@@ -16,9 +17,13 @@ end
 if not d then
   local trace = redis.call('HMGET', key, 'turn', 'vehicle', 'tags')
   if trace[1] and tonumber(trace[1]) > tonumber(ARGV[3]) then return { 'moved' } end
-  redis.call('HSET', key, 'state', 'gone', 'turn', ARGV[3])
+  -- What was left behind counts only if it was after their move to here. If not, they have
+  -- not arrived yet.
+  local vehicle, tags = ARGV[7], ARGV[8]
+  if trace[1] and tonumber(trace[1]) > tonumber(ARGV[6]) then vehicle, tags = trace[2] or '', trace[3] or '' end
+  redis.call('HSET', key, 'state', 'gone', 'turn', ARGV[3], 'vehicle', vehicle, 'tags', tags)
   redis.call('PEXPIRE', key, ARGV[5])
-  return { 'ok', { trace[2] or '', trace[3] or '' } }
+  return { 'ok', { vehicle, tags } }
 end
 if d.turn and tonumber(d.turn) > tonumber(ARGV[3]) then return { 'moved' } end
 if ARGV[4] ~= '' and d.ts and tonumber(ARGV[4]) < tonumber(d.ts) then return { 'older' } end
