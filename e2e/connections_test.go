@@ -47,7 +47,7 @@ func countConnections(t *testing.T, url string, nodes ...*redistest.Server) {
 		counts[i] = n.Client(t, func(o *redis.Options) { o.PoolSize, o.PipelinePoolSize = 1, -1 })
 		own[i] = strings.Count(counts[i].ClientList(t.Context()).Val(), "\n")
 	}
-	g := start(t, settings("REDIS_URL", url, "UPSTREAMS", "nominatim+"+upstream.URL+"#concurrency=64", "LOG_LEVEL", "error",
+	g := start(t, settings("REDIS_URL", url, "UPSTREAMS", "nominatim+"+upstream.URL+"#concurrency=64",
 		"DISPATCH_INTERVAL", "100ms", "CACHE_MEMORY", "64KiB"))
 
 	ctx, stop := context.WithTimeout(t.Context(), 4*time.Second)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var demoAddress = regexp.MustCompile(`^http://localhost:(\d+)/console/\n$`)
+var demoAddress = regexp.MustCompile(`^http://127\.0\.0\.1:(\d+)/console/\n$`)
 
 // TestDemo takes the command from an environment with nothing in it, or with settings of
 // a real geogate, to a town that moves.

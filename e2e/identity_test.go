@@ -63,14 +63,14 @@ func TestRecipesOfIdentity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := start(t, settings("ANONYMOUS", "none", "AUTH_ISSUER", issuer, "AUTH_AUDIENCE", "rides", "AUTH_ROLES_CLAIM", claim))
-			credential := "Authorization: Bearer " + tokenFrom(t, issuer)
-			if a := g.post(t, "/tracking", `{"lat":1,"lng":1}`, credential); a.Status != http.StatusOK {
+			credential := []string{"Authorization", "Bearer " + tokenFrom(t, issuer)}
+			if a := g.post(t, "/tracking", `{"lat":1,"lng":1}`, credential...); a.Status != http.StatusOK {
 				t.Errorf("as driver: %s", a)
 			}
-			if a := g.post(t, "/tracking", `{"id":"8","lat":1,"lng":1}`, credential); a.Status != http.StatusForbidden {
+			if a := g.post(t, "/tracking", `{"id":"8","lat":1,"lng":1}`, credential...); a.Status != http.StatusForbidden {
 				t.Errorf("as another driver: %s, want 403", a)
 			}
-			if a := g.post(t, "/search", `{"lat":1,"lng":1}`, credential); a.Status != http.StatusForbidden {
+			if a := g.post(t, "/search", `{"lat":1,"lng":1}`, credential...); a.Status != http.StatusForbidden {
 				t.Errorf("as a rider: %s, want 403", a)
 			}
 		})
@@ -151,7 +151,7 @@ func TestBackendsOfTheGuideMintTokens(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v: %v", command, err)
 			}
-			if a := g.post(t, "/tracking", `{"lat":1,"lng":1}`, "Authorization: Bearer "+strings.TrimSpace(string(token))); a.Status != http.StatusOK {
+			if a := g.post(t, "/tracking", `{"lat":1,"lng":1}`, "Authorization", "Bearer "+strings.TrimSpace(string(token))); a.Status != http.StatusOK {
 				t.Errorf("with the token %q: %s", token, a)
 			}
 		})

@@ -70,7 +70,7 @@ func TestPeopleBeforeJobs(t *testing.T) {
 	}
 	upstream := upstreamtest.New(t)
 	upstream.SetAnswer(onePlace)
-	g := start(t, settings("UPSTREAMS", "nominatim+"+upstream.URL+"#rate=1/s", "REDIS_URL", "redis://"+redistest.Start(t).Addr, "UPSTREAM_WAIT", "20s", "LOG_LEVEL", "warn"))
+	g := start(t, settings("UPSTREAMS", "nominatim+"+upstream.URL+"#rate=1/s", "REDIS_URL", "redis://"+redistest.Start(t).Addr, "UPSTREAM_WAIT", "20s"))
 	for i := range 20 {
 		if n > 0 || i == 1 {
 			g.get(t, fmt.Sprintf("/api?q=Known+%d", i))

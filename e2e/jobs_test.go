@@ -129,7 +129,7 @@ func TestWorkersKilled(t *testing.T) {
 	upstream := upstreamtest.New(t)
 	upstream.SetAnswer(onePlace)
 	upstream.SetDelay(delay)
-	vars := settings("UPSTREAMS", "nominatim+"+upstream.URL, "REDIS_URL", "redis://"+redistest.Start(t).Addr, "WORKERS", "0", "LOG_LEVEL", "warn")
+	vars := settings("UPSTREAMS", "nominatim+"+upstream.URL, "REDIS_URL", "redis://"+redistest.Start(t).Addr, "WORKERS", "0")
 	g := start(t, vars)
 	file, distinct := addresses(rows)
 	began := time.Now()

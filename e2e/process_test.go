@@ -114,7 +114,7 @@ func launchUntil(tb testing.TB, vars env, port func(*process) []string, args ...
 			}
 			return errors.New("no such line in its banner")
 		}
-		p.Addr = "127.0.0.1:" + match[1] + match[2] // one of them is empty
+		p.Addr = "127.0.0.1:" + strings.Join(match[1:], "") // one of them is the port
 		p.URL = "http://" + p.Addr
 		return nil
 	})

@@ -34,7 +34,7 @@ func TestReferencePage(t *testing.T) {
 	b.click(t, "#operations-admin-cacheStats .opblock-summary-control")
 	within("the operation can be tried out", "return document.querySelectorAll('#operations-admin-cacheStats .execute').length", "1")
 	b.click(t, "#operations-admin-cacheStats .execute")
-	within("the answer is shown", "return document.querySelector('.live-responses-table .response-col_status')?.textContent.trim() ?? ''", "200")
+	within("the answer is shown", "return document.querySelector('.live-responses-table tbody .response-col_status')?.textContent.trim() ?? ''", "200")
 
 	within("no other host was asked",
 		"return performance.getEntriesByType('resource').filter(e => !e.name.startsWith(location.origin) && !e.name.startsWith('data:')).map(e => e.name).join()", "")

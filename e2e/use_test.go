@@ -19,7 +19,7 @@ type use struct {
 	CacheHits int `json:"cache_hits"`
 }
 
-const withAdmin = "Authorization: Bearer s3cret"
+const adminBearer = "Bearer s3cret"
 
 // logged adds up the access log of p for a key: all of it, and what was answered
 // before a time.
@@ -56,7 +56,7 @@ func busyWithKey(t *testing.T) (busy, other *process, id string, wait func()) {
 	vars := settings("REDIS_URL", "redis://"+redistest.Start(t).Addr, "ADMIN_TOKEN", "s3cret", "LOG_FORMAT", "json", "ANONYMOUS", "geocode",
 		"UPSTREAMS", "nominatim+"+upstreamtest.New(t).URL)
 	busy, other = start(t, vars), start(t, vars)
-	made := decode[struct{ ID, Key string }](t, other.post(t, "/admin/keys", `{"role":"driver","subject":"7","rate":"0"}`, withAdmin), http.StatusCreated)
+	made := decode[struct{ ID, Key string }](t, other.post(t, "/admin/keys", `{"role":"driver","subject":"7","rate":"0"}`, "Authorization", adminBearer), http.StatusCreated)
 	var clients sync.WaitGroup
 	for n := range 3 {
 		clients.Go(func() {
@@ -64,7 +64,7 @@ func busyWithKey(t *testing.T) (busy, other *process, id string, wait func()) {
 				for _, line := range []string{"GET " + cachedQuery, "GET /api?q=vaduz", "POST /tracking", "GET /admin/keys", "GET /v2/drivers/8"}[n:] {
 					method, target, _ := strings.Cut(line, " ")
 					body := map[string]string{"POST": `{"lat":1,"lng":1}`}[method]
-					_, _ = busy.do(t.Context(), method, target, body, "Authorization: Bearer "+made.Key) // it is going to end
+					_, _ = busy.do(t.Context(), method, target, body, "Authorization", "Bearer "+made.Key) // it is going to end
 				}
 			}
 		})
@@ -80,7 +80,7 @@ func (p *process) used(tb testing.TB, id string) use {
 			ID    string
 			Today use
 		}
-	}](tb, p.get(tb, "/admin/keys", withAdmin), http.StatusOK)
+	}](tb, p.get(tb, "/admin/keys", "Authorization", adminBearer), http.StatusOK)
 	for _, k := range list.Keys {
 		if k.ID == id {
 			return k.Today
