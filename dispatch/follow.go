@@ -228,7 +228,7 @@ func (f *RideFollower) Next(ctx context.Context) (Update, error) {
 		if f.look {
 			u, err := f.changes(ctx)
 			if err != nil && ctx.Err() != nil {
-				return Update{}, nil
+				return Update{}, nil //nolint:nilerr // the caller has ended it
 			}
 			if err != nil || len(u.Rides) > 0 || u.Ended {
 				return u, err

@@ -188,7 +188,7 @@ func (r *report) args() []any {
 	if r.Tags != nil {
 		tags = "=" + encodeTags(*r.Tags)
 	}
-	return []any{r.ID, formatFloat(r.Point.Lat), formatFloat(r.Point.Lon), r.ts(), vehicle, tags, turn, r.Motion.text()}
+	return []any{r.ID, formatFloat(r.Point.Lat), formatFloat(r.Point.Lon), r.ts(), vehicle, tags, turn, r.text()}
 }
 
 // parts cuts a list where a driver reports from another region than before in it, so

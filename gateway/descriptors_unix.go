@@ -11,5 +11,5 @@ func descriptors() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= 1<<20 {
 		return 0
 	}
-	return int(limit.Cur) //nolint:gosec // below 1<<20
+	return int(limit.Cur)
 }

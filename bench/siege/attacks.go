@@ -52,7 +52,7 @@ var floods = []flood{
 	{"unclosed quotes", "POST", "/v2/jobs", always(strings.Repeat("x\",\"a\n", 1<<20/6)), []string{"Content-Type", "text/csv"}, time.Second},
 	{"equal columns", "POST", "/v2/jobs", always(strings.Repeat("q,", 1000) + "q\n" + strings.Repeat("a,", 1000) + "a\n"), []string{"Content-Type", "text/csv"}, time.Second},
 	{"long columns", "POST", "/v2/jobs", always(strings.Repeat(strings.Repeat("c", 200)+",", 1000) + "q\n" + strings.Repeat(strings.Repeat(",", 1000)+"a\n", 1000)), []string{"Content-Type", "text/csv"}, time.Second},
-	{"NDJSON names", "POST", "/v2/jobs", func(n int) string { return ndjson(n) }, []string{"Content-Type", "application/x-ndjson"}, time.Second},
+	{"NDJSON names", "POST", "/v2/jobs", ndjson, []string{"Content-Type", "application/x-ndjson"}, time.Second},
 	{"made-up drivers", "POST", "/tracking", func(n int) string {
 		return fmt.Sprintf(`{"id":"fake%d","lat":%f,"lng":%f}`, n, float64(n%80), float64(n%170))
 	}, nil, 10 * time.Millisecond},

@@ -22,7 +22,7 @@ import (
 var databases = map[string]string{"li": "countries", "ad": "countries", "mc": "countries", "de": "cities", "pt": "cities"}
 
 // open opens the files of some countries as one upstream.
-func (b *bench) open(name string, countries []string) (upstream.Provider, func() error, error) {
+func (b *bench) open(name string, countries []string) (p upstream.Provider, closeFiles func(), err error) {
 	var paths []string
 	for _, country := range countries {
 		paths = append(paths, b.file(country))
@@ -31,7 +31,7 @@ func (b *bench) open(name string, countries []string) (upstream.Provider, func()
 	if err != nil {
 		return nil, nil, err //nolint:wrapcheck // says what it did
 	}
-	return upstream.NewStreets(library, name, "bench"), library.Close, nil
+	return upstream.NewStreets(library, name, "bench"), func() { _ = library.Close() }, nil
 }
 
 // ask returns the first answer, as a client hears it; ok is false for none.
@@ -51,7 +51,8 @@ func ask(ctx context.Context, p upstream.Provider, q recall.Question) (first rec
 		}
 		return list[0], true, nil
 	}
-	return first, true, json.Unmarshal(a.Body, &first) //nolint:wrapcheck // says what it did
+	err = json.Unmarshal(a.Body, &first)
+	return first, true, err //nolint:wrapcheck // says what it did
 }
 
 func canonical(q recall.Question) (upstream.Request, error) {
@@ -91,7 +92,7 @@ func (b *bench) recall(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer closeFiles()
+		defer closeFiles() //nolint:gocritic // all are asked until the end
 		open[name] = p
 	}
 	tallies := map[string]map[string]*tally{}

@@ -96,22 +96,22 @@ func (m *multiplied) sort() {
 }
 
 // aside is 2.1° to the east for each copy.
-func aside(lon int32, copy int) int32 {
+func aside(lon int32, nth int) int32 {
 	const turn = 3_600_000_000
-	v := (int64(lon) + 21_000_000*int64(copy) + turn/2) % turn
+	v := (int64(lon) + 21_000_000*int64(nth) + turn/2) % turn
 	return int32(v - turn/2)
 }
 
-func otherIDs(ids []int64, copy int) []int64 {
+func otherIDs(ids []int64, nth int) []int64 {
 	other := make([]int64, len(ids))
 	for i, id := range ids {
-		other[i] = id + idStep*int64(copy)
+		other[i] = id + idStep*int64(nth)
 	}
 	return other
 }
 
-func otherTags(tags []pbf.Tag, copy int) []pbf.Tag {
-	if copy == 0 {
+func otherTags(tags []pbf.Tag, nth int) []pbf.Tag {
+	if nth == 0 {
 		return tags
 	}
 	other := slices.Clone(tags)
@@ -119,7 +119,7 @@ func otherTags(tags []pbf.Tag, copy int) []pbf.Tag {
 		if strings.HasPrefix(t.Key, "name") || strings.HasSuffix(t.Key, "_name") || strings.HasPrefix(t.Key, "addr:") {
 			list := strings.Split(t.Value, " ")
 			for j := range list {
-				list[j] = otherWord(list[j], copy)
+				list[j] = otherWord(list[j], nth)
 			}
 			other[i].Value = strings.Join(list, " ")
 		}
@@ -128,7 +128,7 @@ func otherTags(tags []pbf.Tag, copy int) []pbf.Tag {
 }
 
 // otherWord replaces letters of half of all words of six letters and more.
-func otherWord(word string, copy int) string {
+func otherWord(word string, nth int) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(word))
 	if len(word) < 6 || h.Sum32()&1 == 0 {
@@ -137,7 +137,7 @@ func otherWord(word string, copy int) string {
 	b := []byte(word)
 	for i := range b {
 		if b[i] >= 'a' && b[i] <= 'z' {
-			b[i] = 'a' + byte((int(b[i]-'a')+copy*(1+i%5))%26)
+			b[i] = 'a' + byte((int(b[i]-'a')+nth*(1+i%5))%26)
 		}
 	}
 	return string(b)

@@ -149,7 +149,7 @@ func (c *checker) checkPlaces() {
 		if fields["vehicle"] != "" {
 			belongs("avail:v:"+fields["vehicle"], id, fields)
 		}
-		for _, tag := range strings.Fields(fields["tags"]) {
+		for tag := range strings.FieldsSeq(fields["tags"]) {
 			belongs("avail:t:"+tag, id, fields)
 		}
 	}
@@ -205,7 +205,7 @@ func (c *checker) checkRiders() {
 func (c *checker) checkExpiry() {
 	for name, expires := range c.h.indexes.expires {
 		kind, id, _ := strings.Cut(name, ":")
-		ended := false
+		var ended bool
 		switch kind {
 		case "ride", "asked":
 			ended = c.rides[id] == nil || c.rides[id].state.Ended()

@@ -90,11 +90,11 @@ func (v *view) next(ctx context.Context, shown uint64) (events string, state uin
 	for {
 		if shown > 0 {
 			if v.mirror.await(ctx) != nil {
-				return "", shown, nil
+				return "", shown, nil //nolint:nilerr // ctx has ended
 			}
 		}
 		if v.mirror.acquire(ctx) != nil {
-			return "", shown, nil
+			return "", shown, nil //nolint:nilerr // ctx has ended
 		}
 		events, state, err = v.look(ctx, shown)
 		v.mirror.release()

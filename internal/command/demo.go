@@ -125,7 +125,7 @@ func openBrowser(ctx context.Context, getenv func(string) string, address string
 	if opener == nil || runtime.GOOS == "linux" && getenv("DISPLAY") == "" && getenv("WAYLAND_DISPLAY") == "" {
 		return errors.New("there is none here")
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), opener[0], append(opener[1:], address)...) //nolint:gosec // the address is our own
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), opener[0], append(opener[1:], address)...)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", opener[0], err)
 	}

@@ -52,7 +52,8 @@ var kindDeduction = [...]float64{
 // Of scores what a name of f leads to.
 func Of(f *packed.File, p packed.Posting) float64 {
 	var people int64
-	bonus, country := 0.0, false
+	var bonus float64
+	var country bool
 	if p.Ref < f.Areas() {
 		level := f.AreaLevel(p.Ref)
 		people, bonus, country = f.AreaPopulation(p.Ref), areaBonus[level], level == packed.Country

@@ -100,7 +100,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		name      string
 		got, want any
 	}{
-		{"info", []int{f.Streets, f.Info.Houses, f.DocCount()}, []int{1, 1, 1}},
+		{"info", []int{f.Streets, f.Houses, f.DocCount()}, []int{1, 1, 1}},
 		{"doc", f.Doc(0), whole.doc},
 		{"house", f.House(0), whole.house},
 		{"number", f.Number(0), whole.house.Number},
