@@ -13,7 +13,7 @@ import (
 // A rider cancels at the moment in which something else happens to the ride. Both
 // answers must fit one order of the two, and so must the ride and the driver then.
 func TestCancelAgainst(t *testing.T) {
-	rounds := 200
+	rounds := 80
 	if *soak {
 		rounds = 10_000
 	}

@@ -59,7 +59,7 @@ type round struct {
 	engines []caller // what the clients call
 	offers  bool
 	emit    bool        // the engines hand events on, see publish
-	calm    sync.Locker // held while Redis must not go away
+	calm    sync.Locker // held while nothing may die
 	started time.Time
 
 	mu      sync.Mutex
@@ -268,12 +268,12 @@ func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
 }
 
 func (r *round) read(rdb redis.UniversalClient) (dispatchtest.History, error) {
+	r.calm.Lock()
+	defer r.calm.Unlock()
 	var emitted []dispatch.Event
 	if r.emit {
 		emitted = told(r.t, rdb, dispatch.DefaultRegion)[dispatch.DefaultRegion]
 	}
-	r.calm.Lock()
-	defer r.calm.Unlock()
 	return dispatchtest.Read(r.t.Context(), rdb, dispatch.DefaultRegion, emitted...)
 }
 
