@@ -138,7 +138,7 @@ func TestMemoryOfUploads(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector takes several times the memory")
 	}
-	g := start(t, settings("REDIS_URL", "redis://"+redistest.Start(t).Addr, "JOBS_MAX_ROWS", "10000000", "WORKERS", "0", "JOBS_STORE", "file://"+t.TempDir()))
+	g := start(t, settings("REDIS_URL", "redis://"+redistest.Start(t).Addr, "JOBS_MAX_ROWS", "10000000", "JOBS_MAX_TOTAL_BYTES", "1GiB", "JOBS_MAX_CLIENT_BYTES", "1GiB", "WORKERS", "0", "JOBS_STORE", "file://"+t.TempDir()))
 	idle := g.resident(t, "VmRSS")
 	send := func(n int64, announced bool) int {
 		body := io.LimitReader(&endless{}, n)

@@ -35,7 +35,8 @@ export async function send(method, path, { body, headers = {}, signal } = {}) {
     headers = { ...headers, "Content-Type": "application/json" };
   }
   try {
-    return await fetch(path, { method, body, headers, signal, cache: "no-store", credentials: "omit" });
+    // "no-store" also asks the cache of geogate for a new answer, by Cache-Control: no-cache.
+    return await fetch(path, { method, body, headers, signal, cache: method === "GET" ? "no-store" : "default", credentials: "omit" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, { detail: "geogate cannot be reached." });
