@@ -20,6 +20,7 @@
 package bulk
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -201,4 +202,19 @@ func newID() string {
 // validID keeps anything that newID did not make away from keys and paths.
 func validID(id string) bool {
 	return len(id) == 2*idBytes && strings.Trim(id, "0123456789abcdef") == ""
+}
+
+type viewerKey struct{}
+
+// As returns a context whose calls see the jobs of one subject, and those that
+// belong to nobody, whose id is the secret. Other jobs do not exist for it. Without
+// As a context sees every job.
+func As(ctx context.Context, subject string) context.Context {
+	return context.WithValue(ctx, viewerKey{}, subject)
+}
+
+// sees reports whether the jobs of owner exist for a context.
+func sees(ctx context.Context, owner string) bool {
+	subject, bound := ctx.Value(viewerKey{}).(string)
+	return !bound || owner == "" || owner == subject
 }

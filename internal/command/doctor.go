@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -80,4 +81,23 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 		findings = append(findings, doctor.Finding{Check: "redis", Verdict: doctor.Warned, Detail: err.Error()})
 	}
 	return findings
+}
+
+type healthcheckCmd struct{}
+
+// healthcheckTimeout is below what container runtimes commonly allow.
+const healthcheckTimeout = 3 * time.Second
+
+// Run asks /healthz on this machine.
+func (healthcheckCmd) Run(ctx context.Context, p *Process) error {
+	s, err := loadSettings(p.Getenv)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
+	defer cancel()
+	if _, err := local(s.Config).Get(ctx, "/healthz"); err != nil {
+		return fmt.Errorf("ask healthz: %w", err)
+	}
+	return nil
 }
