@@ -52,6 +52,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	l = conns.listen(l)
 	// The console's pictures begin with the process, whoever looks at them later.
 	sampling, stopSampling := context.WithCancel(ctx)
+	g.console.Begin()
 	var sampler sync.WaitGroup
 	sampler.Go(func() { g.console.Run(sampling) })
 	defer sampler.Wait()

@@ -53,16 +53,19 @@ func (h *history) list() []sample {
 	return append([]sample{}, h.samples...)
 }
 
+// Begin is where the history begins.
+func (a *API) Begin() { a.history.add(time.Now(), a.cfg.Counters()) }
+
 // Run keeps the history until ctx ends.
 func (a *API) Run(ctx context.Context) {
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
-	for now := time.Now(); ; {
-		a.history.add(now, a.cfg.Counters())
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now = <-tick.C:
+		case now := <-tick.C:
+			a.history.add(now, a.cfg.Counters())
 		}
 	}
 }

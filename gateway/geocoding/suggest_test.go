@@ -52,12 +52,16 @@ func over(t *testing.T, upstreams string) *gatewaytest.Fixture {
 // The built-in places answer whatever UPSTREAMS names, and a Nominatim is not asked.
 func TestSuggestAsksNoNominatim(t *testing.T) {
 	f := gatewaytest.New(t) // in front of a Nominatim
-	for _, cached := range []bool{false, true} {
-		got := suggest(t, f, "q=zur")
-		if got.Cache != cached || got.Source != "gazetteer" || len(got.Suggestions) != 5 || got.Suggestions[0].Text != "Zürich" {
-			t.Errorf("%+v, want five places, Zürich first, from the cache: %t", got, cached)
-		}
+	if suggest(t, f, "q=zur").Cache {
+		t.Error("the first answer came from the cache")
 	}
+	// Nothing is kept before the process has learned which purges there were.
+	gatewaytest.Eventually(t, "suggestions come from the cache", func() error {
+		if got := suggest(t, f, "q=zur"); !got.Cache || got.Source != "gazetteer" || len(got.Suggestions) != 5 || got.Suggestions[0].Text != "Zürich" {
+			return fmt.Errorf("%+v, want five places, Zürich first", got)
+		}
+		return nil
+	})
 	first := suggest(t, f, "q=vad&countrycodes=li").Suggestions[0]
 	if first.Text != "Vaduz" || first.DisplayName != "Vaduz, Liechtenstein" || !strings.HasPrefix(first.Lat, "47.1") ||
 		!strings.HasPrefix(first.Lon, "9.5") || first.Type != "town" || first.CountryCode != "li" {
