@@ -1,6 +1,7 @@
 package geocoding_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -173,6 +174,12 @@ func TestSuggestWithoutAnUpstream(t *testing.T) {
 
 func TestSuggestIsRevalidated(t *testing.T) {
 	f := gatewaytest.New(t)
+	gatewaytest.Eventually(t, "suggestions are kept", func() error {
+		if !suggest(t, f, "q=zur").Cache {
+			return errors.New("they are not yet")
+		}
+		return nil
+	})
 	first := f.Do(t, "GET /suggest?q=vad", "")
 	again := f.Do(t, "GET /suggest?q=vad", "", "If-None-Match: "+first.Header.Get("ETag"))
 	if again.StatusCode != 304 || again.Header.Get("X-Cache") != "HIT" {
