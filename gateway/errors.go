@@ -13,6 +13,7 @@ import (
 	"geogate/gateway/exchange"
 	"geogate/internal/bulk"
 	"geogate/internal/event"
+	"geogate/internal/fleet"
 	"geogate/internal/identity"
 	"geogate/internal/webhook"
 	"geogate/upstream"
@@ -42,6 +43,10 @@ var meanings = []meaning{
 	{cache.ErrNotStorable, http.StatusBadRequest, "not_storable", "the answer must not be stored, or has expired", ""},
 	{cache.ErrFillPanicked, http.StatusInternalServerError, "internal", "geogate failed on this request", ""},
 	{cache.ErrNotCached, http.StatusGatewayTimeout, "not_cached", "the answer is not in the cache, and only-if-cached forbids asking the geocoder", ""},
+
+	{fleet.ErrCachedOnly, http.StatusServiceUnavailable, "cached_only", "geogate asks no geocoder at present, and has no answer to this stored", ""},
+	{fleet.ErrReadOnly, http.StatusServiceUnavailable, "read_only", "geogate takes no new rides at present", ""},
+	{fleet.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "the mode needs Redis, which does not answer", ""},
 
 	{dispatch.ErrNotFound, http.StatusNotFound, "not_found", "unknown, or no longer kept", ""},
 	{dispatch.ErrTooLate, http.StatusConflict, "too_late", "the ride is too far along for this", ""},

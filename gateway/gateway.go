@@ -28,6 +28,7 @@ import (
 	"geogate/gateway/metrics"
 	"geogate/gateway/rides"
 	"geogate/internal/bulk"
+	"geogate/internal/fleet"
 	"geogate/internal/gazetteer"
 	"geogate/internal/headroom"
 	"geogate/internal/identity"
@@ -85,6 +86,8 @@ type Config struct {
 
 	Jobs *bulk.Master // bulk geocoding; nil: there is none
 
+	Fleet *fleet.Fleet // tells the mode, which others may set; nil: always normal
+
 	Places *gazetteer.Gazetteer // the built-in places, for the map of the console; nil: it names none
 
 	// RedisMemory tells how much room Redis has left, and whether what is optional
@@ -123,6 +126,7 @@ type Gateway struct {
 	admin     *admin.API
 	console   *console.API
 
+	fleet     *fleet.Fleet
 	log       zerolog.Logger
 	version   string
 	proxies   exchange.Proxies
@@ -168,6 +172,9 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	if g.metrics == nil {
 		g.metrics = NewMetrics()
 	}
+	if g.fleet = cfg.Fleet; g.fleet == nil {
+		g.fleet = fleet.New(nil, cfg.Log)
+	}
 	if g.authority == nil {
 		g.authority = identity.New(nil, identity.Config{})
 	}
@@ -185,6 +192,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		FindAddress: onTheWay(g.geocoding.FindAddress),
 		FindPlaceAt: onTheWay(g.geocoding.FindPlaceAt),
 		Problem:     problemOf,
+		MayRequest:  func() error { return g.fleet.Mode().AllowsRides() },
 	})
 	g.livemap = livemap.New(engine, livemap.Config{Streams: streams, DriverJSON: rides.DriverJSON, RideJSON: rides.JSON})
 	g.events = events.New(happenings, streams)
@@ -196,11 +204,11 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		Cache: geocoder.Cache(), Chain: geocoder.Chain(),
 		Canonical: g.geocoding.Canonical, Key: geocoder.Key, EndpointOf: geocoding.EndpointOf,
 		Fresh: lives.Fresh, Empty: lives.Empty, Stale: lives.Stale,
-	}, cfg.Identity.Credentials)
+	}, cfg.Identity.Credentials, g.fleet)
 	g.console = console.New(console.Config{Version: cfg.Version, Places: cfg.Places, Counters: g.counters})
 	g.metrics.Collect(metrics.Sources{
 		Cache: geocoder.Cache(), Chain: geocoder.Chain(), Engine: engine, Streams: streams.Open,
-		Log: happenings.Log, Subscribers: happenings.Subscribers, RedisMemory: cfg.RedisMemory,
+		Log: happenings.Log, Subscribers: happenings.Subscribers, RedisMemory: cfg.RedisMemory, Mode: g.fleet.Value,
 	})
 	g.router = g.route()
 	return g
@@ -212,5 +220,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *Gateway) serve(ex *exchange.Exchange, r *http.Request) {
+	if mode := g.fleet.Mode(); mode != fleet.Normal {
+		ex.Recorder.Header().Set("X-Geogate-Mode", string(mode))
+	}
 	g.router.ServeHTTP(&ex.Recorder, r.WithContext(ex))
 }

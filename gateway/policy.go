@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 
 	"geogate/gateway/exchange"
 	"geogate/gateway/geocoding"
+	"geogate/internal/fleet"
 )
 
 // A policy is what holds for a route whatever its handler does. It belongs to the
@@ -97,6 +99,9 @@ func (g *Gateway) enforce(rt route) http.HandlerFunc {
 	}
 	refuse := func(w http.ResponseWriter, r *http.Request, why error) {
 		exchange.Of(r).Failure = why
+		if errors.Is(why, fleet.ErrCachedOnly) {
+			w.Header().Set("Cache-Status", "geogate; fwd=uri-miss; detail=cached_only")
+		}
 		fail(w, r, problemOf(why))
 	}
 	return func(w http.ResponseWriter, r *http.Request) {

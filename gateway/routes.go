@@ -39,6 +39,7 @@ const (
 const (
 	get     = http.MethodGet // and HEAD, wherever GET is
 	post    = http.MethodPost
+	put     = http.MethodPut
 	remove  = http.MethodDelete
 	options = http.MethodOptions
 )
@@ -113,6 +114,8 @@ func (g *Gateway) routes() []route {
 		{post, "/admin/keys", scopeAdmin, private, g.admin.CreateKey},
 		{remove, "/admin/keys/{id}", scopeAdmin, private, g.admin.RevokeKey},
 		{post, "/admin/tokens", scopeAdmin, private, g.admin.MintToken},
+		{get, "/admin/mode", scopeAdmin, private, g.admin.Mode},
+		{put, "/admin/mode", scopeAdmin, private, g.admin.SetMode},
 		{get, "/admin/explain", scopeAdmin, private, g.admin.Explain},
 		{get, "/admin/stats", scopeAdmin, private, g.admin.Stats},
 		{post, "/admin/purge", scopeAdmin, private, g.admin.Purge},

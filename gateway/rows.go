@@ -15,6 +15,7 @@ import (
 	"geogate/cache"
 	"geogate/gateway/geocoding"
 	"geogate/internal/bulk"
+	"geogate/internal/fleet"
 	"geogate/upstream"
 )
 
@@ -124,7 +125,7 @@ func RowTrouble(err error) (bulk.Trouble, time.Duration) {
 		pause = failed.RetryAfter
 	}
 	switch {
-	case errors.Is(err, upstream.ErrThrottled), errors.Is(err, upstream.ErrBudget):
+	case errors.Is(err, upstream.ErrThrottled), errors.Is(err, upstream.ErrBudget), errors.Is(err, fleet.ErrCachedOnly):
 		return bulk.Busy, pause
 	case errors.Is(err, upstream.ErrUnavailable):
 		return bulk.Down, pause

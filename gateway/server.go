@@ -9,9 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"geogate/cache"
 	"geogate/gateway/exchange"
 	"geogate/gateway/fastlane"
 	"geogate/gateway/geocoding"
+	"geogate/internal/fleet"
 	"geogate/upstream"
 )
 
@@ -102,10 +104,19 @@ func (g *Gateway) lanePaths() map[string]upstream.Endpoint {
 	return paths
 }
 
+// plainHit is a hit of the lane. Its answers do not tell of a mode, so there are
+// none while there is something to tell.
+func (g *Gateway) plainHit(ex *exchange.Exchange, endpoint upstream.Endpoint, query, acceptLanguage string, take func(cache.Result) bool) (res cache.Result, cell string, held bool) {
+	if g.fleet.Mode() != fleet.Normal {
+		return res, "", false
+	}
+	return g.geocoding.Hit(ex, endpoint, query, acceptLanguage, take)
+}
+
 // lane answers plain hits ahead of net/http.
 func (g *Gateway) lane(l net.Listener) net.Listener {
 	return fastlane.Listen(l, fastlane.Config{
-		Log: g.log, Paths: g.lanePaths(), Hit: g.geocoding.Hit, Limits: g.limits, Caller: g.laneCaller, Proxies: g.proxies,
+		Log: g.log, Paths: g.lanePaths(), Hit: g.plainHit, Limits: g.limits, Caller: g.laneCaller, Proxies: g.proxies,
 		Answered: func(ex *exchange.Exchange, route string, took time.Duration) {
 			g.metrics.ObserveLane()
 			g.logAccess(ex, route, http.MethodGet, took)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"geogate/cache"
+	"geogate/internal/fleet"
 	"geogate/upstream"
 )
 
@@ -29,7 +30,11 @@ type Geocoder struct {
 type API struct {
 	geocoder    Geocoder
 	credentials Credentials
+	fleet       *fleet.Fleet
 }
 
-// New returns the API of a geocoder and of the credentials that open it.
-func New(geocoder Geocoder, credentials Credentials) *API { return &API{geocoder, credentials} }
+// New returns the API of a geocoder, of the credentials that open it, and of the
+// fleet's mode.
+func New(geocoder Geocoder, credentials Credentials, processes *fleet.Fleet) *API {
+	return &API{geocoder, credentials, processes}
+}

@@ -7,7 +7,7 @@ import (
 
 // exposed are the headers that a web page may read; by default it sees none of
 // them.
-const exposed = "X-Cache, X-Cache-Cell, Cache-Status, Age, ETag, Location, Idempotency-Replayed, Retry-After, X-Request-Id, " +
+const exposed = "X-Geogate-Mode, X-Cache, X-Cache-Cell, Cache-Status, Age, ETag, Location, Idempotency-Replayed, Retry-After, X-Request-Id, " +
 	"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 
 // EveryPage and Exposed are what answers to pages of every origin say. Header values

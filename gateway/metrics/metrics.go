@@ -17,6 +17,7 @@ import (
 	"geogate/cache"
 	"geogate/dispatch"
 	"geogate/internal/event"
+	"geogate/internal/fleet"
 	"geogate/internal/headroom"
 	"geogate/internal/webhook"
 	"geogate/upstream"
@@ -92,12 +93,13 @@ type Sources struct {
 	Log         *event.Log
 	Subscribers *webhook.Registry
 	RedisMemory func() headroom.State // nil: not known
+	Mode        func() fleet.Value
 }
 
 // Collect adds what s counts for itself; call it before serving, once.
 func (m *Metrics) Collect(s Sources) {
 	m.registry.MustRegister(geocodeCollector{s.Cache, s.Chain},
-		dispatchCollector{s.Engine, s.Streams}, eventCollector{s.Log, s.Subscribers})
+		dispatchCollector{s.Engine, s.Streams}, eventCollector{s.Log, s.Subscribers}, modeCollector{s.Mode})
 	if s.RedisMemory != nil {
 		m.registry.MustRegister(memoryCollector{s.RedisMemory})
 	}

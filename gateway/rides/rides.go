@@ -20,6 +20,8 @@ type Config struct {
 	FindPlaceAt func(w http.ResponseWriter, r *http.Request, p geo.Point) (place exchange.Place, cached bool, err error)
 	// ETA finds the way of drivers; nil: Estimate.
 	ETA ETAFunc
+	// MayRequest returns an error while no new rides are taken.
+	MayRequest func() error
 	// Problem is what a client is told of an error.
 	Problem func(error) *exchange.Problem
 }

@@ -13,6 +13,7 @@ import (
 	"geogate/gateway"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/event"
+	"geogate/internal/fleet"
 	"geogate/internal/gazetteer"
 	"geogate/internal/identity"
 	"geogate/internal/natsbus"
@@ -35,6 +36,7 @@ type app struct {
 	jobs     *jobs
 	watch    *schema.Watch
 	identity *identities
+	fleet    *fleet.Fleet
 	*geocoding
 }
 
@@ -57,6 +59,8 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 	}
 	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
 	a.watch = schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
+	a.fleet = fleet.New(rdb, log)
+	geo.geocoder.Restrict(func() error { return a.fleet.Mode().AllowsUpstream() })
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:          log,
 		Timeout:      s.DispatchTimeout,
@@ -103,6 +107,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Metrics:        metrics,
 		ReverseCells:   geo.cells,
 		Jobs:           work.master,
+		Fleet:          a.fleet,
 		Places:         places,
 		FastLane:       bool(s.FastLane),
 		Disagreements:  a.watch.Disagreements,
@@ -133,13 +138,17 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 		watching(a.watch, refuse),
 		onceChecked(a.watch, a.engine.Run), onceChecked(a.watch, a.events.Run), onceChecked(a.watch, a.sender.Run),
 		onceChecked(a.watch, a.jobs.master.Run),
-		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run, a.files.reloading(reloads))
+		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run, a.files.reloading(reloads), a.fleet.Run)
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)
 		work.Go(func() error { return onceChecked(a.watch, worker.Run)(ctx) }) // gives its chunks back while HTTP drains
 	}
 
+	// A process knows the mode before it is ready, if anybody can tell.
+	if err := a.fleet.Look(ctx); err != nil {
+		a.log.Debug().Err(err).Msg("mode not known yet")
+	}
 	err := a.gateway.Serve(ctx, l)
 	err = errors.Join(err, stopSupport(), work.Wait())
 	a.guard.Close()

@@ -39,6 +39,7 @@ type cli struct {
 	Import      importCmd      `cmd:"" help:"Make a streets file, for UPSTREAMS=streets+file:PATH, out of OpenStreetMap extracts."`
 	Doctor      doctorCmd      `cmd:"" help:"Check the configuration, Redis, the upstreams and the clock."`
 	Keys        keysCmd        `cmd:"" help:"Issue, list and revoke keys for servers, partners and devices."`
+	Mode        modeCmd        `cmd:"" help:"Tell or set the mode of the fleet: normal, cached_only (no geocoder is asked) or read_only (no new rides)."`
 	Simulate    simulateCmd    `cmd:"" help:"Simulate a town of drivers and riders against running geogates, and check that dispatch keeps its promises."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the geogate on this machine whether it is alive; for containers that have no shell."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"geogate/internal/command/redisclient"
@@ -164,6 +165,11 @@ type asking func(ctx context.Context, method, path string, in, out any) error
 
 // with calls direct with the keys in Redis, or remotely with a geogate to ask.
 func (s keyServer) with(p *Process, direct func(*identity.Keys) error, remotely func(asking) error) error {
+	return s.reach(p, func(rdb redis.UniversalClient) error { return direct(identity.NewKeys(rdb, zerolog.Nop())) }, remotely)
+}
+
+// reach calls direct with the fleet's Redis, where there is one, else remotely.
+func (s keyServer) reach(p *Process, direct func(redis.UniversalClient) error, remotely func(asking) error) error {
 	settings, err := loadSettings(p.Getenv)
 	if err != nil {
 		return err
@@ -172,7 +178,7 @@ func (s keyServer) with(p *Process, direct func(*identity.Keys) error, remotely 
 		redisclient.LogTo(zerolog.Nop())
 		rdb := redisclient.OpenPatient(settings.redis)
 		defer func() { _ = rdb.Close() }()
-		return direct(identity.NewKeys(rdb, zerolog.Nop()))
+		return direct(rdb)
 	}
 	server := remote.Server{URL: s.Server, UserAgent: userAgent()}
 	if s.Server == "" {

@@ -1,0 +1,268 @@
+// Package fleet holds what all processes of a geogate agree on: the [Mode].
+//
+// It is one value with a generation. The higher generation wins everywhere;
+// between equal ones, the later name. Redis keeps it, and every process looks
+// there twice a second, so a change reaches all of them within a second. While
+// Redis is down each process stays with what it knows, and nothing can be set;
+// a Redis that was emptied gets the value back from whoever knows it.
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"geogate/internal/lua"
+	"geogate/internal/pause"
+)
+
+//go:embed scripts/*.lua
+var scriptFiles embed.FS
+
+var (
+	offerScript = lua.Load(scriptFiles, "offer")
+	setScript   = lua.Load(scriptFiles, "set")
+)
+
+const (
+	modeKey    = "fleet:{mode}"
+	membersKey = "fleet:{members}"
+
+	// lookEvery is how often a process looks for a change.
+	lookEvery = 500 * time.Millisecond
+	// noteEvery is how often it says that it is there, besides at every change.
+	noteEvery = 5 * time.Second
+	// memberLife is how long it counts as a member after that.
+	memberLife = 3 * noteEvery
+	// opTimeout bounds one call to Redis.
+	opTimeout = 1500 * time.Millisecond
+	// maxMembers is the most members that are listed.
+	maxMembers = 1000
+)
+
+// MaxReason is the most bytes of a reason, and of the name of who sets a mode.
+const MaxReason = 256
+
+// ErrUnavailable is returned when Redis does not answer.
+var ErrUnavailable = errors.New("the mode needs Redis, which does not answer")
+
+// ConflictError says that another generation is there than the caller has seen.
+type ConflictError struct{ Present Value }
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("the mode is at generation %d", e.Present.Generation)
+}
+
+// Fleet is one process's part. It is safe for concurrent use.
+type Fleet struct {
+	rdb   redis.UniversalClient
+	name  string
+	log   zerolog.Logger
+	value atomic.Pointer[Value]
+}
+
+// New returns the part of this process. It does not call Redis. Without one (nil)
+// the mode stays normal.
+func New(rdb redis.UniversalClient, log zerolog.Logger) *Fleet {
+	f := &Fleet{rdb: rdb, name: memberName(), log: log}
+	f.value.Store(&Value{Mode: Normal})
+	return f
+}
+
+// memberName is the machine's name and something of this process's own.
+func memberName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "geogate"
+	}
+	return host + "-" + strings.ToLower(rand.Text()[:6])
+}
+
+// Name is what this process is called among the members.
+func (f *Fleet) Name() string { return f.name }
+
+// Value is the value as this process knows it.
+func (f *Fleet) Value() Value { return *f.value.Load() }
+
+// Mode is the mode as this process knows it.
+func (f *Fleet) Mode() Mode { return f.value.Load().Mode }
+
+// Run follows the value until ctx ends; then it returns nil.
+func (f *Fleet) Run(ctx context.Context) error {
+	var noted time.Time
+	known := ^uint64(0)
+	for {
+		err := f.Look(ctx)
+		if now, g := time.Now(), f.Value().Generation; err == nil && (g != known || now.Sub(noted) >= noteEvery) {
+			if err = f.note(ctx, now, g); err == nil {
+				noted, known = now, g
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			f.log.Debug().Err(err).Msg("mode not looked up")
+		}
+		if pause.For(ctx, pause.Around(lookEvery, 0.2)) != nil {
+			return f.leave(context.WithoutCancel(ctx))
+		}
+	}
+}
+
+// Look takes the value from Redis if it is newer, and gives it this process's if
+// that is.
+func (f *Fleet) Look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	mine := f.Value()
+	fields, err := f.rdb.HMGet(ctx, modeKey, "mode", "generation", "reason", "set_by", "set_at").Result()
+	if err != nil {
+		return fmt.Errorf("look up mode: %w", err)
+	}
+	there := parse(fields)
+	if mine.beats(there) {
+		fields, err = offerScript.Run(ctx, f.rdb, []string{modeKey},
+			string(mine.Mode), mine.Generation, mine.Reason, mine.SetBy, mine.SetAt.UnixMilli()).Slice()
+		if err != nil {
+			return fmt.Errorf("offer mode: %w", err)
+		}
+		there = parse(fields)
+	}
+	f.take(there)
+	return nil
+}
+
+// take makes v the value of this process, if it counts.
+func (f *Fleet) take(v Value) {
+	for {
+		have := f.value.Load()
+		if !v.beats(*have) {
+			return
+		}
+		if f.value.CompareAndSwap(have, &v) {
+			f.log.Info().Str("mode", string(v.Mode)).Uint64("generation", v.Generation).Str("reason", v.Reason).Str("set_by", v.SetBy).Msg("mode changed")
+			return
+		}
+	}
+}
+
+// parse reads the fields of a value; what is no value is the zero one.
+func parse(fields []any) Value {
+	var text [5]string
+	for i := range min(len(fields), len(text)) {
+		text[i], _ = fields[i].(string)
+	}
+	mode, ok := ParseMode(text[0])
+	generation, err := strconv.ParseUint(text[1], 10, 64)
+	at, err2 := strconv.ParseInt(text[4], 10, 64)
+	if !ok || err != nil || err2 != nil {
+		return Value{}
+	}
+	return Value{Mode: mode, Generation: generation, Reason: text[2], SetBy: text[3], SetAt: time.UnixMilli(at).UTC()}
+}
+
+// Change is what to set.
+type Change struct {
+	Mode   Mode
+	Reason string
+	By     string
+	// IfGeneration, if it is not nil, is the generation that the caller has seen:
+	// the change is made if it still counts.
+	IfGeneration *uint64
+}
+
+// Set makes a change and returns the new value. The error is a *ConflictError,
+// or ErrUnavailable.
+func (f *Fleet) Set(ctx context.Context, c Change) (Value, error) {
+	if f.rdb == nil {
+		return Value{}, ErrUnavailable
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	seen := ""
+	if c.IfGeneration != nil {
+		seen = strconv.FormatUint(*c.IfGeneration, 10)
+	}
+	v := Value{Mode: c.Mode, Reason: c.Reason, SetBy: c.By, SetAt: time.Now().UTC().Truncate(time.Millisecond)}
+	answer, err := setScript.Run(ctx, f.rdb, []string{modeKey},
+		string(v.Mode), f.Value().Generation, v.Reason, v.SetBy, v.SetAt.UnixMilli(), seen).Slice()
+	if err != nil || len(answer) != 2 {
+		return Value{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if done, _ := answer[0].(int64); done == 0 {
+		if err := f.Look(ctx); err != nil {
+			return Value{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		return Value{}, &ConflictError{f.Value()}
+	}
+	generation, _ := answer[1].(string)
+	if v.Generation, err = strconv.ParseUint(generation, 10, 64); err != nil {
+		return Value{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	f.take(v)
+	return v, nil
+}
+
+// Member is a process of the fleet.
+type Member struct {
+	Name       string
+	Generation uint64 // that it knows
+}
+
+// note says that this process is there.
+func (f *Fleet) note(ctx context.Context, now time.Time, generation uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	pipe := f.rdb.Pipeline()
+	pipe.HSet(ctx, membersKey, f.name, fmt.Sprintf("%d %d", now.Add(memberLife).UnixMilli(), generation))
+	pipe.PExpire(ctx, membersKey, memberLife)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("note member: %w", err)
+	}
+	return nil
+}
+
+// leave takes this process off the list.
+func (f *Fleet) leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout/3)
+	defer cancel()
+	if err := f.rdb.HDel(ctx, membersKey, f.name).Err(); err != nil {
+		f.log.Debug().Err(err).Msg("left without a word")
+	}
+	return nil
+}
+
+// Members are the processes that were heard of lately, by name. While Redis does
+// not answer it is this one.
+func (f *Fleet) Members(ctx context.Context) []Member {
+	list := []Member{{f.name, f.Value().Generation}}
+	if f.rdb == nil {
+		return list
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	all, err := f.rdb.HGetAll(ctx, membersKey).Result()
+	if err != nil {
+		return list
+	}
+	now := time.Now().UnixMilli()
+	for name, text := range all {
+		var till int64
+		m := Member{Name: name}
+		if _, err := fmt.Sscanf(text, "%d %d", &till, &m.Generation); err != nil || till < now || name == f.name || len(list) == maxMembers {
+			continue
+		}
+		list = append(list, m)
+	}
+	slices.SortFunc(list, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
