@@ -19,6 +19,7 @@ import (
 	"geogate/gateway/gatewaytest"
 	"geogate/internal/asynctest"
 	"geogate/internal/bulk"
+	"geogate/internal/fleet"
 	"geogate/internal/identity"
 	"geogate/internal/identity/identitytest"
 	"geogate/internal/redistest"
@@ -111,7 +112,7 @@ func newHouse(t testing.TB) *house {
 	asynctest.Background(t, authority.Run)
 	master := bulk.NewMaster(rdb, bulk.NewRedisStore(rdb, ""), bulk.NewBell(bulk.RedisTransport(rdb, ""), zerolog.Nop()), bulk.Config{})
 	h.Fixture = f.Sibling(t, func(c *gateway.Config) {
-		c.TryingOut, c.Jobs = false, master
+		c.TryingOut, c.Jobs, c.Fleet = false, master, fleet.New(rdb, zerolog.Nop())
 		c.Identity = gateway.Identity{
 			Authority: authority, HasAdmin: true, Anonymous: identity.Geocode,
 			Credentials: gateway.Credentials{Keys: h.keys, Minter: minter},

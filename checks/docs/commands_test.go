@@ -20,6 +20,7 @@ var elsewhere = []struct{ command, tested, reason string }{
 	{"RATE_LIMIT=0 go run .", "e2e/simulate_test.go TestSimulate", ""},
 	{"go run .", "e2e/tour_test.go TestTours", ""},
 	{"geogate demo", "e2e/demo_test.go TestDemo", ""},
+	{"geogate mode", "e2e/mode_test.go TestModeOfTheFleet", ""},
 	{"geogate import ", "e2e/streets_test.go ", ""},
 	{"UPSTREAMS=streets+file:monaco.streets geogate", "e2e/streets_test.go ", ""},
 	{"UPSTREAMS=", "internal/command/docs_test.go TestDocumentedUpstreams", ""},

@@ -189,10 +189,11 @@ func (h headless) Header() http.Header { return h.header }
 // create looks up the ends and creates the ride. After an error the idempotency key
 // is given back at once: if a ride came of it all the same, the key leads to it.
 func (a *API) create(w http.ResponseWriter, r *http.Request, body rideRequest, request dispatch.RideRequest) (ends, dispatch.Ride, error) {
-	if err := a.MayRequest(); err != nil {
-		return ends{}, dispatch.Ride{}, err
+	var from ends
+	err := a.MayRequest()
+	if err == nil {
+		from, err = a.find(w, r, body)
 	}
-	from, err := a.find(w, r, body)
 	if err == nil {
 		request.Pickup, request.PickupPlace = from.from.point, from.from.json()
 		if to := from.to; to != nil {

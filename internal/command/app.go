@@ -145,10 +145,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 		work.Go(func() error { return onceChecked(a.watch, worker.Run)(ctx) }) // gives its chunks back while HTTP drains
 	}
 
-	// A process knows the mode before it is ready, if anybody can tell.
-	if err := a.fleet.Look(ctx); err != nil {
-		a.log.Debug().Err(err).Msg("mode not known yet")
-	}
+	learnMode(ctx, a.fleet, a.log)
 	err := a.gateway.Serve(ctx, l)
 	err = errors.Join(err, stopSupport(), work.Wait())
 	a.guard.Close()
@@ -213,5 +210,12 @@ func (i *identities) gateway(s settings) gateway.Identity {
 		Credentials: gateway.Credentials{Keys: i.keys, Minter: s.minter},
 		HasAdmin:    s.AdminToken != "",
 		BusKey:      string(s.NATSKey),
+	}
+}
+
+// learnMode lets a process know the mode before it does anything, if Redis answers.
+func learnMode(ctx context.Context, f *fleet.Fleet, log zerolog.Logger) {
+	if err := f.Look(ctx); err != nil {
+		log.Debug().Err(err).Msg("mode not known yet")
 	}
 }

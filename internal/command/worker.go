@@ -50,6 +50,7 @@ func (cmd workerCmd) Run(ctx context.Context, p *Process) error {
 
 	processes := fleet.New(rdb, log)
 	geo.geocoder.Restrict(func() error { return processes.Mode().AllowsUpstream() })
+	learnMode(ctx, processes, log)
 	watch := schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()

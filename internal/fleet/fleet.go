@@ -36,8 +36,8 @@ var (
 )
 
 const (
-	modeKey    = "fleet:{mode}"
-	membersKey = "fleet:{members}"
+	modeKey    = "geogate:{fleet}:mode"
+	membersKey = "geogate:{fleet}:members"
 
 	// lookEvery is how often a process looks for a change.
 	lookEvery = 500 * time.Millisecond
@@ -130,8 +130,7 @@ func (f *Fleet) Look(ctx context.Context) error {
 	}
 	there := parse(fields)
 	if mine.beats(there) {
-		fields, err = offerScript.Run(ctx, f.rdb, []string{modeKey},
-			string(mine.Mode), mine.Generation, mine.Reason, mine.SetBy, mine.SetAt.UnixMilli()).Slice()
+		fields, err = offerScript.Run(ctx, f.rdb, []string{modeKey}, append(mine.fields(), texts(fields)...)...).Slice()
 		if err != nil {
 			return fmt.Errorf("offer mode: %w", err)
 		}
@@ -155,11 +154,28 @@ func (f *Fleet) take(v Value) {
 	}
 }
 
-// parse reads the fields of a value; what is no value is the zero one.
+// fields are those of the hash in Redis.
+func (v Value) fields() []any {
+	return []any{string(v.Mode), v.Generation, v.Reason, v.SetBy, v.SetAt.UnixMilli()}
+}
+
+// texts are fields as Redis returned them; what is not there is empty.
+func texts(fields []any) []any {
+	list := make([]any, 5)
+	for i := range list {
+		list[i] = ""
+		if i < len(fields) && fields[i] != nil {
+			list[i] = fields[i]
+		}
+	}
+	return list
+}
+
+// parse reads the fields of a value. What is none is the zero Value.
 func parse(fields []any) Value {
 	var text [5]string
-	for i := range min(len(fields), len(text)) {
-		text[i], _ = fields[i].(string)
+	for i, field := range texts(fields) {
+		text[i], _ = field.(string)
 	}
 	mode, ok := ParseMode(text[0])
 	generation, err := strconv.ParseUint(text[1], 10, 64)

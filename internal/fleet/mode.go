@@ -37,9 +37,16 @@ type Value struct {
 }
 
 // beats tells whether v counts where both are known: it is newer, or of the same
-// generation and from the later name in the order of bytes.
+// generation and from the later name in the order of bytes. Two values that one name
+// has set are told apart by the rest, so that all processes choose the same.
 func (v Value) beats(o Value) bool {
-	return cmp.Or(cmp.Compare(v.Generation, o.Generation), cmp.Compare(v.SetBy, o.SetBy)) > 0
+	return cmp.Or(
+		cmp.Compare(v.Generation, o.Generation),
+		cmp.Compare(v.SetBy, o.SetBy),
+		cmp.Compare(v.Mode, o.Mode),
+		cmp.Compare(v.Reason, o.Reason),
+		v.SetAt.Compare(o.SetAt),
+	) > 0
 }
 
 // Refusals: what the mode forbids.
