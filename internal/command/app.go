@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"geogate/cache"
 	"geogate/dispatch"
 	"geogate/gateway"
 	"geogate/internal/command/redisclient"
@@ -16,6 +17,7 @@ import (
 	"geogate/internal/gazetteer"
 	"geogate/internal/identity"
 	"geogate/internal/natsbus"
+	"geogate/internal/routing"
 	"geogate/internal/schema"
 	"geogate/internal/webhook"
 )
@@ -35,6 +37,7 @@ type app struct {
 	jobs     *jobs
 	watch    *schema.Watch
 	identity *identities
+	router   *routing.Router
 	*geocoding
 }
 
@@ -56,6 +59,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
+	a.router = openRouter(s, rdb, geo.cache, log, metrics.ObserveRouter)
 	a.watch = schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:          log,
@@ -105,6 +109,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Jobs:           work.master,
 		Places:         places,
 		FastLane:       bool(s.FastLane),
+		Router:         a.router,
 		Disagreements:  a.watch.Disagreements,
 		RedisMemory:    geo.room.State,
 	})
@@ -143,6 +148,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 	err := a.gateway.Serve(ctx, l)
 	err = errors.Join(err, stopSupport(), work.Wait())
 	a.guard.Close()
+	a.router.Close()
 	err = errors.Join(err, stopClock(), a.redis.Close())
 	a.log.Info().Msg("stopped")
 	return err
@@ -205,4 +211,19 @@ func (i *identities) gateway(s settings) gateway.Identity {
 		HasAdmin:    s.AdminToken != "",
 		BusKey:      string(s.NATSKey),
 	}
+}
+
+// openRouter returns the router of the environment, whose cells are kept in
+// store. It sends nothing.
+func openRouter(s settings, rdb *redisclient.Client, store *cache.Cache, log zerolog.Logger, observe func(routing.Call)) *routing.Router {
+	return routing.New(s.routers, routing.Config{
+		Version:  buildVersion(),
+		Contact:  s.UpstreamContact,
+		Wait:     s.UpstreamWait,
+		Redis:    rdb,
+		Cache:    gateway.RoadCells(store),
+		Estimate: routing.Estimate{Detour: s.ETADetour, KMH: s.ETASpeed},
+		Observe:  observe,
+		Log:      log,
+	})
 }
