@@ -79,7 +79,7 @@ func TestExportAndImport(t *testing.T) {
 	overRedis(t, func(t *testing.T, client func(testing.TB) redis.UniversalClient) {
 		ctx := context.Background()
 		var clk clock
-		from := New(client(t), Config{Namespace: "from*", Now: clk.now}) // a character that patterns know
+		from := New(client(t), Config{Namespace: "from*", Now: clk.now, RedisBudget: 10 * time.Second}) // a character that patterns know
 		const n = 500
 		for i := range n {
 			get(t, from, fmt.Sprint("key ", i), Directives{}, func(context.Context, *Priority) (Entry, error) {
@@ -94,7 +94,7 @@ func TestExportAndImport(t *testing.T) {
 		New(client(t), Config{Namespace: "fromX"}) // what the pattern must not match
 		clk.advance(30 * time.Minute)
 
-		to := running(t, New(client(t), Config{Memory: 1 << 20, Namespace: "to", Now: clk.now}))
+		to := running(t, New(client(t), Config{Memory: 1 << 20, Namespace: "to", Now: clk.now, RedisBudget: 10 * time.Second}))
 		exported := map[string]Entry{}
 		for r, err := range from.Export(ctx) {
 			if err != nil {

@@ -110,7 +110,7 @@ func TestRefreshQueueRefuses(t *testing.T) {
 func TestFailedRefreshIsNotRepeatedAtOnce(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var clk clock
-	c := running(t, New(rdb, Config{Memory: 1 << 20, Now: clk.now}))
+	c := running(t, New(rdb, Config{Memory: 1 << 20, Now: clk.now, RedisBudget: 10 * time.Second}))
 	for name, fail := range map[string]Fill{
 		"error": func(context.Context, *Priority) (Entry, error) { return Entry{}, errors.New("down") },
 		"panic": func(context.Context, *Priority) (Entry, error) { panic("boom") },

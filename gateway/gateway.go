@@ -27,11 +27,13 @@ import (
 	"geogate/gateway/livemap"
 	"geogate/gateway/metrics"
 	"geogate/gateway/rides"
+	"geogate/gateway/roads"
 	"geogate/internal/bulk"
 	"geogate/internal/fleet"
 	"geogate/internal/gazetteer"
 	"geogate/internal/headroom"
 	"geogate/internal/identity"
+	"geogate/internal/routing"
 )
 
 type (
@@ -56,6 +58,9 @@ var (
 	NewGeocoder = geocoding.NewGeocoder
 	NewMetrics  = metrics.New
 )
+
+// RoadCells keeps the cells of a router in the cache.
+var RoadCells = roads.Cells
 
 // RideJSON and DriverJSON are a ride and a driver as the API shows them.
 var (
@@ -83,6 +88,8 @@ type Config struct {
 	ConnsEach      int            // of them from one address, unless a proxy is trusted; 0: 1024
 	Heartbeat      time.Duration  // longest silence of an event stream; 0: 15 s
 	FastLane       bool           // Serve answers plain hits ahead of net/http
+
+	Router *routing.Router // times by road; nil: they are estimated
 
 	Jobs *bulk.Master // bulk geocoding; nil: there is none
 
@@ -113,6 +120,7 @@ type Identity struct {
 // Gateway is the HTTP handler of geogate. It is safe for concurrent use.
 type Gateway struct {
 	geocoder *Geocoder
+	routing  *routing.Router
 	ping     func(context.Context) error
 
 	disagreements func() []string       // nil: not known
@@ -123,6 +131,7 @@ type Gateway struct {
 	livemap   *livemap.API
 	events    *events.API
 	jobs      *jobs.API // nil: there are none
+	roads     *roads.API
 	admin     *admin.API
 	console   *console.API
 
@@ -161,7 +170,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		pages = exchange.Pages{} // none, which is not the same as every one
 	}
 	g := &Gateway{
-		geocoder: geocoder, ping: ping, disagreements: cfg.Disagreements, redisMemory: cfg.RedisMemory, log: cfg.Log, version: cfg.Version,
+		geocoder: geocoder, routing: cfg.Router, ping: ping, disagreements: cfg.Disagreements, redisMemory: cfg.RedisMemory, log: cfg.Log, version: cfg.Version,
 		proxies: proxiesOf(cfg), pages: pages,
 		authority: cfg.Identity.Authority, ledger: cfg.Identity.Ledger,
 		anonymous: &identity.Caller{Scopes: cfg.Identity.Anonymous}, busKey: cfg.Identity.BusKey,
@@ -187,6 +196,9 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	g.draining, g.drain = context.WithCancel(context.Background())
 	streams := exchange.NewStreams(g.draining, cfg.MaxStreams, cfg.StreamsEach, cfg.Heartbeat, g.authority.Valid)
 	g.geocoding = geocoding.New(geocoder, cfg.ReverseCells, g.charge)
+	if g.routing == nil {
+		g.routing = routing.New(nil, routing.Config{})
+	}
 	g.rides = rides.New(engine, rides.Config{
 		Streams:     streams,
 		FindAddress: onTheWay(g.geocoding.FindAddress),
@@ -195,6 +207,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		MayRequest:  func() error { return g.fleet.Mode().AllowsRides() },
 	})
 	g.livemap = livemap.New(engine, livemap.Config{Streams: streams, DriverJSON: rides.DriverJSON, RideJSON: rides.JSON})
+	g.roads = roads.New(g.routing, g.charge)
 	g.events = events.New(happenings, streams)
 	if cfg.Jobs != nil {
 		g.jobs = jobs.New(cfg.Jobs, streams, writeTimeout)
@@ -207,7 +220,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	}, cfg.Identity.Credentials, g.fleet)
 	g.console = console.New(console.Config{Version: cfg.Version, Places: cfg.Places, Counters: g.counters})
 	g.metrics.Collect(metrics.Sources{
-		Cache: geocoder.Cache(), Chain: geocoder.Chain(), Engine: engine, Streams: streams.Open,
+		Cache: geocoder.Cache(), Chain: geocoder.Chain(), Engine: engine, Router: g.routing, Streams: streams.Open,
 		Log: happenings.Log, Subscribers: happenings.Subscribers, RedisMemory: cfg.RedisMemory, Mode: g.fleet.Value,
 	})
 	g.router = g.route()

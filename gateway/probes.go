@@ -25,6 +25,8 @@ type readiness struct {
 	Status    string           `json:"status"` // ready, degraded, starting, draining
 	Redis     string           `json:"redis"`  // up, down
 	Upstreams []upstreamHealth `json:"upstreams"`
+	// Routers is absent where there are none.
+	Routers []upstreamHealth `json:"routers,omitempty"`
 	// RedisMemory is absent until it has been measured.
 	RedisMemory *redisMemory `json:"redis_memory,omitempty"`
 	// Disagreements are settings that the processes on one Redis should share
@@ -69,6 +71,12 @@ func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, s := range g.geocoder.Chain().States() {
 		answer.Upstreams = append(answer.Upstreams, upstreamHealth{s.Name, s.Kind, s.State})
+		if s.State != "up" {
+			answer.Status = "degraded"
+		}
+	}
+	for _, s := range g.routing.States() {
+		answer.Routers = append(answer.Routers, upstreamHealth{s.Name, s.Kind, s.State})
 		if s.State != "up" {
 			answer.Status = "degraded"
 		}

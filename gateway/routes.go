@@ -78,6 +78,7 @@ func (g *Gateway) routes() []route {
 
 		{post, "/search", scopeNearby, private, g.rides.Nearest},
 		{get, "/v2/nearby", scopeNearby, private, g.rides.Nearby},
+		{post, "/v2/eta", scopeNearby, private, g.roads.ETA},
 		{post, "/v2/search", scopeRide, private, g.rides.Request},
 		{get, "/v2/requests/{id}", scopeRide | scopeDrive, private, g.rides.Get},
 		{get, "/v2/requests/{id}/events", scopeRide | scopeDrive, stream, g.rides.Follow},

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"geogate/internal/outbound"
 )
 
 // opened returns a chain of one provider with a call a second, whose breaker is
@@ -19,7 +21,7 @@ func opened(t *testing.T, p *scripted) *Chain {
 	t.Helper()
 	p.set(fails(ErrUnavailable, 0))
 	c := scriptedChain([]Spec{{Name: "p", Rate: Rate{Calls: 1, Per: time.Second}, Burst: 1}}, p)
-	for range breakerFailures {
+	for range outbound.BreakerFailures {
 		if _, err := c.Geocode(t.Context(), searchRequest(t), People); !errors.Is(err, ErrUnavailable) {
 			t.Fatalf("Geocode: %v, want %v", err, ErrUnavailable)
 		}
@@ -34,10 +36,10 @@ func TestBreakerLogsTheCause(t *testing.T) {
 		p.set(fails(ErrThrottled, 0))
 		var log bytes.Buffer
 		m := newMember(Spec{Name: "p"}, p, nil, func(Call) {}, zerolog.New(&log))
-		for range breakerFailures {
-			pass(breakerPause + time.Second) // throttling pauses the provider
-			if _, err := m.attempt(t.Context(), searchRequest(t), People, turn{}); !errors.Is(err, ErrThrottled) {
-				t.Fatalf("attempt: %v, want %v", err, ErrThrottled)
+		for range outbound.BreakerFailures {
+			pass(outbound.BreakerPause + time.Second) // throttling pauses the provider
+			if _, err := m.geocode(t.Context(), searchRequest(t), People, turn{}); !errors.Is(err, ErrThrottled) {
+				t.Fatalf("geocode: %v, want %v", err, ErrThrottled)
 			}
 		}
 		if got := log.String(); !strings.Contains(got, `"breaker":"open","error":"ask `) {
@@ -52,7 +54,7 @@ func TestHalfOpenBreakerSpendsNoBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &scripted{}
 		c := opened(t, p)
-		pass(breakerPause + time.Second)
+		pass(outbound.BreakerPause + time.Second)
 		before := p.count()
 		p.set(func(context.Context) (Answer, error) { // an answer that takes its time
 			pass(3 * time.Second)
@@ -90,9 +92,9 @@ func TestBreakerThatOpensSpendsNoBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &scripted{}
 		p.set(fails(ErrUnavailable, 0))
-		c := scriptedChain([]Spec{{Name: "p", Rate: Rate{Calls: 1, Per: time.Second}, Burst: breakerFailures}}, p)
+		c := scriptedChain([]Spec{{Name: "p", Rate: Rate{Calls: 1, Per: time.Second}, Burst: outbound.BreakerFailures}}, p)
 		var wg sync.WaitGroup
-		for range breakerFailures + 3 {
+		for range outbound.BreakerFailures + 3 {
 			wg.Go(func() {
 				if _, err := c.Geocode(t.Context(), searchRequest(t), People); !errors.Is(err, ErrUnavailable) {
 					t.Errorf("Geocode: %v, want %v", err, ErrUnavailable)
@@ -101,8 +103,8 @@ func TestBreakerThatOpensSpendsNoBudget(t *testing.T) {
 		}
 		wg.Wait()
 		pass(4 * time.Second)
-		if n, left := p.count(), c.States()[0].Budget.Left; n != breakerFailures || left < 4 {
-			t.Errorf("%d calls, and %.2f are left after 4 s, want %d and 4", n, left, breakerFailures)
+		if n, left := p.count(), c.States()[0].Budget.Left; n != outbound.BreakerFailures || left < 4 {
+			t.Errorf("%d calls, and %.2f are left after 4 s, want %d and 4", n, left, outbound.BreakerFailures)
 		}
 	})
 }
@@ -114,14 +116,14 @@ func TestBreakerIgnoresWhatTheBudgetRefuses(t *testing.T) {
 		p := &scripted{}
 		c := opened(t, p)
 		c.wait = 10 * time.Millisecond
-		pass(breakerPause + time.Millisecond)
-		release, err := c.members[0].budget.Acquire(t.Context(), People, time.Now().Add(time.Minute))
+		pass(outbound.BreakerPause + time.Millisecond)
+		release, err := p.budget.Acquire(t.Context(), People, time.Now().Add(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}
 		release()
 		p.set(says(Found))
-		for range breakerFailures {
+		for range outbound.BreakerFailures {
 			if _, err := c.Geocode(t.Context(), searchRequest(t), People); !errors.Is(err, ErrBudget) {
 				t.Errorf("Geocode: %v, want %v", err, ErrBudget)
 			}

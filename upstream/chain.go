@@ -13,7 +13,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"geogate/upstream/budget"
+	"geogate/internal/budget"
+	"geogate/internal/outbound"
 	"geogate/upstream/provider"
 )
 
@@ -60,7 +61,7 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 	if len(specs) == 0 {
 		return nil, errors.New("make upstream chain: no upstreams")
 	}
-	c := &Chain{places: cfg.Gazetteer, wait: cfg.Wait, client: provider.NewClient()}
+	c := &Chain{places: cfg.Gazetteer, wait: cfg.Wait, client: outbound.NewClient()}
 	if c.wait == 0 {
 		c.wait = DefaultWait
 	}
@@ -68,13 +69,13 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 	if observe == nil {
 		observe = func(Call) {}
 	}
-	budgets := make(map[string]*budget.Budget)
+	budgets := budget.Pool{Redis: cfg.Redis, Patience: cfg.RedisPatience}
 	// Entries may share a budget: the lease of a call outlasts the slowest.
 	lease := slices.MaxFunc(specs, func(a, b Spec) int { return cmp.Compare(a.Timeout, b.Timeout) }).Timeout + budget.LeaseMargin
 	var errs []error
 	for _, s := range specs {
 		if s.NeedsContact() && cfg.Contact == "" {
-			errs = append(errs, fmt.Errorf("%s: the terms of %s ask for a contact, set UPSTREAM_CONTACT to an e-mail address or URL", s.Name, s.host))
+			errs = append(errs, fmt.Errorf("%s: the terms of %s ask for a contact, set UPSTREAM_CONTACT to an e-mail address or URL", s.Name, s.address.Host))
 		}
 		var p Provider
 		if s.Kind == "gazetteer" {
@@ -83,10 +84,10 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 		if k, ok := provider.KindOf(s.Kind); ok {
 			p = k.New(provider.Server{
 				Provider:  s.Name,
-				Base:      s.base,
-				Secret:    s.secret,
+				Base:      s.address.Base,
+				Secret:    s.address.Secret,
 				Client:    c.client,
-				UserAgent: userAgent(cfg.Version, cfg.Contact),
+				UserAgent: outbound.UserAgent(cfg.Version, cfg.Contact),
 				Timeout:   s.Timeout,
 			})
 		}
@@ -101,7 +102,7 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 			errs = append(errs, fmt.Errorf("%s: no provider of kind %q", s.Name, s.Kind))
 			continue
 		}
-		c.members = append(c.members, newMember(s, p, budgetOf(s, lease, budgets, cfg), observe, cfg.Log))
+		c.members = append(c.members, newMember(s, p, s.budgetOf(&budgets, lease), observe, cfg.Log))
 	}
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("make upstream chain: %w", errors.Join(errs...))
@@ -113,47 +114,23 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 // User-Agent.
 func (s Spec) NeedsContact() bool { return s.Policy.needsContact }
 
-// budgetOf returns the budget of a spec, nil where nothing limits it. Entries
-// for one server share the budget of the first of them: it is the server that
-// does not want more.
-func budgetOf(s Spec, lease time.Duration, budgets map[string]*budget.Budget, cfg Config) *budget.Budget {
-	l := s.limits(lease)
-	if l.Unlimited() {
-		return nil
-	}
-	server := s.shown
+// budgetOf returns the budget of a spec, nil where nothing limits it.
+func (s Spec) budgetOf(pool *budget.Pool, lease time.Duration) *budget.Budget {
+	server := s.address.Shown
 	if s.Policy.Public {
-		server = s.host
+		server = s.address.Host
 	}
-	if b, ok := budgets[server]; ok {
-		return b
-	}
-	b := budget.New(l)
-	if cfg.Redis != nil {
-		b = budget.NewFleet(cfg.Redis, server, l, cfg.RedisPatience, s.Policy.Public)
-	}
-	budgets[server] = b
-	return b
+	return pool.Of(server, s.limits(lease), s.Policy.Public)
 }
 
 func (s Spec) limits(lease time.Duration) budget.Limits {
 	return budget.Limits{
-		Interval:     s.Rate.interval(),
+		Interval:     s.Rate.Interval(),
 		Burst:        max(s.Burst, 1),
 		Concurrency:  s.Concurrency,
 		BulkInterval: s.Policy.bulkInterval,
 		Lease:        lease,
 	}
-}
-
-func userAgent(version, contact string) string {
-	if version == "" {
-		version = "dev"
-	}
-	if contact == "" {
-		return "geogate/" + version
-	}
-	return "geogate/" + version + " (+" + contact + ")"
 }
 
 // Primary returns the name of the first provider.
@@ -172,7 +149,7 @@ func (c *Chain) Identity() string {
 		return known.text
 	}
 	s := c.members[0].spec
-	whole := s.Kind + "+" + s.base
+	whole := s.Kind + "+" + s.address.Base
 	if data != "" {
 		whole += " " + data
 	}

@@ -8,15 +8,16 @@ import (
 	"testing/synctest"
 	"time"
 
-	"geogate/upstream/budget"
-	"geogate/upstream/provider"
+	"geogate/internal/budget"
+	"geogate/internal/outbound"
 )
 
 // scripted is a provider that answers what it is told, in the time it is told.
 // Time runs faster in these tests than any socket could, so nothing real can
 // stand here; the providers themselves are tested over real HTTP.
 type scripted struct {
-	name string
+	name   string
+	budget *budget.Budget // of the member that asks it
 
 	mu    sync.Mutex
 	do    func(ctx context.Context) (Answer, error)
@@ -58,16 +59,25 @@ func fails(kind error, after time.Duration) func(context.Context) (Answer, error
 
 // scriptedChain returns a chain over scripted providers, each with its spec.
 func scriptedChain(specs []Spec, providers ...*scripted) *Chain {
-	c := &Chain{wait: DefaultWait, client: provider.NewClient()}
+	c := &Chain{wait: DefaultWait, client: outbound.NewClient()}
 	for i, s := range specs {
 		providers[i].name = s.Name
 		var b *budget.Budget
 		if l := s.limits(time.Minute); !l.Unlimited() {
 			b = budget.New(l)
 		}
+		providers[i].budget = b
 		c.members = append(c.members, newMember(s, providers[i], b, func(Call) {}, Config{}.Log))
 	}
 	return c
+}
+
+// retryAfter is when an error says that asking again makes sense.
+func retryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
 }
 
 func searchRequest(t *testing.T) Request {

@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"errors"
+
+	"geogate/internal/outbound"
 )
 
 // Geocode returns the answer of the first provider that has one. The next one
@@ -123,7 +125,7 @@ func (f *failover) settles(m *member, a Answer, err error) bool {
 	f.asked++
 	switch {
 	case err != nil:
-		f.settled = isCallerGone(err) || a.After == AfterNothing && !failsOver(err)
+		f.settled = outbound.IsCallerGone(err) || a.After == AfterNothing && !outbound.FailsOver(err)
 		if f.first == nil {
 			f.first = err
 		}
@@ -166,24 +168,4 @@ func (f *failover) outcome() (Answer, error) {
 	// Others, who are not passed over, might hear another answer.
 	a.NoStore = a.NoStore || a.Unheard != nil
 	return a, nil
-}
-
-// failsOver reports whether an error is a reason to ask the next provider.
-func failsOver(err error) bool {
-	return !isCallerGone(err) && (errors.Is(err, ErrThrottled) || errors.Is(err, ErrUnavailable) ||
-		errors.Is(err, ErrTimeout) || errors.Is(err, ErrInvalidAnswer))
-}
-
-// isCallerGone reports whether a call ended because of its caller.
-func isCallerGone(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.CallerGone
-}
-
-// callerGone is the error of a call whose caller left or ran out of time.
-func callerGone(ctx context.Context) *Error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &Error{Kind: ErrTimeout, Err: ctx.Err(), CallerGone: true}
-	}
-	return &Error{Kind: context.Canceled, CallerGone: true}
 }

@@ -37,18 +37,18 @@ func policyOf(s Spec) Policy {
 		return Policy{
 			Public:       true,
 			needsContact: true,
-			rate:         Rate{1, time.Second},
+			rate:         Rate{Calls: 1, Per: time.Second},
 			strict:       true,
 			concurrency:  1,
 			bulkInterval: time.Minute / 4,
 			forbidden:    []Endpoint{Details},
 		}
 	case s.Kind == "photon" && s.hostIs("photon.komoot.io"):
-		return Policy{Public: true, Autocomplete: true, Export: true, rate: Rate{1, time.Second}}
+		return Policy{Public: true, Autocomplete: true, Export: true, rate: Rate{Calls: 1, Per: time.Second}}
 	case s.Kind == "locationiq":
-		return Policy{Public: true, Autocomplete: true, MaxTTL: 48 * time.Hour, rate: Rate{2, time.Second}}
+		return Policy{Public: true, Autocomplete: true, MaxTTL: 48 * time.Hour, rate: Rate{Calls: 2, Per: time.Second}}
 	case s.Kind == "opencage":
-		return Policy{Public: true, Export: true, rate: Rate{1, time.Second}}
+		return Policy{Public: true, Export: true, rate: Rate{Calls: 1, Per: time.Second}}
 	default:
 		return Policy{Autocomplete: true, Export: true}
 	}
@@ -56,7 +56,7 @@ func policyOf(s Spec) Policy {
 
 // hostIs reports whether the spec's host is name or below it.
 func (s Spec) hostIs(name string) bool {
-	host := strings.TrimSuffix(s.host, ".")
+	host := strings.TrimSuffix(s.address.Host, ".")
 	return host == name || strings.HasSuffix(host, "."+name)
 }
 
@@ -74,14 +74,14 @@ func (p Policy) settle(s *Spec) []error {
 		s.MaxTTL = p.MaxTTL
 	}
 	if p.strict {
-		if s.Rate.interval() < p.rate.interval() {
-			errs = append(errs, fmt.Errorf("rate: the terms of %s allow at most %s", s.host, p.rate))
+		if s.Rate.Interval() < p.rate.Interval() {
+			errs = append(errs, fmt.Errorf("rate: the terms of %s allow at most %s", s.address.Host, p.rate))
 		}
 		if s.Concurrency > p.concurrency {
-			errs = append(errs, fmt.Errorf("concurrency: the terms of %s allow at most %d", s.host, p.concurrency))
+			errs = append(errs, fmt.Errorf("concurrency: the terms of %s allow at most %d", s.address.Host, p.concurrency))
 		}
 		if s.Burst > 1 {
-			errs = append(errs, fmt.Errorf("burst: the terms of %s allow none", s.host))
+			errs = append(errs, fmt.Errorf("burst: the terms of %s allow none", s.address.Host))
 		}
 	}
 	return errs

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geogate/internal/outbound"
 )
 
 func failsForNow(context.Context) (Answer, error) {
@@ -64,26 +66,12 @@ func TestRetrySucceeds(t *testing.T) {
 func TestRetryTakesBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, next := &scripted{do: failsForNow}, &scripted{do: says(Found)}
-		c := scriptedChain([]Spec{{Name: "p", Rate: Rate{1, time.Minute}, Burst: 1}, {Name: "next"}}, p, next)
+		c := scriptedChain([]Spec{{Name: "p", Rate: Rate{Calls: 1, Per: time.Minute}, Burst: 1}, {Name: "next"}}, p, next)
 		a, err := c.Geocode(t.Context(), searchRequest(t), People)
 		if err != nil || a.Provider == "p" || !a.Fallback() || p.count() != 1 {
 			t.Errorf("Geocode = %+v, %v after %d calls, want the fallback's answer after 1", a, err, p.count())
 		}
 	})
-}
-
-func TestRetryIsNoHabit(t *testing.T) {
-	var b retryBudget
-	spent := 0
-	for range 1000 {
-		b.earn()
-		if b.spend() {
-			spent++
-		}
-	}
-	if spent < 100 || spent > 111 {
-		t.Errorf("%d retries in 1000 failing calls, want a tenth and the saved ten", spent)
-	}
 }
 
 func TestRetryOfACallerWhoLeaves(t *testing.T) {
@@ -92,7 +80,7 @@ func TestRetryOfACallerWhoLeaves(t *testing.T) {
 		c := scriptedChain([]Spec{{Name: "p"}}, p)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		if _, err := c.Geocode(ctx, searchRequest(t), People); !errors.Is(err, ErrTimeout) || !isCallerGone(err) {
+		if _, err := c.Geocode(ctx, searchRequest(t), People); !errors.Is(err, ErrTimeout) || !outbound.IsCallerGone(err) {
 			t.Errorf("Geocode: %v, want the caller's time to be over", err)
 		}
 	})

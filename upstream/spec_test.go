@@ -17,8 +17,8 @@ func TestParseSpecs(t *testing.T) {
 		t.Fatalf("ParseSpecs gave %d specs, want 2", len(specs))
 	}
 	s := specs[0]
-	got := fmt.Sprint(s.Kind, s.Name, s.Rate, s.Burst, s.Concurrency, s.Timeout, s.MaxTTL, s.OnEmptyNext, s.base, s.secret, s.host)
-	want := fmt.Sprint("nominatim", "own", Rate{5, time.Second}, 3, 2, 2*time.Second, 48*time.Hour, true,
+	got := fmt.Sprint(s.Kind, s.Name, s.Rate, s.Burst, s.Concurrency, s.Timeout, s.MaxTTL, s.OnEmptyNext, s.address.Base, s.address.Secret, s.address.Host)
+	want := fmt.Sprint("nominatim", "own", Rate{Calls: 5, Per: time.Second}, 3, 2, 2*time.Second, 48*time.Hour, true,
 		"https://u:pw@Geo.Example.org:8443/nom", "key=K", "geo.example.org")
 	if got != want {
 		t.Errorf("ParseSpecs = %s, want %s", got, want)
@@ -108,7 +108,7 @@ func TestPublicNominatim(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := specs[0]
-		if s.Rate != (Rate{1, time.Second}) || s.Concurrency != 1 || !s.Policy.Public || s.Policy.Autocomplete || !s.NeedsContact() {
+		if s.Rate != (Rate{Calls: 1, Per: time.Second}) || s.Concurrency != 1 || !s.Policy.Public || s.Policy.Autocomplete || !s.NeedsContact() {
 			t.Errorf("%s: spec %+v lacks the terms of the public server", host, s)
 		}
 		if _, err := New(specs, Config{}); err == nil || !strings.Contains(err.Error(), "UPSTREAM_CONTACT") {
@@ -128,7 +128,7 @@ func TestPublicNominatim(t *testing.T) {
 		c.Close()
 	}
 	slow, err := ParseSpecs("nominatim+https://nominatim.openstreetmap.org#rate=20/m")
-	if err != nil || slow[0].Rate != (Rate{20, time.Minute}) {
+	if err != nil || slow[0].Rate != (Rate{Calls: 20, Per: time.Minute}) {
 		t.Errorf("a slower rate: %+v, %v, want it taken", slow, err)
 	}
 }

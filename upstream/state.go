@@ -1,11 +1,10 @@
 package upstream
 
 import (
-	"errors"
 	"sync/atomic"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
+	"geogate/internal/outbound"
 )
 
 // A Call is one call to a provider, for metrics.
@@ -37,19 +36,9 @@ func (c *Chain) States() []State {
 }
 
 func (m *member) state() State {
-	s := State{Name: m.spec.Name, Kind: m.spec.Kind, State: "up", Calls: make(map[string]uint64)}
-	switch m.breaker.State() {
-	case gobreaker.StateOpen:
-		s.State = "open"
-	case gobreaker.StateHalfOpen:
-		s.State = "half-open"
-	}
-	if m.pausedUntil.Load() > time.Now().UnixNano() {
-		s.State = "paused"
-	}
-	if m.budget != nil {
-		left := m.budget.State()
-		s.Budget = &left
+	s := State{
+		Name: m.spec.Name, Kind: m.spec.Kind, State: m.guard.State(),
+		Calls: make(map[string]uint64), Budget: m.guard.Budget(),
 	}
 	for label, n := range m.calls {
 		s.Calls[label] = n.Load()
@@ -57,22 +46,10 @@ func (m *member) state() State {
 	return s
 }
 
-// The labels of a call that failed, beside the outcomes of one that did not.
-const (
-	labelThrottled   = "throttled"
-	labelUnavailable = "unavailable"
-	labelTimeout     = "timeout"
-	labelInvalid     = "invalid"
-	labelCanceled    = "canceled"
-)
-
 // newCalls returns a counter for each label. The map itself does not change.
 func newCalls() map[string]*atomic.Uint64 {
 	calls := make(map[string]*atomic.Uint64)
-	for _, label := range []string{
-		string(Found), string(Empty), string(Refused),
-		labelThrottled, labelUnavailable, labelTimeout, labelInvalid, labelCanceled,
-	} {
+	for _, label := range append(outbound.Labels(), string(Found), string(Empty), string(Refused)) {
 		calls[label] = new(atomic.Uint64)
 	}
 	return calls
@@ -81,18 +58,8 @@ func newCalls() map[string]*atomic.Uint64 {
 // count counts a call and returns its label.
 func (m *member) count(a Answer, err error) string {
 	label := string(a.Outcome)
-	switch {
-	case err == nil:
-	case isCallerGone(err):
-		label = labelCanceled
-	case errors.Is(err, ErrThrottled):
-		label = labelThrottled
-	case errors.Is(err, ErrTimeout):
-		label = labelTimeout
-	case errors.Is(err, ErrInvalidAnswer):
-		label = labelInvalid
-	default:
-		label = labelUnavailable
+	if err != nil {
+		label = outbound.Label(err)
 	}
 	if n := m.calls[label]; n != nil {
 		n.Add(1)

@@ -51,7 +51,7 @@ func (c *Chain) SuggestIdentity() string {
 		identity = places.DataVersion()
 	}
 	for _, m := range c.suggesters() {
-		identity += " " + m.spec.Kind + "+" + m.spec.base
+		identity += " " + m.spec.Kind + "+" + m.spec.address.Base
 	}
 	sum := sha256.Sum256([]byte(identity))
 	return "suggest-" + hex.EncodeToString(sum[:6])

@@ -57,7 +57,7 @@ func TestEachMemberHasItsTurn(t *testing.T) {
 				var specs []Spec
 				var members []*scripted
 				for i, do := range tt.do {
-					specs = append(specs, Spec{Name: string(rune('a' + i)), Rate: Rate{1, time.Second}})
+					specs = append(specs, Spec{Name: string(rune('a' + i)), Rate: Rate{Calls: 1, Per: time.Second}})
 					members = append(members, &scripted{do: do})
 				}
 				began := time.Now()
@@ -78,7 +78,7 @@ func TestEachMemberHasItsTurn(t *testing.T) {
 func TestFirstErrorIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := &scripted{do: hangs(time.Second)}, &scripted{do: says(Found)}
-		c := scriptedChain([]Spec{{Name: "first"}, {Name: "second", Rate: Rate{1, time.Hour}}}, first, second)
+		c := scriptedChain([]Spec{{Name: "first"}, {Name: "second", Rate: Rate{Calls: 1, Per: time.Hour}}}, first, second)
 		if a, err := c.Geocode(t.Context(), searchRequest(t), People); err != nil || a.Rank != 1 {
 			t.Fatalf("Geocode = %+v, %v, want the fallback's answer", a, err)
 		}

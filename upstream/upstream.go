@@ -6,8 +6,7 @@
 //
 //   - request makes the requests of clients canonical: what is sent, what an
 //     answer is cached by, and what it means;
-//   - provider holds the geocoders, and judges what they say;
-//   - budget spaces the calls to a provider, in the whole fleet.
+//   - provider holds the geocoders, and judges what they say.
 //
 // What the rest of geogate needs of them has its name here, so that nobody
 // else imports the rooms.
@@ -17,9 +16,10 @@ import (
 	"context"
 	"net/url"
 
+	"geogate/internal/budget"
 	"geogate/internal/gazetteer"
+	"geogate/internal/outbound"
 	"geogate/internal/streets"
-	"geogate/upstream/budget"
 	"geogate/upstream/provider"
 	"geogate/upstream/request"
 )
@@ -52,6 +52,14 @@ type (
 	BudgetState = budget.State
 	// Redis is the client that budgets are counted with.
 	Redis = budget.Redis
+
+	// Rate is a number of calls in a time.
+	Rate = outbound.Rate
+	// Charge is who pays for the calls that a request causes.
+	Charge = outbound.Charge
+	// ChargeError is a call that was not made because who pays for it has
+	// nothing left.
+	ChargeError = outbound.ChargeError
 )
 
 // The endpoints that Nominatim 5.3 serves, and Suggest.
@@ -125,3 +133,13 @@ func NewStreets(l *streets.Library, name, version string) Provider {
 func WithRaised(ctx context.Context, raised <-chan struct{}) context.Context {
 	return budget.WithRaised(ctx, raised)
 }
+
+// DefaultTimeout bounds one call to a provider unless its timeout= says
+// otherwise.
+const DefaultTimeout = outbound.DefaultTimeout
+
+// WithCharge returns a context whose calls are charged to c; nil: to nobody.
+func WithCharge(ctx context.Context, c *Charge) context.Context { return outbound.WithCharge(ctx, c) }
+
+// ChargeOf returns what WithCharge has put into a context, or nil.
+func ChargeOf(ctx context.Context) *Charge { return outbound.ChargeOf(ctx) }

@@ -15,11 +15,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"geogate/bench/contender"
+	"geogate/bench/machine"
 )
 
 // options are the flags.
@@ -40,14 +39,7 @@ func main() {
 	flag.DurationVar(&o.ttl, "ttl", 4*time.Second, "fresh life of an answer, in whole seconds")
 	flag.DurationVar(&o.delay, "delay", 20*time.Millisecond, "time that the geocoder takes")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the mix")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o, os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "calls:", err)
-		os.Exit(1)
-	}
+	machine.Main(func(ctx context.Context, out io.Writer) error { return run(ctx, o, out) })
 }
 
 type server struct {

@@ -31,15 +31,11 @@ type match struct {
 // arrival measures how long a waiting rider takes to learn of a driver who becomes
 // available: the position goes to one process, and the rider listens at another.
 func arrival(ctx context.Context, h *house, o options, out io.Writer) error {
-	rdb, err := h.redis(ctx)
+	rdb, gate, err := h.pair(ctx)
 	if err != nil {
 		return err
 	}
 	addr := rdb.Options().Addr
-	gate, err := h.gate(ctx, addr)
-	if err != nil {
-		return err
-	}
 	r := &riders{matched: make(chan match, o.waiting+o.arrivals)}
 	if r.url, err = h.gate(ctx, addr); err != nil {
 		return err

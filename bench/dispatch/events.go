@@ -42,15 +42,11 @@ type handedOn struct {
 // rides are asked for, matched and completed while nothing is handed on; then everything
 // is. The limit is XADD of an event of that size.
 func events(ctx context.Context, h *house, o options, out io.Writer) error {
-	rdb, err := h.redis(ctx)
+	rdb, gate, err := h.pair(ctx)
 	if err != nil {
 		return err
 	}
 	addr := rdb.Options().Addr
-	gate, err := h.gate(ctx, addr)
-	if err != nil {
-		return err
-	}
 	var alone, pipelined []float64
 	var rounds []handedOn
 	for round := range o.rounds {

@@ -73,6 +73,17 @@ func (h *house) gate(ctx context.Context, addr string) (string, error) {
 	return "http://" + own, machine.AwaitOK(ctx, "http://"+own+"/readyz")
 }
 
+// pair starts a Redis and a geogate in front of it, and returns a client of the one
+// and the URL of the other.
+func (h *house) pair(ctx context.Context) (*redis.Client, string, error) {
+	rdb, err := h.redis(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	url, err := h.gate(ctx, rdb.Options().Addr)
+	return rdb, url, err
+}
+
 // handler starts the plain handler, likewise.
 func (h *house) handler(ctx context.Context, addr string) (string, error) {
 	own, err := contender.FreeAddr(ctx)

@@ -17,10 +17,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
 
 	"geogate/bench/machine"
@@ -61,14 +58,7 @@ func main() {
 	flag.IntVar(&o.told, "told", 20_000, "rides whose events are handed on in a round")
 	flag.StringVar(&o.plain, "plain", "", "serve the plain handler on this address, and nothing else")
 	flag.StringVar(&o.redis, "redis", "", "the Redis of the plain handler")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o, os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "dispatch:", err)
-		os.Exit(1)
-	}
+	machine.Main(func(ctx context.Context, out io.Writer) error { return run(ctx, o, out) })
 }
 
 func run(ctx context.Context, o options, out io.Writer) error {

@@ -56,14 +56,11 @@ func nearest(ctx context.Context, h *house, o options, out io.Writer) error {
 }
 
 func settle(ctx context.Context, h *house, size int) (*town, error) {
-	rdb, err := h.redis(ctx)
+	rdb, url, err := h.pair(ctx)
 	if err != nil {
 		return nil, err
 	}
-	t := &town{drivers: city(size)}
-	if t.url, err = h.gate(ctx, rdb.Options().Addr); err != nil {
-		return nil, err
-	}
+	t := &town{drivers: city(size), url: url}
 	empty, err := usedMemory(ctx, rdb)
 	if err != nil {
 		return nil, err

@@ -17,16 +17,15 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"geogate/bench/contender"
+	"geogate/bench/machine"
 )
 
 const (
@@ -51,14 +50,7 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "length of one measurement")
 	flag.IntVar(&o.connections, "connections", 32, "open connections")
 	flag.StringVar(&o.bareOnly, "bare", "", "serve the bare handler on this address, and nothing else")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o, os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "hits:", err)
-		os.Exit(1)
-	}
+	machine.Main(func(ctx context.Context, out io.Writer) error { return run(ctx, o, out) })
 }
 
 // body is an answer of 1.5 kB, as a search with address details has.

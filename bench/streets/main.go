@@ -12,10 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"geogate/bench/machine"
 	"geogate/internal/streets/recall"
@@ -37,14 +35,7 @@ func main() {
 	flag.StringVar(&o.copies, "copies", "1,4,16", "how many times over the extracts are imported together, for the slope")
 	flag.StringVar(&o.larger, "larger", "", "a larger extract to import as well")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often all questions are asked for the times")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o, os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "streets:", err)
-		os.Exit(1)
-	}
+	machine.Main(func(ctx context.Context, out io.Writer) error { return run(ctx, o, out) })
 }
 
 func run(ctx context.Context, o options, out io.Writer) error {

@@ -2,9 +2,9 @@
 --
 -- KEYS: entry, lease, purge mark
 -- ARGV: lease token, entry, life in ms, purge mark seen before the fill
---       (empty: none), channel, message, then only for an answer that must not
---       take the place of a better one: the first bytes of what it may replace
---       (empty: nothing)
+--       (empty: none), channel (empty: nobody is told), message, then only for
+--       an answer that must not take the place of a better one: the first bytes
+--       of what it may replace (empty: nothing)
 -- Returns {1: stored or 0, error of the store or empty}.
 --
 -- A different mark means that the key was purged after the fill began. The
@@ -29,5 +29,5 @@ end
 if redis.call('GET', KEYS[2]) == ARGV[1] then
   redis.call('DEL', KEYS[2])
 end
-redis.call('PUBLISH', ARGV[5], ARGV[6])
+if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[6]) end
 return {stored, problem}

@@ -207,6 +207,8 @@ var calls = []call{
 	{"place and drivers at a position", "GET /v2/nearby?lat=-33.44&lng=-70.63&tags=a,b", "", "", 200},
 	{"drivers where no place is", "GET /v2/nearby?lat=0&lon=-140", "", "", 200},
 	{"nearby of nothing", "GET /v2/nearby", "", "", 400},
+	{"ways", "POST /v2/eta", `{"from":[{"lat":47.141,"lng":9.5209}],"to":[{"lat":"47.165","lon":"9.5087"}]}`, "", 200},
+	{"ways from nowhere", "POST /v2/eta", `{"from":[],"to":[{"lat":47,"lng":9}]}`, "", 400},
 	{"nearby of no place", "GET /v2/nearby?q=qqqqqqqqqq", "", "", 422},
 	{"busy driver", "GET /v2/drivers/1", "", "", 200},
 	{"unknown driver", "GET /v2/drivers/a%2Fb", "", "", 404},

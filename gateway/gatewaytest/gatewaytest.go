@@ -29,6 +29,7 @@ import (
 	"geogate/internal/gazetteer"
 	"geogate/internal/identity"
 	"geogate/internal/redistest"
+	"geogate/internal/routing"
 	"geogate/internal/webhook"
 	"geogate/upstream"
 	"geogate/upstream/upstreamtest"
@@ -46,6 +47,7 @@ type Fixture struct {
 
 	UpstreamOptions string          // for the siblings, such as "&timeout=1s"
 	Upstreams       string          // for the siblings, instead of the stand-in
+	Routers         string          // for the siblings; empty: times are estimated
 	Dispatch        dispatch.Config // for the siblings
 }
 
@@ -63,6 +65,13 @@ func NewWithRegions(t testing.TB, regions []string, options ...func(*gateway.Con
 	return f.Sibling(t, options...)
 }
 
+// NewWithRouters is New with this ROUTER.
+func NewWithRouters(t testing.TB, routers string, options ...func(*gateway.Config)) *Fixture {
+	t.Helper()
+	f := &Fixture{Redis: redistest.Start(t), Upstream: upstreamtest.New(t), Routers: routers}
+	return f.Sibling(t, options...)
+}
+
 // NewWithOffers is New where drivers are offered rides.
 func NewWithOffers(t testing.TB, ttl time.Duration) *Fixture {
 	t.Helper()
@@ -76,7 +85,7 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 	t.Helper()
 	s := &Fixture{
 		Redis: f.Redis, Upstream: f.Upstream, Log: &bytes.Buffer{}, Metrics: gateway.NewMetrics(),
-		Dispatch: f.Dispatch, UpstreamOptions: f.UpstreamOptions,
+		Dispatch: f.Dispatch, UpstreamOptions: f.UpstreamOptions, Routers: f.Routers,
 	}
 	rdb := s.Redis.Client(t)
 	specs, err := upstream.ParseSpecs(cmp.Or(f.Upstreams, "nominatim+"+s.Upstream.URL+"#name=recorded"+s.UpstreamOptions))
@@ -107,6 +116,12 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 
 	cfg := gateway.Config{Log: zerolog.New(zerolog.SyncWriter(s.Log)), Version: "test", Metrics: s.Metrics, FastLane: true, TryingOut: true,
 		Identity: gateway.Identity{Anonymous: everything}}
+	routers, err := routing.ParseSpecs(s.Routers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Router = routing.New(routers, routing.Config{Cache: gateway.RoadCells(store), Observe: s.Metrics.ObserveRouter})
+	t.Cleanup(cfg.Router.Close)
 	for _, option := range options {
 		option(&cfg)
 	}

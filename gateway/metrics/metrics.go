@@ -19,6 +19,7 @@ import (
 	"geogate/internal/event"
 	"geogate/internal/fleet"
 	"geogate/internal/headroom"
+	"geogate/internal/routing"
 	"geogate/internal/webhook"
 	"geogate/upstream"
 )
@@ -31,6 +32,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 	calls    *prometheus.HistogramVec
+	roads    *prometheus.HistogramVec
 	waits    *prometheus.HistogramVec
 	redis    *prometheus.HistogramVec
 	matches  *prometheus.HistogramVec
@@ -61,13 +63,14 @@ func New() *Metrics {
 		requests: histogram("geogate_http_request_duration_seconds", "Time to answer, by route, method and status.", "route", "method", "status"),
 		calls:    histogram("geogate_upstream_call_duration_seconds", "Time that a geocoder took, by provider and outcome.", "provider", "outcome"),
 		waits:    histogram("geogate_upstream_wait_seconds", "Time that a call waited for the budget of its provider, by lane.", "provider", "lane"),
+		roads:    newRoadHistogram(),
 		redis:    histogram("geogate_cache_redis_duration_seconds", "Time of round trips of the cache to Redis, by operation and whether they failed.", "op", "failed"),
 		matches:  newMatchHistogram(),
 	}
 	m.laneAnswers = prometheus.NewCounter(prometheus.CounterOpts{Name: "geogate_fast_lane_answers_total", Help: "Hits answered ahead of net/http."})
 	m.registry.MustRegister(m.laneAnswers)
 	m.answers.Store(&map[answerLabels]prometheus.Observer{})
-	m.registry.MustRegister(m.requests, m.calls, m.waits, m.redis, m.matches, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.requests, m.calls, m.waits, m.roads, m.redis, m.matches, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -89,6 +92,7 @@ type Sources struct {
 	Cache       *cache.Cache
 	Chain       *upstream.Chain
 	Engine      *dispatch.Engine
+	Router      *routing.Router
 	Streams     func() int64 // event streams that are open
 	Log         *event.Log
 	Subscribers *webhook.Registry
@@ -99,7 +103,7 @@ type Sources struct {
 // Collect adds what s counts for itself; call it before serving, once.
 func (m *Metrics) Collect(s Sources) {
 	m.registry.MustRegister(geocodeCollector{s.Cache, s.Chain},
-		dispatchCollector{s.Engine, s.Streams}, eventCollector{s.Log, s.Subscribers}, modeCollector{s.Mode})
+		routerCollector{s.Router}, dispatchCollector{s.Engine, s.Streams}, eventCollector{s.Log, s.Subscribers}, modeCollector{s.Mode})
 	if s.RedisMemory != nil {
 		m.registry.MustRegister(memoryCollector{s.RedisMemory})
 	}

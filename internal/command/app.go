@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"geogate/cache"
 	"geogate/dispatch"
 	"geogate/gateway"
 	"geogate/internal/command/redisclient"
@@ -17,6 +18,7 @@ import (
 	"geogate/internal/gazetteer"
 	"geogate/internal/identity"
 	"geogate/internal/natsbus"
+	"geogate/internal/routing"
 	"geogate/internal/schema"
 	"geogate/internal/webhook"
 )
@@ -37,6 +39,7 @@ type app struct {
 	watch    *schema.Watch
 	identity *identities
 	fleet    *fleet.Fleet
+	router   *routing.Router
 	*geocoding
 }
 
@@ -60,7 +63,9 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
 	a.watch = schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
 	a.fleet = fleet.New(rdb, log)
-	geo.geocoder.Restrict(func() error { return a.fleet.Mode().AllowsUpstream() })
+	mayAsk := func() error { return a.fleet.Mode().AllowsUpstream() }
+	geo.geocoder.Restrict(mayAsk)
+	a.router = openRouter(s, rdb, geo.cache, log, metrics.ObserveRouter, mayAsk)
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:          log,
 		Timeout:      s.DispatchTimeout,
@@ -110,6 +115,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Fleet:          a.fleet,
 		Places:         places,
 		FastLane:       bool(s.FastLane),
+		Router:         a.router,
 		Disagreements:  a.watch.Disagreements,
 		RedisMemory:    geo.room.State,
 	})
@@ -149,6 +155,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 	err := a.gateway.Serve(ctx, l)
 	err = errors.Join(err, stopSupport(), work.Wait())
 	a.guard.Close()
+	a.router.Close()
 	err = errors.Join(err, stopClock(), a.redis.Close())
 	a.log.Info().Msg("stopped")
 	return err
@@ -218,4 +225,20 @@ func learnMode(ctx context.Context, f *fleet.Fleet, log zerolog.Logger) {
 	if err := f.Look(ctx); err != nil {
 		log.Debug().Err(err).Msg("mode not known yet")
 	}
+}
+
+// openRouter returns the router of the environment, whose cells are kept in
+// store. It sends nothing.
+func openRouter(s settings, rdb *redisclient.Client, store *cache.Cache, log zerolog.Logger, observe func(routing.Call), may func() error) *routing.Router {
+	return routing.New(s.routers, routing.Config{
+		Version:  buildVersion(),
+		Contact:  s.UpstreamContact,
+		Wait:     s.UpstreamWait,
+		Redis:    rdb,
+		Cache:    gateway.RoadCells(store),
+		May:      may,
+		Estimate: routing.Estimate{Detour: s.ETADetour, KMH: s.ETASpeed},
+		Observe:  observe,
+		Log:      log,
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"geogate/internal/command/doctor"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
+	"geogate/internal/routing"
 	"geogate/upstream"
 )
 
@@ -75,6 +76,11 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 				return nil, err
 			}
 			return chain.Probe(ctx), nil
+		},
+		ProbeRouters: func(ctx context.Context) []routing.Probe {
+			router := routing.New(s.routers, routing.Config{Version: buildVersion(), Contact: s.UpstreamContact})
+			defer router.Close()
+			return router.Probe(ctx)
 		},
 	})...)
 	if err := rdb.Close(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
 	"geogate/internal/identity"
+	"geogate/internal/routing"
 	"geogate/upstream"
 )
 
@@ -21,6 +22,7 @@ type settings struct {
 	config.Config
 	redis     *redis.UniversalOptions // nil: the built-in Redis
 	upstreams []upstream.Spec
+	routers   []routing.Spec
 	anonymous identity.Scope
 	minter    *identity.Minter // nil without TOKEN_SECRET
 }
@@ -34,6 +36,7 @@ func loadSettings(getenv func(string) string) (settings, error) {
 		"UPSTREAMS":        s.readUpstreams,
 		"UPSTREAM_CONTACT": s.readContact,
 		"ANONYMOUS":        s.readAnonymous,
+		"ROUTER":           s.readRouters,
 		"TOKEN_SECRET":     s.readTokenSecret,
 		"REGIONS":          readRegions,
 	})
@@ -53,6 +56,11 @@ func (s *settings) readRedis(url string) (err error) {
 
 func (s *settings) readUpstreams(list string) (err error) {
 	s.upstreams, err = upstream.ParseSpecs(list)
+	return err
+}
+
+func (s *settings) readRouters(list string) (err error) {
+	s.routers, err = routing.ParseSpecs(list)
 	return err
 }
 

@@ -61,6 +61,9 @@ type Config struct {
 	DispatchRadii       Kilometres    `env:"DISPATCH_RADII_KM" envDefault:"1,2,5" form:"growing radii in kilometres up to 100, such as 1,2,5" help:"how far each attempt looks, from near to far"`
 	DispatchOfferTTL    time.Duration `env:"DISPATCH_OFFER_TTL" envDefault:"0s" form:"a duration such as 15s, 0s for none" help:"how long a driver may consider an offer; 0s: rides are assigned at once"`
 	Regions             []string      `env:"REGIONS" form:"names such as munich,berlin" help:"the regions there are; empty: only default"`
+	Router              Secret        `env:"ROUTER" form:"kind+URL[#options], comma-separated" help:"routing engines in order of preference, such as osrm+http://osrm:5000#profile=driving; empty: times are estimated"`
+	ETADetour           float64       `env:"ETA_DETOUR" envDefault:"1.3" form:"a number from 1 to 10" help:"how much longer than the straight line an estimate takes the way to be"`
+	ETASpeed            float64       `env:"ETA_SPEED_KMH" envDefault:"30" form:"a number from 1 to 200" help:"speed of an estimate in km/h"`
 	DispatchMaxDrivers  int           `env:"DISPATCH_MAX_DRIVERS" envDefault:"100000" form:"a whole number above 0" help:"most drivers on duty, in each region"`
 	DispatchMaxPerRider int           `env:"DISPATCH_MAX_PER_RIDER" envDefault:"3" form:"a whole number above 0" help:"most live rides of one rider_id, in each region"`
 	DispatchMaxRides    int           `env:"DISPATCH_MAX_RIDES" envDefault:"100000" form:"a whole number above 0" help:"most live rides, in each region"`
@@ -164,6 +167,12 @@ func (c *Config) rangeProblems() []string {
 		if d == 0 {
 			add(name, "want a duration above 0")
 		}
+	}
+	if !(c.ETADetour >= 1 && c.ETADetour <= 10) { // the negation also refuses NaN
+		add("ETA_DETOUR", "want a number from 1 to 10")
+	}
+	if !(c.ETASpeed >= 1 && c.ETASpeed <= 200) {
+		add("ETA_SPEED_KMH", "want a number from 1 to 200")
 	}
 	if c.DispatchMaxPerRider < 0 {
 		add("DISPATCH_MAX_PER_RIDER", "want a whole number above 0")

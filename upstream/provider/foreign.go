@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"geogate/internal/geo"
+	"geogate/internal/outbound"
 	"geogate/internal/place"
 	"geogate/upstream/request"
 )
@@ -39,7 +40,7 @@ type dialect struct {
 	headerLanguage bool
 	// read understands an answer of status 200, or 404 where that means nothing
 	// was found. Without any place it is an answer, too.
-	read func(rep reply) ([]place.Place, error)
+	read func(rep outbound.Reply) ([]place.Place, error)
 	// anyZoom: a reverse question cannot say how coarse the answer should be, and
 	// every answer is the finest there is.
 	anyZoom bool
@@ -115,21 +116,21 @@ func (f *foreign) ask(ctx context.Context, q *request.Question, by func(*request
 	if f.dialect.headerLanguage {
 		header = strings.Join(q.Languages(), ",")
 	}
-	rep, err := f.server.get(ctx, path, query.Encode(), header)
+	rep, err := f.server.Get(ctx, path, query.Encode(), header)
 	if err != nil {
 		return nil, false, err
 	}
 	switch {
-	case rep.status == http.StatusOK:
-	case rep.status == http.StatusNotFound && f.dialect.notFound:
-	case rep.status == http.StatusBadRequest && json.Valid(rep.body):
+	case rep.Status == http.StatusOK:
+	case rep.Status == http.StatusNotFound && f.dialect.notFound:
+	case rep.Status == http.StatusBadRequest && json.Valid(rep.Body):
 		return nil, true, nil
 	default:
-		return nil, false, f.server.fail(ErrInvalidAnswer, fmt.Errorf("status %d", rep.status))
+		return nil, false, f.server.Fail(ErrInvalidAnswer, fmt.Errorf("status %d", rep.Status))
 	}
 	places, err = f.dialect.read(rep)
 	if err != nil {
-		return nil, false, f.server.fail(ErrInvalidAnswer, err)
+		return nil, false, f.server.Fail(ErrInvalidAnswer, err)
 	}
 	return places, false, nil
 }

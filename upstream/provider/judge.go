@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"geogate/internal/outbound"
 	"geogate/internal/place"
 	"geogate/upstream/request"
 )
@@ -21,12 +22,12 @@ const unableToGeocode = "Unable to geocode"
 
 // judge decides what a reply of a Nominatim is. It returns an error for
 // everything that Nominatim itself would not have written.
-func judge(r request.Request, rep reply) (Outcome, error) {
-	media, _, err := mime.ParseMediaType(rep.contentType)
+func judge(r request.Request, rep outbound.Reply) (Outcome, error) {
+	media, _, err := mime.ParseMediaType(rep.ContentType)
 	if err != nil {
 		return "", fmt.Errorf("content type: %w", err)
 	}
-	switch rep.status {
+	switch rep.Status {
 	case 200:
 		if r.Debug() {
 			if media != "text/html" {
@@ -34,14 +35,14 @@ func judge(r request.Request, rep reply) (Outcome, error) {
 			}
 			return Found, nil
 		}
-		return judgeBody(r, media, rep.body)
+		return judgeBody(r, media, rep.Body)
 	case 400, 404:
-		if !isRefusal(media, rep.body) {
-			return "", fmt.Errorf("status %d that is not Nominatim's", rep.status)
+		if !isRefusal(media, rep.Body) {
+			return "", fmt.Errorf("status %d that is not Nominatim's", rep.Status)
 		}
 		return Refused, nil
 	default:
-		return "", fmt.Errorf("status %d", rep.status)
+		return "", fmt.Errorf("status %d", rep.Status)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"geogate/internal/geo"
+	"geogate/internal/outbound"
 	"geogate/internal/place"
 	"geogate/upstream/request"
 )
@@ -68,7 +69,7 @@ func locationIQShared(v url.Values, q *request.Question) {
 	}
 }
 
-func readLocationIQ(rep reply) ([]place.Place, error) {
+func readLocationIQ(rep outbound.Reply) ([]place.Place, error) {
 	type item struct {
 		PlaceID     string   `json:"place_id"`
 		OSMType     string   `json:"osm_type"`
@@ -85,14 +86,14 @@ func readLocationIQ(rep reply) ([]place.Place, error) {
 		NameDetails tags     `json:"namedetails"`
 		Error       string   `json:"error"`
 	}
-	if rep.status == http.StatusNotFound {
+	if rep.Status == http.StatusNotFound {
 		var none item
-		if err := json.Unmarshal(rep.body, &none); err != nil || none.Error != unableToGeocode {
+		if err := json.Unmarshal(rep.Body, &none); err != nil || none.Error != unableToGeocode {
 			return nil, errNotTheirs
 		}
 		return nil, nil
 	}
-	body := bytes.TrimSpace(rep.body)
+	body := bytes.TrimSpace(rep.Body)
 	if !bytes.HasPrefix(body, []byte("[")) { // a reverse question has one answer
 		body = slices.Concat([]byte("["), body, []byte("]"))
 	}

@@ -25,18 +25,18 @@ func newNominatim(s Server) Provider { return &nominatim{s} }
 func (n *nominatim) Name() string { return n.server.Provider }
 
 func (n *nominatim) Geocode(ctx context.Context, r request.Request) (Answer, error) {
-	rep, err := n.server.get(ctx, "/"+string(r.Endpoint()), r.Query(), "")
+	rep, err := n.server.Get(ctx, "/"+string(r.Endpoint()), r.Query(), "")
 	if err != nil {
 		return Answer{}, err
 	}
 	outcome, err := judge(r, rep)
 	if err != nil {
-		return Answer{}, n.server.fail(ErrInvalidAnswer, err)
+		return Answer{}, n.server.Fail(ErrInvalidAnswer, err)
 	}
 	a := Answer{
-		Status:      rep.status,
-		ContentType: rep.contentType,
-		Body:        rep.body,
+		Status:      rep.Status,
+		ContentType: rep.ContentType,
+		Body:        rep.Body,
 		Outcome:     outcome,
 		Provider:    n.server.Provider,
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"geogate/internal/geo"
+	"geogate/internal/outbound"
 	"geogate/internal/place"
 	"geogate/upstream/request"
 )
@@ -61,7 +62,7 @@ var openCageLabels = map[string]string{
 	"postcode": "postcode", "country": "country",
 }
 
-func readOpenCage(rep reply) ([]place.Place, error) {
+func readOpenCage(rep outbound.Reply) ([]place.Place, error) {
 	type corner struct {
 		Lat float64 `json:"lat"`
 		Lng float64 `json:"lng"`
@@ -77,7 +78,7 @@ func readOpenCage(rep reply) ([]place.Place, error) {
 			} `json:"bounds"`
 		} `json:"results"`
 	}
-	if err := json.Unmarshal(rep.body, &top); err != nil || top.Results == nil {
+	if err := json.Unmarshal(rep.Body, &top); err != nil || top.Results == nil {
 		return nil, errNotTheirs
 	}
 	places := make([]place.Place, len(top.Results))

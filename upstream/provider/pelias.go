@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/text/language"
 
+	"geogate/internal/outbound"
 	"geogate/internal/place"
 	"geogate/upstream/request"
 )
@@ -100,7 +101,7 @@ var peliasKinds = map[string]struct{ label, category, kind string }{
 	"postalcode":    {"postcode", "place", "postcode"},
 }
 
-func readPelias(rep reply) ([]place.Place, error) {
+func readPelias(rep outbound.Reply) ([]place.Place, error) {
 	type properties struct {
 		Layer         string `json:"layer"`
 		Source        string `json:"source"`
@@ -122,7 +123,7 @@ func readPelias(rep reply) ([]place.Place, error) {
 		CountryA      string `json:"country_a"`    // alpha-3
 		CountryCode   string `json:"country_code"` // alpha-2, in newer versions
 	}
-	found, err := features[properties](rep.body)
+	found, err := features[properties](rep.Body)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"geogate/internal/geo"
+	"geogate/internal/outbound"
 	"geogate/internal/place"
 	"geogate/upstream/request"
 )
@@ -64,7 +65,7 @@ var photonLabels = map[string]string{
 
 var osmTypes = map[string]string{"N": "node", "W": "way", "R": "relation"}
 
-func readPhoton(rep reply) ([]place.Place, error) {
+func readPhoton(rep outbound.Reply) ([]place.Place, error) {
 	type properties struct {
 		OSMType     string    `json:"osm_type"`
 		OSMID       int64     `json:"osm_id"`
@@ -84,7 +85,7 @@ func readPhoton(rep reply) ([]place.Place, error) {
 		CountryCode string    `json:"countrycode"`
 		Extent      []float64 `json:"extent"` // west, north, east, south
 	}
-	found, err := features[properties](rep.body)
+	found, err := features[properties](rep.Body)
 	if err != nil {
 		return nil, err
 	}

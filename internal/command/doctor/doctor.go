@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"geogate/internal/command/redisclient"
+	"geogate/internal/routing"
 	"geogate/upstream"
 )
 
@@ -38,13 +39,29 @@ type Subject struct {
 	Bus         []string // hosts of the NATS servers, with or without a port
 	// Probe asks every upstream, outside failover: each has to answer.
 	Probe func(context.Context) ([]upstream.Probe, error)
+	// ProbeRouters asks every routing engine.
+	ProbeRouters func(context.Context) []routing.Probe
 }
 
 // Examine examines everything. It takes as long as ctx lets it.
 func Examine(ctx context.Context, s Subject) []Finding {
 	findings := examineRedis(ctx, s)
 	findings = append(findings, examineEvents(ctx, s)...)
-	return append(findings, examineUpstreams(ctx, s.Probe)...)
+	findings = append(findings, examineUpstreams(ctx, s.Probe)...)
+	return append(findings, examineRouters(s.ProbeRouters(ctx))...)
+}
+
+func examineRouters(probes []routing.Probe) []Finding {
+	var findings []Finding
+	for _, p := range probes {
+		f := Finding{"router " + p.Name, Healthy, fmt.Sprintf("answers in %s", p.Took.Round(time.Millisecond)), ""}
+		if p.Err != nil {
+			f.Verdict, f.Detail = Failed, p.Err.Error()
+			f.Hint = "check the URL and the profile in ROUTER, and whether this machine can reach it"
+		}
+		findings = append(findings, f)
+	}
+	return findings
 }
 
 // WriteText writes findings for people.

@@ -1,6 +1,7 @@
-package provider
+package outbound
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,15 +15,15 @@ import (
 )
 
 // maxBody is the largest answer in bytes that is taken. Fifty places with
-// full outlines stay well below it.
+// full outlines stay well below it, and so do 2,500 pairs of a matrix.
 const maxBody = 8 << 20
 
-// maxRetryAfter bounds how long a provider can send us away with one answer.
+// maxRetryAfter bounds how long a server can send us away with one answer.
 const maxRetryAfter = 24 * time.Hour
 
-// NewClient returns the HTTP client that all providers of a chain share. It
+// NewClient returns the HTTP client that the servers of a chain share. It
 // follows no redirects and keeps no cookies, and it takes no proxy from the
-// environment: where questions go is decided in UPSTREAMS alone.
+// environment: where questions go is decided in UPSTREAMS and ROUTER alone.
 func NewClient() *http.Client {
 	dialer := &net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Client{
@@ -41,14 +42,14 @@ func NewClient() *http.Client {
 	}
 }
 
-// reply is a complete HTTP answer with a status that a provider has to judge.
-type reply struct {
-	status      int
-	contentType string
-	body        []byte
+// A Reply is a complete HTTP answer with a status that the caller has to judge.
+type Reply struct {
+	Status      int
+	ContentType string
+	Body        []byte
 }
 
-// A Server says where a provider of a [Kind] is asked, and how.
+// A Server says where a provider is asked, and how.
 type Server struct {
 	Provider  string // name in answers, errors and metrics
 	Base      string // scheme, user information, host and path, without a trailing slash
@@ -58,39 +59,53 @@ type Server struct {
 	Timeout   time.Duration // of one call
 }
 
-// get asks for a path, with an Accept-Language unless that is empty. The errors
+// Get asks for a path, with an Accept-Language unless that is empty. The errors
 // are *Error and never show the URL.
-func (s *Server) get(ctx context.Context, path, query, acceptLanguage string) (reply, error) {
-	target := s.Base + path + "?" + query
+func (s *Server) Get(ctx context.Context, path, query, acceptLanguage string) (Reply, error) {
+	header := http.Header{}
+	if acceptLanguage != "" {
+		header.Set("Accept-Language", acceptLanguage)
+	}
+	return s.send(ctx, http.MethodGet, path, query, header, nil)
+}
+
+// PostJSON is Get for a question that is JSON.
+func (s *Server) PostJSON(ctx context.Context, path string, body []byte) (Reply, error) {
+	return s.send(ctx, http.MethodPost, path, "", http.Header{"Content-Type": {"application/json"}}, bytes.NewReader(body))
+}
+
+func (s *Server) send(ctx context.Context, method, path, query string, header http.Header, body io.Reader) (Reply, error) {
 	if s.Secret != "" {
-		target += "&" + s.Secret
+		query = strings.TrimPrefix(query+"&"+s.Secret, "&")
+	}
+	target := s.Base + path
+	if query != "" || method == http.MethodGet {
+		target += "?" + query
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
 	if err != nil {
-		return reply{}, s.fail(ErrUnavailable, errors.New("malformed URL"))
+		return Reply{}, s.Fail(ErrUnavailable, errors.New("malformed URL"))
 	}
+	req.Header = header
 	req.Header.Set("User-Agent", s.UserAgent)
-	if acceptLanguage != "" {
-		req.Header.Set("Accept-Language", acceptLanguage)
-	}
 	resp, err := s.Client.Do(req)
 	if err != nil {
-		return reply{}, s.broken(ErrUnavailable, err)
+		return Reply{}, s.broken(ErrUnavailable, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := s.refused(resp); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
-		return reply{}, s.broken(ErrInvalidAnswer, err)
+		return Reply{}, s.broken(ErrInvalidAnswer, err)
 	}
-	if len(body) > maxBody {
-		return reply{}, s.fail(ErrInvalidAnswer, fmt.Errorf("more than %d bytes", maxBody))
+	if len(answer) > maxBody {
+		return Reply{}, s.Fail(ErrInvalidAnswer, fmt.Errorf("more than %d bytes", maxBody))
 	}
-	return reply{resp.StatusCode, resp.Header.Get("Content-Type"), body}, nil
+	return Reply{resp.StatusCode, resp.Header.Get("Content-Type"), answer}, nil
 }
 
 // refused picks out the statuses that mean the same from every provider.
@@ -98,23 +113,24 @@ func (s *Server) refused(resp *http.Response) error {
 	detail := fmt.Errorf("status %d", resp.StatusCode)
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests, code == http.StatusForbidden, code == http.StatusPaymentRequired:
-		e := s.fail(ErrThrottled, detail)
+		e := s.Fail(ErrThrottled, detail)
 		e.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
 		return e
 	case code >= 500, code == http.StatusUnauthorized, code == http.StatusRequestTimeout:
-		e := s.fail(ErrUnavailable, detail)
+		e := s.Fail(ErrUnavailable, detail)
 		e.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
 		// A proxy says so while the server behind it restarts. A 500 is the
 		// server's own, and likely to come again.
 		e.Transient = code > http.StatusInternalServerError && e.RetryAfter == 0
 		return e
 	case code >= 300 && code < 400:
-		return s.fail(ErrInvalidAnswer, fmt.Errorf("redirect (%w)", detail))
+		return s.Fail(ErrInvalidAnswer, fmt.Errorf("redirect (%w)", detail))
 	}
 	return nil
 }
 
-func (s *Server) fail(kind, err error) *Error {
+// Fail returns an error of the server.
+func (s *Server) Fail(kind, err error) *Error {
 	return &Error{Provider: s.Provider, Kind: kind, Err: err}
 }
 
@@ -130,7 +146,7 @@ func (s *Server) broken(kind, err error) *Error {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		kind = ErrTimeout
 	}
-	e := s.fail(kind, err)
+	e := s.Fail(kind, err)
 	e.Transient = errors.Is(kind, ErrUnavailable)
 	return e
 }

@@ -1,4 +1,4 @@
-package upstream
+package outbound
 
 import (
 	"context"
@@ -32,6 +32,11 @@ func WithCharge(ctx context.Context, c *Charge) context.Context {
 		return ctx
 	}
 	return context.WithValue(ctx, chargeKey{}, c)
+}
+
+// WithoutCharge returns a context whose calls are charged to nobody.
+func WithoutCharge(ctx context.Context) context.Context {
+	return context.WithValue(ctx, chargeKey{}, (*Charge)(nil))
 }
 
 // ChargeOf returns what WithCharge has put into a context, or nil.

@@ -1,4 +1,4 @@
-package upstream
+package outbound
 
 import (
 	"sync/atomic"
