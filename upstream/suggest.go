@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ func (c *Chain) suggesters() []*member {
 // do, but they are asked for every suggestion, whatever the members are.
 func (m *member) suggests() bool {
 	k, network := provider.KindOf(m.spec.Kind)
-	return network && k.Serves(Suggest)
+	return network && k.Serves(Suggest) || slices.Contains(fileKinds, m.spec.Kind)
 }
 
 // SuggestIdentity is Identity for suggestions, which several providers make.

@@ -51,6 +51,8 @@ func (l *local) Geocode(ctx context.Context, r request.Request) (a Answer, err e
 			a = l.details(files, r)
 		case request.Status:
 			a = l.status(files, r)
+		case request.Suggest:
+			a, err = l.suggest(ctx, files, r)
 		default: // deletable and polygons list faults of OpenStreetMap's data
 			a = answer(l.name, place.JSON.ContentType(), []byte("[]"), 0)
 		}
@@ -113,6 +115,20 @@ func (l *local) search(ctx context.Context, files streets.Files, r request.Reque
 		o.Viewbox = request.FormatBox(*q.Viewbox)
 	}
 	return list(l.name, r, places, o), nil
+}
+
+// suggest completes what somebody is typing.
+func (l *local) suggest(ctx context.Context, files streets.Files, r request.Request) (Answer, error) {
+	q := r.Question()
+	query := streets.Query{Text: q.Text, CountryCodes: q.Countries, Limit: q.Limit}
+	if q.Near {
+		query.Near = &q.Point
+	}
+	places, err := files.Suggest(ctx, query, q.Languages())
+	if err != nil {
+		return Answer{}, err //nolint:wrapcheck // wrapped by Geocode
+	}
+	return list(l.name, r, places, options(r, streets.Attribution)), nil
 }
 
 // maxAlike is how many answers more are looked at, for those that read alike.
