@@ -28,17 +28,11 @@ type Geocoder struct {
 	chain *upstream.Chain
 	cache *cache.Cache
 	lives Lifetimes
-
-	suggestOwner string // begins every key of a suggestion
-	builtInAlone bool   // makes suggestions
 }
 
 // NewGeocoder returns a geocoder that looks into c before it asks chain.
 func NewGeocoder(chain *upstream.Chain, c *cache.Cache, lives Lifetimes) *Geocoder {
-	return &Geocoder{
-		chain: chain, cache: c, lives: lives,
-		suggestOwner: chain.SuggestIdentity() + "|", builtInAlone: len(chain.Suggesters()) == 0,
-	}
+	return &Geocoder{chain: chain, cache: c, lives: lives}
 }
 
 // Cache is where the answers are kept.
