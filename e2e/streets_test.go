@@ -50,6 +50,9 @@ func TestStreetsFromAnExtract(t *testing.T) {
 			t.Errorf("/api?%s = %q, want %q in it", tt.query, got, tt.want)
 		}
 	}
+	if body := g.get(t, "/suggest?q="+url.QueryEscape("25 boulevard de sui")).Body; !bytes.Contains(body, []byte("25, Boulevard de Suisse")) {
+		t.Errorf("/suggest = %s, want the house in it", body)
+	}
 }
 
 // TestStreetsAreReplacedWithoutALostRequest replaces the file of a running

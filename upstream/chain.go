@@ -53,6 +53,8 @@ type Chain struct {
 	wait     time.Duration
 	client   *http.Client
 	identity atomic.Pointer[identity]
+
+	suggestIdentity atomic.Pointer[identity]
 }
 
 // New returns the chain for specs, which come from [ParseSpecs]. It sends
@@ -141,10 +143,7 @@ func (c *Chain) Primary() string { return c.members[0].spec.Name }
 // with its data where this process knows of that, also while it runs. It is
 // cheap as long as it stays the same.
 func (c *Chain) Identity() string {
-	data := ""
-	if p, ok := c.members[0].provider.(interface{ DataVersion() string }); ok {
-		data = p.DataVersion()
-	}
+	data := dataVersion(c.members[0].provider)
 	if known := c.identity.Load(); known != nil && known.data == data {
 		return known.text
 	}
@@ -157,6 +156,15 @@ func (c *Chain) Identity() string {
 	text := s.Name + "-" + hex.EncodeToString(sum[:3])
 	c.identity.Store(&identity{data, text})
 	return text
+}
+
+// dataVersion tells states of a provider's data apart, where this process knows
+// of them.
+func dataVersion(p Provider) string {
+	if p, ok := p.(interface{ DataVersion() string }); ok {
+		return p.DataVersion()
+	}
+	return ""
 }
 
 // identity is the last one that was made, and of which data.

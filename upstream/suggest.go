@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,20 +42,29 @@ func (c *Chain) suggesters() []*member {
 // do, but they are asked for every suggestion, whatever the members are.
 func (m *member) suggests() bool {
 	k, network := provider.KindOf(m.spec.Kind)
-	return network && k.Serves(Suggest)
+	return network && k.Serves(Suggest) || slices.Contains(fileKinds, m.spec.Kind)
 }
 
-// SuggestIdentity is Identity for suggestions, which several providers make.
+// SuggestsLocally reports whether nobody is asked for suggestions over the
+// network: they are then made faster than Redis answers.
+func (c *Chain) SuggestsLocally() bool {
+	return !slices.ContainsFunc(c.suggesters(), func(m *member) bool { return !m.spec.local() })
+}
+
+// SuggestIdentity is Identity for suggestions, which several providers make. It
+// changes with the data of each of them.
 func (c *Chain) SuggestIdentity() string {
-	identity := ""
-	if places, ok := c.places.(interface{ DataVersion() string }); ok {
-		identity = places.DataVersion()
-	}
+	whole := dataVersion(c.places)
 	for _, m := range c.suggesters() {
-		identity += " " + m.spec.Kind + "+" + m.spec.address.Base
+		whole += " " + m.spec.Kind + "+" + m.spec.address.Base + " " + dataVersion(m.provider)
 	}
-	sum := sha256.Sum256([]byte(identity))
-	return "suggest-" + hex.EncodeToString(sum[:6])
+	if known := c.suggestIdentity.Load(); known != nil && known.data == whole {
+		return known.text
+	}
+	sum := sha256.Sum256([]byte(whole))
+	text := "suggest-" + hex.EncodeToString(sum[:6])
+	c.suggestIdentity.Store(&identity{whole, text})
+	return text
 }
 
 // Suggest completes what somebody is typing. It asks the built-in places and, at

@@ -28,18 +28,18 @@ type Geocoder struct {
 	chain *upstream.Chain
 	cache *cache.Cache
 	lives Lifetimes
+<<<<<<< HEAD
 	may   func() error // nil: upstreams may always be asked
 
 	suggestOwner string // begins every key of a suggestion
 	builtInAlone bool   // makes suggestions
+=======
+>>>>>>> main
 }
 
 // NewGeocoder returns a geocoder that looks into c before it asks chain.
 func NewGeocoder(chain *upstream.Chain, c *cache.Cache, lives Lifetimes) *Geocoder {
-	return &Geocoder{
-		chain: chain, cache: c, lives: lives,
-		suggestOwner: chain.SuggestIdentity() + "|", builtInAlone: len(chain.Suggesters()) == 0,
-	}
+	return &Geocoder{chain: chain, cache: c, lives: lives}
 }
 
 // Restrict has may decide whether upstreams are asked: its error is the answer to

@@ -134,14 +134,14 @@ func checkCountryCodes(list string) error {
 	return nil
 }
 
-// suggest returns the suggestions for req. Those of the built-in places alone are
+// suggest returns the suggestions for req. Those of this machine's own data are
 // made faster than Redis answers, and stay in this process.
 func (g *Geocoder) suggest(ctx context.Context, req upstream.Request, d cache.Directives) (cache.Result, error) {
-	key := g.suggestOwner + req.Key()
+	key := g.chain.SuggestIdentity() + "|" + req.Key()
 	if res, held := g.cache.Peek(key, d, nil); held {
 		return res, nil
 	}
-	d.Local = g.builtInAlone
+	d.Local = g.chain.SuggestsLocally()
 	charge := upstream.ChargeOf(ctx)
 	return g.cache.Get(ctx, key, d, func(ctx context.Context, _ *cache.Priority) (cache.Entry, error) {
 		answers, missing := g.chain.Suggest(upstream.WithCharge(ctx, charge), req, suggestPatience)

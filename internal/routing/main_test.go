@@ -3,7 +3,7 @@ package routing
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"geogate/internal/asynctest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { asynctest.Main(m) }

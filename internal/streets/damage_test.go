@@ -119,7 +119,7 @@ func FuzzSearch(f *testing.F) {
 				t.Fatal(err)
 			}
 			for _, m := range list {
-				m.Place(Details{Languages: Languages{"de"}, Shape: true})
+				m.Place(Details{Languages: Languages{"de"}, Outline: GeoJSON})
 			}
 		}
 	})

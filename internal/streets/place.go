@@ -1,7 +1,6 @@
 package streets
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -14,7 +13,7 @@ import (
 // Details says what of a place is wanted besides the usual.
 type Details struct {
 	Languages Languages
-	Shape     bool // its outline as GeoJSON
+	Outline   Notation // zero: none
 }
 
 // Place is the answer in the words of Nominatim.
@@ -61,8 +60,8 @@ func (m Match) Place(want Details) place.Place {
 	p.DisplayName = lines.displayName()
 	p.Box = s.box(m, o)
 	p.NameDetails, p.ExtraTags = s.tags(o.Names), s.tags(o.Extra)
-	if want.Shape {
-		p.Geometry.GeoJSON = s.geoJSON(m, o)
+	if want.Outline != 0 {
+		p.Geometry = s.outline(m, o).in(want.Outline)
 	}
 	return p
 }
@@ -222,114 +221,4 @@ func (s *Streets) box(m Match, o *packed.Object) place.Box {
 	}
 	p := m.Point
 	return place.Box{South: max(p.Lat-extent, -90), North: min(p.Lat+extent, 90), West: max(p.Lon-extent, -180), East: min(p.Lon+extent, 180)}
-}
-
-// geoJSON is the outline of an area, the line of a street, or a point.
-func (s *Streets) geoJSON(m Match, o *packed.Object) string {
-	var b []byte
-	switch {
-	case o.Shape != 0:
-		b = appendPolygons(b, s.file.Shape(o.Shape-1))
-	case m.way != 0 && int(m.way) <= len(o.Ways):
-		b = appendLine(append(b, `{"type":"LineString","coordinates":`...), s.file.Shape(o.Ways[m.way-1].Shape)[0])
-		b = append(b, '}')
-	case m.house == 0 && len(o.Ways) > 0:
-		b = append(b, `{"type":"MultiLineString","coordinates":[`...)
-		for i, w := range o.Ways {
-			for j, line := range s.file.Shape(w.Shape) {
-				if i+j > 0 {
-					b = append(b, ',')
-				}
-				b = appendLine(b, line)
-			}
-		}
-		b = append(b, `]}`...)
-	default:
-		b = append(b, `{"type":"Point","coordinates":[`...)
-		b = strconv.AppendFloat(b, m.Point.Lon, 'f', -1, 64)
-		b = append(b, ',')
-		b = strconv.AppendFloat(b, m.Point.Lat, 'f', -1, 64)
-		b = append(b, `]}`...)
-	}
-	return string(b)
-}
-
-func appendLine(b []byte, line []packed.Point) []byte {
-	b = append(b, '[')
-	for i, p := range line {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, '[')
-		b = strconv.AppendFloat(b, float64(p.Lon)/1e7, 'f', -1, 64)
-		b = append(b, ',')
-		b = strconv.AppendFloat(b, float64(p.Lat)/1e7, 'f', -1, 64)
-		b = append(b, ']')
-	}
-	return append(b, ']')
-}
-
-// appendPolygons sorts rings into outer ones and their holes: a ring that lies
-// in an odd number of others is a hole.
-func appendPolygons(b []byte, rings [][]packed.Point) []byte {
-	around := func(i int) (outer []int) {
-		for j := range rings {
-			if i != j && within(rings[j], rings[i][0]) {
-				outer = append(outer, j)
-			}
-		}
-		return outer
-	}
-	var polygons [][]int
-	var holes [][2]int
-	for i := range rings {
-		if len(rings[i]) == 0 {
-			continue
-		}
-		if outer := around(i); len(outer)%2 == 0 {
-			polygons = append(polygons, []int{i})
-		} else {
-			// The hole belongs to the smallest ring around it.
-			parent := slices.MinFunc(outer, func(x, y int) int { return cmp.Compare(len(around(y)), len(around(x))) })
-			holes = append(holes, [2]int{i, parent})
-		}
-	}
-	for _, h := range holes {
-		for i := range polygons {
-			if polygons[i][0] == h[1] {
-				polygons[i] = append(polygons[i], h[0])
-			}
-		}
-	}
-	many := len(polygons) != 1
-	if many {
-		b = append(b, `{"type":"MultiPolygon","coordinates":[`...)
-	} else {
-		b = append(b, `{"type":"Polygon","coordinates":`...)
-	}
-	for i, polygon := range polygons {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, '[')
-		for j, ring := range polygon {
-			if j > 0 {
-				b = append(b, ',')
-			}
-			b = appendLine(b, rings[ring])
-		}
-		b = append(b, ']')
-	}
-	if many {
-		b = append(b, ']')
-	}
-	return append(b, '}')
-}
-
-func within(ring []packed.Point, p packed.Point) bool {
-	in := false
-	for i := 1; i < len(ring); i++ {
-		in = in != packed.Crosses(ring[i-1], ring[i], p)
-	}
-	return in
 }

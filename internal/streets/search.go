@@ -225,7 +225,7 @@ func (s *search) bound() {
 		s.contexts = map[uint32]uint32{}
 	}
 	clear(s.contexts)
-	elsewhere := s.anywhere()
+	areasHold, streetsHold := s.anywhere()
 	numbers, lazy := uint32(0), uint32(0)
 	for _, n := range s.numbers {
 		numbers |= n.mask
@@ -239,14 +239,22 @@ func (s *search) bound() {
 		slot := &s.table.slots[i]
 		doc := slot.doc - 1
 		kind := s.file.KindOf(doc)
-		name := slot.mask & s.nameable(kind)
+		elsewhere := areasHold | numbers
+		if kind == packed.POI {
+			elsewhere |= streetsHold
+		}
 		// Most docs bear one frequent word and can be passed over unread.
-		if name == 0 || s.weightOf(name|lazy&s.nameable(kind)|elsewhere|numbers) < enough*s.total {
+		hopeless := func(name uint32) bool {
+			most := s.weightOf(name | elsewhere)
+			return most < enough*s.total || most+0.1*s.weightOf(name) < top-leeway*s.total
+		}
+		name := slot.mask & s.nameable(kind)
+		if name == 0 || hopeless(name|lazy&s.nameable(kind)) {
 			continue
 		}
 		if lazy != 0 && doc >= areas {
 			s.addLazy(slot)
-			if name = slot.mask & s.nameable(kind); s.weightOf(name|elsewhere|numbers) < enough*s.total {
+			if name = slot.mask & s.nameable(kind); hopeless(name) {
 				continue
 			}
 		}
@@ -275,18 +283,21 @@ func (s *search) bound() {
 // by its rough rating and still be looked at.
 const leeway = 0.25
 
-// anywhere are the terms that name any area at all.
-func (s *search) anywhere() (mask uint32) {
-	areas := uint32(s.file.Areas + s.file.PostCodes)
-	streets := areas + uint32(s.file.Streets)
+// anywhere are the terms that name any area at all, and any street: what a
+// point of interest stands at is where it lies, too.
+func (s *search) anywhere() (areas, streets uint32) {
+	firstStreet := uint32(s.file.Areas + s.file.PostCodes)
+	firstPOI := firstStreet + uint32(s.file.Streets)
 	for _, i := range s.table.used {
 		slot := &s.table.slots[i]
-		// The street of a point of interest is where it lies, too.
-		if doc := slot.doc - 1; doc < areas || doc < streets && ones(slot.mask) > 1 {
-			mask |= slot.mask
+		switch doc := slot.doc - 1; {
+		case doc < firstStreet:
+			areas |= slot.mask
+		case doc < firstPOI && ones(slot.mask) > 1:
+			streets |= slot.mask
 		}
 	}
-	return mask & s.context
+	return areas & s.context, streets & s.context
 }
 
 // whereabouts are the terms that the docs of a context hold.

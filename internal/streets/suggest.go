@@ -13,7 +13,7 @@ import (
 // word is taken for the beginning of one, unless something that ends a word
 // follows it. Of places that read alike only the first is given. The error is
 // that of a damaged file or of ctx.
-func (l *Library) Suggest(ctx context.Context, q Query, languages Languages) (list []place.Place, err error) {
+func (o Files) Suggest(ctx context.Context, q Query, languages Languages) (list []place.Place, err error) {
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultLimit
@@ -21,23 +21,17 @@ func (l *Library) Suggest(ctx context.Context, q Query, languages Languages) (li
 	last, _ := utf8.DecodeLastRuneInString(q.Text)
 	q.Prefix = words.Letter(last)
 	q.Limit = 2 * limit // some of them read alike
-	err = l.Use(func(files Files) error {
-		found, err := files.Search(ctx, q)
-		if err != nil {
-			return err
-		}
-		read := make(map[string]bool, len(found))
-		for _, m := range found {
-			p := m.Place(Details{Languages: languages})
-			if name := strings.ToLower(p.DisplayName); !read[name] && len(list) < limit {
-				read[name] = true
-				list = append(list, p)
-			}
-		}
-		return nil
-	})
+	found, err := o.Search(ctx, q)
 	if err != nil {
 		return nil, err
+	}
+	read := make(map[string]bool, len(found))
+	for _, m := range found {
+		p := m.Place(Details{Languages: languages})
+		if name := strings.ToLower(p.DisplayName); !read[name] && len(list) < limit {
+			read[name] = true
+			list = append(list, p)
+		}
 	}
 	return list, nil
 }

@@ -3,7 +3,6 @@ package streets
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,12 +10,7 @@ import (
 )
 
 func TestSuggestCompletesTheLastWord(t *testing.T) {
-	open(t, "mc")
-	library, err := OpenLibrary(filepath.Join(imported.dir, "mc.streets"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer library.Close()
+	files := Files{open(t, "mc")}
 	for _, tt := range []struct {
 		text string
 		near *geo.Point
@@ -31,7 +25,7 @@ func TestSuggestCompletesTheLastWord(t *testing.T) {
 		{"schlossal", nil, ""},
 		{"", nil, ""},
 	} {
-		list, err := library.Suggest(t.Context(), Query{Text: tt.text, Near: tt.near, Limit: 5}, nil)
+		list, err := files.Suggest(t.Context(), Query{Text: tt.text, Near: tt.near, Limit: 5}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +46,7 @@ func TestSuggestCompletesTheLastWord(t *testing.T) {
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := library.Suggest(gone, Query{Text: "rue"}, nil); !errors.Is(err, context.Canceled) {
+	if _, err := files.Suggest(gone, Query{Text: "rue"}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Suggest after its caller left: %v", err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // import, as a Nominatim with the same data would. name is its own in answers,
 // keys and metrics; version is geogate's, shown by /status.
 //
-// Its outlines are GeoJSON only; entrances and debug have no effect.
+// Its outlines are not simplified; entrances and debug have no effect.
 func NewStreets(l *streets.Library, name, version string) Provider {
 	return &local{library: l, name: name, version: version}
 }
@@ -51,6 +51,8 @@ func (l *local) Geocode(ctx context.Context, r request.Request) (a Answer, err e
 			a = l.details(files, r)
 		case request.Status:
 			a = l.status(files, r)
+		case request.Suggest:
+			a, err = l.suggest(ctx, files, r)
 		default: // deletable and polygons list faults of OpenStreetMap's data
 			a = answer(l.name, place.JSON.ContentType(), []byte("[]"), 0)
 		}
@@ -115,6 +117,20 @@ func (l *local) search(ctx context.Context, files streets.Files, r request.Reque
 	return list(l.name, r, places, o), nil
 }
 
+// suggest completes what somebody is typing.
+func (l *local) suggest(ctx context.Context, files streets.Files, r request.Request) (Answer, error) {
+	q := r.Question()
+	query := streets.Query{Text: q.Text, CountryCodes: q.Countries, Limit: q.Limit}
+	if q.Near {
+		query.Near = &q.Point
+	}
+	places, err := files.Suggest(ctx, query, q.Languages())
+	if err != nil {
+		return Answer{}, err //nolint:wrapcheck // wrapped by Geocode
+	}
+	return list(l.name, r, places, options(r, streets.Attribution)), nil
+}
+
 // maxAlike is how many answers more are looked at, for those that read alike.
 const maxAlike = 10
 
@@ -139,12 +155,28 @@ func deduplicated(places []place.Place, limit int) []place.Place {
 
 // places are the answers in the words of the client's languages.
 func (l *local) places(q *request.Question, found []streets.Match) []place.Place {
-	want := streets.Details{Languages: q.Languages(), Shape: q.Has(request.PolygonGeoJSON)}
+	want := streets.Details{Languages: q.Languages(), Outline: notation(q)}
 	places := make([]place.Place, len(found))
 	for i, m := range found {
 		places[i] = m.Place(want)
 	}
 	return places
+}
+
+// notation is the one in which a question wants outlines, 0 for none of them.
+func notation(q *request.Question) streets.Notation {
+	switch {
+	case q.Has(request.PolygonGeoJSON):
+		return streets.GeoJSON
+	case q.Has(request.PolygonKML):
+		return streets.KML
+	case q.Has(request.PolygonSVG):
+		return streets.SVG
+	case q.Has(request.PolygonText):
+		return streets.WKT
+	default:
+		return 0
+	}
 }
 
 // layersOf are the layers that a question names, 0 for none.

@@ -83,6 +83,7 @@ func TestStreetsAnswers(t *testing.T) {
 		{"lookup", request.Lookup, "osm_ids=W94399747,N1&format=json", Found, `"osm_id":94399747`},
 		{"details", request.Details, "osmtype=W&osmid=94399747", Found, `"osm_id":94399747`},
 		{"details of nothing", request.Details, "place_id=999999999", Refused, "No place"},
+		{"suggest", request.Suggest, "q=25 boulevard de sui", Found, `25, Boulevard de Suisse`},
 		{"status", request.Status, "format=json", Found, `"data_updated":"2020-07-19T20:58:03+00:00"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -279,7 +279,7 @@ func everything(data []byte) (said string, err error) {
 		found = append(found, m)
 	}
 	for _, m := range found {
-		p := m.Place(streets.Details{Shape: true})
+		p := m.Place(streets.Details{Outline: streets.GeoJSON})
 		said += p.DisplayName + p.Geometry.GeoJSON + "\n"
 	}
 	return said, s.Err()

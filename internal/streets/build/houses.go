@@ -236,6 +236,8 @@ func (b *builder) makePOIs() {
 		p.context = b.contextOf(e.at, -1, b.namedTown(e, e.at))
 		if b.tag(e, "addr:street") != "" || b.tag(e, "addr:place") != "" && b.tag(e, "addr:housenumber") != "" {
 			p.street = b.addressStreet(e, e.at, p.context)
+		} else {
+			p.street = b.nearestStreet(e.at)
 		}
 		if code := b.code(e, e.at, p.context); code >= 0 {
 			p.context.also = append(p.context.also, b.codeBase()+code)

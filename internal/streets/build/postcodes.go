@@ -58,8 +58,8 @@ func (b *builder) code(e *element, at packed.Point, c located) int {
 	return i
 }
 
-// makePostCodes places the post codes and gives streets that have none the one
-// of the nearest address.
+// makePostCodes places the post codes, and gives to streets and points of
+// interest that have none the nearest.
 func (b *builder) makePostCodes() {
 	for i := range b.postCodes {
 		p := &b.postCodes[i]
@@ -68,6 +68,48 @@ func (b *builder) makePostCodes() {
 	}
 	b.sortStreets()
 	b.streetCodes()
+	near := b.indexPostCodes()
+	for i := range b.streets {
+		b.addNearestCode(near, b.streets[i].at, &b.streets[i].context)
+	}
+	for i := range b.pois {
+		b.addNearestCode(near, b.elements[b.pois[i].element].at, &b.pois[i].context)
+	}
+}
+
+// farCode is how far the middle of a post code may lie from what it is given to,
+// in metres.
+const farCode = 5000
+
+// indexPostCodes lists the post codes by cells of 0.1°.
+func (b *builder) indexPostCodes() map[[2]int32][]int {
+	cells := map[[2]int32][]int{}
+	for i, p := range b.postCodes {
+		c := [2]int32{p.at.Lat >> largeBits, p.at.Lon >> largeBits}
+		cells[c] = append(cells[c], i)
+	}
+	return cells
+}
+
+// addNearestCode adds the nearest post code of the country to a context that has none.
+func (b *builder) addNearestCode(near map[[2]int32][]int, at packed.Point, c *located) {
+	if slices.ContainsFunc(c.also, func(v int) bool { return v >= b.codeBase() }) {
+		return
+	}
+	best, least := -1, float64(farCode)
+	for dlat := int32(-1); dlat <= 1; dlat++ {
+		for dlon := int32(-1); dlon <= 1; dlon++ {
+			for _, i := range near[[2]int32{at.Lat>>largeBits + dlat, at.Lon>>largeBits + dlon}] {
+				p := &b.postCodes[i]
+				if d := metres(at, p.at); d < least && (p.country < 0 || slices.Contains(c.address, p.country)) {
+					best, least = i, d
+				}
+			}
+		}
+	}
+	if best >= 0 {
+		c.also = append(c.also, b.codeBase()+best)
+	}
 }
 
 // streetCodes adds to each street the post codes of its houses, the most

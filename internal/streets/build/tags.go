@@ -10,7 +10,7 @@ import (
 // mainKeys are the keys that make a point of interest of something with a
 // name, in the order in which they give it its class.
 var mainKeys = []string{
-	"amenity", "shop", "tourism", "leisure", "office", "historic", "craft", "healthcare", "emergency", "railway", "aeroway",
+	"amenity", "shop", "information", "tourism", "leisure", "office", "historic", "craft", "healthcare", "emergency", "railway", "aeroway",
 	"aerialway", "public_transport", "man_made", "military", "natural", "waterway", "mountain_pass", "bridge", "tunnel", "club",
 	"landuse", "building",
 }
@@ -159,7 +159,9 @@ func class(tags []pbf.Tag, r roles) (key, value string) {
 		return "highway", v
 	}
 	for _, k := range mainKeys {
-		if v := get(k); v != "" && !worthless(k, v) && (get("name") != "" || k == "building") {
+		// What has an address need not have a name, but a use of land is none.
+		named := get("name") != "" || k == "building" || r.house && k != "landuse"
+		if v := get(k); v != "" && !worthless(k, v) && named {
 			return k, v
 		}
 	}
