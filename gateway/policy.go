@@ -223,7 +223,7 @@ func (g *Gateway) options(w http.ResponseWriter, r *http.Request) error {
 // allowed lists the methods that the path of r takes.
 func (g *Gateway) allowed(r *http.Request) string {
 	var methods []string
-	for _, method := range []string{get, post, remove, options} {
+	for _, method := range []string{get, post, put, remove, options} {
 		if _, found := g.find(method, r); !found {
 			continue
 		}

@@ -35,7 +35,7 @@ func TestBreakerLogsTheCause(t *testing.T) {
 		p := &scripted{}
 		p.set(fails(ErrThrottled, 0))
 		var log bytes.Buffer
-		m := newMember(Spec{Name: "p"}, p, nil, func(Call) {}, zerolog.New(&log))
+		m := newMember(Spec{Name: "p"}, p, nil, nil, func(Call) {}, zerolog.New(&log))
 		for range outbound.BreakerFailures {
 			pass(outbound.BreakerPause + time.Second) // throttling pauses the provider
 			if _, err := m.geocode(t.Context(), searchRequest(t), People, turn{}); !errors.Is(err, ErrThrottled) {

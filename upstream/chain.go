@@ -38,6 +38,10 @@ type Config struct {
 	// Files makes the providers of the kinds that read files. It must be set
 	// where a spec has such a kind.
 	Files func(Spec) (Provider, error)
+	// May returns an error while no upstream may be asked: it is what Geocode and
+	// Renew then return, and Suggest makes do with what this machine knows by
+	// itself. nil: they always may.
+	May func() error
 	// Observe is told of each call that was made; nil: nobody is. It must not
 	// block.
 	Observe func(Call)
@@ -51,6 +55,7 @@ type Chain struct {
 	members  []*member
 	places   Provider // the built-in ones; nil: there are none
 	wait     time.Duration
+	may      func() error // nil: upstreams may always be asked
 	client   *http.Client
 	identity atomic.Pointer[identity]
 
@@ -63,7 +68,7 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 	if len(specs) == 0 {
 		return nil, errors.New("make upstream chain: no upstreams")
 	}
-	c := &Chain{places: cfg.Gazetteer, wait: cfg.Wait, client: outbound.NewClient()}
+	c := &Chain{places: cfg.Gazetteer, wait: cfg.Wait, may: cfg.May, client: outbound.NewClient()}
 	if c.wait == 0 {
 		c.wait = DefaultWait
 	}
@@ -104,7 +109,7 @@ func New(specs []Spec, cfg Config) (*Chain, error) {
 			errs = append(errs, fmt.Errorf("%s: no provider of kind %q", s.Name, s.Kind))
 			continue
 		}
-		c.members = append(c.members, newMember(s, p, s.budgetOf(&budgets, lease), observe, cfg.Log))
+		c.members = append(c.members, newMember(s, p, s.budgetOf(&budgets, lease), c.may, observe, cfg.Log))
 	}
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("make upstream chain: %w", errors.Join(errs...))

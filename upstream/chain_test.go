@@ -67,7 +67,7 @@ func scriptedChain(specs []Spec, providers ...*scripted) *Chain {
 			b = budget.New(l)
 		}
 		providers[i].budget = b
-		c.members = append(c.members, newMember(s, providers[i], b, func(Call) {}, Config{}.Log))
+		c.members = append(c.members, newMember(s, providers[i], b, nil, func(Call) {}, Config{}.Log))
 	}
 	return c
 }

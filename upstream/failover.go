@@ -44,6 +44,11 @@ func (c *Chain) Renew(ctx context.Context, r Request, from string) (Answer, erro
 
 // ask asks in order until the matter is settled.
 func (c *Chain) ask(ctx context.Context, r Request, lane Lane, f *failover) (Answer, error) {
+	if c.may != nil {
+		if err := c.may(); err != nil {
+			return Answer{}, err
+		}
+	}
 	able, forbidden := c.able(r)
 	if len(able) == 0 && forbidden == nil {
 		return unserved(r), nil

@@ -21,8 +21,11 @@ type member struct {
 	calls    map[string]*atomic.Uint64
 }
 
-func newMember(s Spec, p Provider, b *budget.Budget, observe func(Call), log zerolog.Logger) *member {
-	return &member{spec: s, provider: p, guard: outbound.NewGuard[Answer](s.Name, b, log), observe: observe, calls: newCalls()}
+func newMember(s Spec, p Provider, b *budget.Budget, may func() error, observe func(Call), log zerolog.Logger) *member {
+	if s.local() {
+		may = nil
+	}
+	return &member{spec: s, provider: p, guard: outbound.NewGuard[Answer](s.Name, b, may, log), observe: observe, calls: newCalls()}
 }
 
 // serves reports whether the provider has the endpoint at all.

@@ -96,7 +96,17 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg := gateway.Config{Log: zerolog.New(zerolog.SyncWriter(s.Log)), Version: "test", Metrics: s.Metrics, FastLane: true, TryingOut: true,
+		Identity: gateway.Identity{Anonymous: everything}}
+	for _, option := range options {
+		option(&cfg)
+	}
+	var mayAsk func() error
+	if cfg.Fleet != nil {
+		mayAsk = func() error { return cfg.Fleet.Mode().AllowsUpstream() }
+	}
 	chain, err := upstream.New(specs, upstream.Config{
+		May:       mayAsk,
 		Gazetteer: upstream.NewGazetteer(places, "test"),
 		Contact:   "test@example.org", Version: "test", Observe: s.Metrics.ObserveUpstream,
 	})
@@ -114,17 +124,12 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 	asynctest.Background(t, store.Run)
 	asynctest.Background(t, engine.Run)
 
-	cfg := gateway.Config{Log: zerolog.New(zerolog.SyncWriter(s.Log)), Version: "test", Metrics: s.Metrics, FastLane: true, TryingOut: true,
-		Identity: gateway.Identity{Anonymous: everything}}
 	routers, err := routing.ParseSpecs(s.Routers)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.Router = routing.New(routers, routing.Config{Cache: gateway.RoadCells(store), Observe: s.Metrics.ObserveRouter})
 	t.Cleanup(cfg.Router.Close)
-	for _, option := range options {
-		option(&cfg)
-	}
 	s.Geocoder = gateway.NewGeocoder(chain, store, gateway.Lifetimes{Fresh: TTL, Empty: time.Minute, Stale: time.Hour})
 	s.Gateway = gateway.New(s.Geocoder, engine, gateway.Events{Log: events, Subscribers: webhook.NewRegistry(rdb, guard, hooks)},
 		func(ctx context.Context) error { return rdb.Ping(ctx).Err() }, cfg)

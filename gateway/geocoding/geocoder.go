@@ -28,23 +28,12 @@ type Geocoder struct {
 	chain *upstream.Chain
 	cache *cache.Cache
 	lives Lifetimes
-<<<<<<< HEAD
-	may   func() error // nil: upstreams may always be asked
-
-	suggestOwner string // begins every key of a suggestion
-	builtInAlone bool   // makes suggestions
-=======
->>>>>>> main
 }
 
 // NewGeocoder returns a geocoder that looks into c before it asks chain.
 func NewGeocoder(chain *upstream.Chain, c *cache.Cache, lives Lifetimes) *Geocoder {
 	return &Geocoder{chain: chain, cache: c, lives: lives}
 }
-
-// Restrict has may decide whether upstreams are asked: its error is the answer to
-// what is not stored. It must be called before the first Lookup.
-func (g *Geocoder) Restrict(may func() error) { g.may = may }
 
 // Cache is where the answers are kept.
 func (g *Geocoder) Cache() *cache.Cache { return g.cache }
@@ -96,11 +85,6 @@ func (g *Geocoder) Lookup(ctx context.Context, req upstream.Request, lane upstre
 // fill asks for req, at the expense of who began to ask; others join for nothing.
 func (g *Geocoder) fill(req upstream.Request, charge *upstream.Charge) cache.Fill {
 	return func(ctx context.Context, p *cache.Priority) (cache.Entry, error) {
-		if g.may != nil {
-			if err := g.may(); err != nil {
-				return cache.Entry{}, err
-			}
-		}
 		answer, err := g.ask(upstream.WithCharge(upstream.WithRaised(ctx, p.Raised()), charge), req, p)
 		if err != nil {
 			return cache.Entry{}, err

@@ -9,7 +9,6 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"geogate/cache"
 	"geogate/dispatch"
 	"geogate/gateway"
 	"geogate/internal/command/redisclient"
@@ -38,7 +37,6 @@ type app struct {
 	jobs     *jobs
 	watch    *schema.Watch
 	identity *identities
-	fleet    *fleet.Fleet
 	router   *routing.Router
 	*geocoding
 }
@@ -62,10 +60,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 	}
 	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
 	a.watch = schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
-	a.fleet = fleet.New(rdb, log)
-	mayAsk := func() error { return a.fleet.Mode().AllowsUpstream() }
-	geo.geocoder.Restrict(mayAsk)
-	a.router = openRouter(s, rdb, geo.cache, log, metrics.ObserveRouter, mayAsk)
+	a.router = openRouter(s, rdb, geo, log, metrics.ObserveRouter)
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:          log,
 		Timeout:      s.DispatchTimeout,
@@ -227,16 +222,16 @@ func learnMode(ctx context.Context, f *fleet.Fleet, log zerolog.Logger) {
 	}
 }
 
-// openRouter returns the router of the environment, whose cells are kept in
-// store. It sends nothing.
-func openRouter(s settings, rdb *redisclient.Client, store *cache.Cache, log zerolog.Logger, observe func(routing.Call), may func() error) *routing.Router {
+// openRouter returns the router of the environment, whose cells are kept in the
+// cache of geo. It sends nothing.
+func openRouter(s settings, rdb *redisclient.Client, geo *geocoding, log zerolog.Logger, observe func(routing.Call)) *routing.Router {
 	return routing.New(s.routers, routing.Config{
 		Version:  buildVersion(),
 		Contact:  s.UpstreamContact,
 		Wait:     s.UpstreamWait,
 		Redis:    rdb,
-		Cache:    gateway.RoadCells(store),
-		May:      may,
+		Cache:    gateway.RoadCells(geo.cache),
+		May:      geo.mayAsk,
 		Estimate: routing.Estimate{Detour: s.ETADetour, KMH: s.ETASpeed},
 		Observe:  observe,
 		Log:      log,

@@ -12,6 +12,7 @@ import (
 	"geogate/internal/command/doctor"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
+	"geogate/internal/fleet"
 	"geogate/internal/routing"
 	"geogate/upstream"
 )
@@ -71,7 +72,7 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 		SkipsVerify: s.RedisTLSSkipVerify,
 		Bus:         s.NATSURL.Hosts(),
 		Probe: func(ctx context.Context) ([]upstream.Probe, error) {
-			chain, err := openUpstreams(s, rdb, &files{log: zerolog.Nop()}, zerolog.Nop(), nil)
+			chain, err := openUpstreams(s, rdb, &geocoding{files: &files{log: zerolog.Nop()}, fleet: fleet.New(rdb, zerolog.Nop())}, zerolog.Nop(), nil)
 			if err != nil {
 				return nil, err
 			}

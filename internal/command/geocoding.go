@@ -12,6 +12,7 @@ import (
 	"geogate/gateway"
 	"geogate/internal/bulk"
 	"geogate/internal/command/redisclient"
+	"geogate/internal/fleet"
 	"geogate/internal/gazetteer"
 	"geogate/internal/headroom"
 	"geogate/upstream"
@@ -26,37 +27,34 @@ type geocoding struct {
 	cells    []gateway.Cell
 	room     *headroom.Watch // of Redis, for what is optional
 	files    *files
+	fleet    *fleet.Fleet // whose mode decides whether upstreams may be asked
 }
+
+// mayAsk returns an error while no upstream may be asked.
+func (g *geocoding) mayAsk() error { return g.fleet.Mode().AllowsUpstream() }
 
 // openGeocoding builds the way to the geocoders. It sends nothing.
 func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metrics *gateway.Metrics) (*geocoding, error) {
-	read := &files{log: log}
-	chain, err := openUpstreams(s, rdb, read, log, metrics.ObserveUpstream)
-	if err != nil {
+	g := &geocoding{files: &files{log: log}, fleet: fleet.New(rdb, log)}
+	var err error
+	if g.chain, err = openUpstreams(s, rdb, g, log, metrics.ObserveUpstream); err != nil {
 		return nil, err
 	}
 	rdb.Reserve(int64(s.CacheMemory))
-	room := headroom.New(rdb.Memory, headroom.Config{Log: log})
-	store := cache.New(rdb, cache.Config{
+	g.room = headroom.New(rdb.Memory, headroom.Config{Log: log})
+	g.cache = cache.New(rdb, cache.Config{
 		Log: log, Memory: int64(s.CacheMemory), RedisBudget: rdb.Budget(), ObserveRedis: metrics.ObserveRedis,
-		MayStore: room.Allows,
+		MayStore: g.room.Allows,
 	})
-	var cells []gateway.Cell
 	for _, c := range s.ReverseCells {
-		cells = append(cells, gateway.Cell(c))
+		g.cells = append(g.cells, gateway.Cell(c))
 	}
-	return &geocoding{
-		chain: chain,
-		cache: store,
-		geocoder: gateway.NewGeocoder(chain, store, gateway.Lifetimes{
-			Fresh: s.CacheTTL,
-			Empty: s.CacheEmptyTTL,
-			Stale: s.CacheStaleTTL,
-		}),
-		cells: cells,
-		room:  room,
-		files: read,
-	}, nil
+	g.geocoder = gateway.NewGeocoder(g.chain, g.cache, gateway.Lifetimes{
+		Fresh: s.CacheTTL,
+		Empty: s.CacheEmptyTTL,
+		Stale: s.CacheStaleTTL,
+	})
+	return g, nil
 }
 
 // withGeocoding runs do with the geocoding that the environment asks for, and ends it.
@@ -71,6 +69,7 @@ func withGeocoding(ctx context.Context, p *Process, do func(context.Context, *ge
 	if err != nil {
 		return errors.Join(err, rdb.Close())
 	}
+	learnMode(ctx, geo.fleet, log)
 	stop := background(ctx, geo.cache.Run, geo.room.Run, rdb.RunClock)
 	err = do(ctx, geo)
 	return errors.Join(err, stop(), rdb.Close())
@@ -82,7 +81,7 @@ func (g *geocoding) rows() bulk.Local {
 }
 
 // openUpstreams returns the geocoders in their order. It sends nothing.
-func openUpstreams(s settings, rdb redis.UniversalClient, read *files, log zerolog.Logger, observe func(upstream.Call)) (*upstream.Chain, error) {
+func openUpstreams(s settings, rdb redis.UniversalClient, g *geocoding, log zerolog.Logger, observe func(upstream.Call)) (*upstream.Chain, error) {
 	places, err := gazetteer.Load()
 	if err != nil {
 		return nil, fmt.Errorf("open upstreams: %w", err)
@@ -93,9 +92,10 @@ func openUpstreams(s settings, rdb redis.UniversalClient, read *files, log zerol
 		Version:   buildVersion(),
 		Wait:      s.UpstreamWait,
 		Redis:     rdb,
+		May:       g.mayAsk,
 		Observe:   observe,
 		Gazetteer: upstream.NewGazetteer(places, buildVersion()),
-		Files:     read.open,
+		Files:     g.files.open,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open upstreams: %w", err)

@@ -12,7 +12,6 @@ import (
 	"geogate/internal/bulk"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
-	"geogate/internal/fleet"
 	"geogate/internal/headroom"
 	"geogate/internal/natsbus"
 	"geogate/internal/schema"
@@ -48,14 +47,12 @@ func (cmd workerCmd) Run(ctx context.Context, p *Process) error {
 	worker := work.worker(geo, cmd.chunks(s.Workers))
 	log.Info().Int("workers", cmd.chunks(s.Workers)).Str("redis", rdb.Label()).Msg("working on bulk jobs")
 
-	processes := fleet.New(rdb, log)
-	geo.geocoder.Restrict(func() error { return processes.Mode().AllowsUpstream() })
-	learnMode(ctx, processes, log)
+	learnMode(ctx, geo.fleet, log)
 	watch := schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	// The cache outlives the worker, which still saves what it has.
-	stop := background(ctx, watching(watch, refuse), geo.cache.Run, geo.room.Run, work.bell.Run, geo.files.reloading(p.reloads()), processes.Run)
+	stop := background(ctx, watching(watch, refuse), geo.cache.Run, geo.room.Run, work.bell.Run, geo.files.reloading(p.reloads()), geo.fleet.Run)
 	err = onceChecked(watch, worker.Run)(ctx)
 	err = errors.Join(err, stop(), rdb.Close())
 	log.Info().Msg("stopped")

@@ -51,6 +51,14 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Kind, e.Err}
 }
 
+// ForbiddenError is a call that was not made because none may be at present.
+type ForbiddenError struct{ Err error }
+
+func (e *ForbiddenError) Error() string { return e.Err.Error() }
+
+// Unwrap returns why.
+func (e *ForbiddenError) Unwrap() error { return e.Err }
+
 // IsCallerGone reports whether a call ended because of its caller.
 func IsCallerGone(err error) bool {
 	e, ok := errors.AsType[*Error](err)

@@ -26,6 +26,7 @@ const (
 type Guard[A any] struct {
 	name    string
 	budget  *budget.Budget // nil: unlimited
+	may     func() error
 	breaker *gobreaker.CircuitBreaker[A]
 	retries retryBudget
 	failed  atomic.Pointer[error] // the last that counted for the breaker
@@ -35,9 +36,11 @@ type Guard[A any] struct {
 }
 
 // NewGuard returns the guard of the server with that name. Without a budget
-// nothing limits the calls. The log gets the changes of the breaker.
-func NewGuard[A any](name string, b *budget.Budget, log zerolog.Logger) *Guard[A] {
-	g := &Guard[A]{name: name, budget: b}
+// nothing limits the calls. While may returns an error no call is made, nor waited
+// for, and a *ForbiddenError holds it; nil: calls may always be made. The log gets
+// the changes of the breaker.
+func NewGuard[A any](name string, b *budget.Budget, may func() error, log zerolog.Logger) *Guard[A] {
+	g := &Guard[A]{name: name, budget: b, may: may}
 	g.breaker = gobreaker.NewCircuitBreaker[A](gobreaker.Settings{
 		Name:        name,
 		Timeout:     BreakerPause,
@@ -59,9 +62,14 @@ func NewGuard[A any](name string, b *budget.Budget, log zerolog.Logger) *Guard[A
 	return g
 }
 
-// blocked returns an error while the breaker is open or the server has sent us
-// away.
+// blocked returns an error while no call may be made, the breaker is open or the
+// server has sent us away.
 func (g *Guard[A]) blocked() error {
+	if g.may != nil {
+		if err := g.may(); err != nil {
+			return &ForbiddenError{err}
+		}
+	}
 	now := time.Now().UnixNano()
 	if until := g.pausedUntil.Load(); until > now {
 		return &Error{
@@ -82,7 +90,7 @@ func (g *Guard[A]) blocked() error {
 // patience at most, and charges it to whom ctx names. call is told how long that
 // took, and sends the question. It is made once more after a failure that may be
 // gone a moment later: only if somebody waits for the answer, and only as long
-// as such retries are rare. The error is an *Error or a *ChargeError.
+// as such retries are rare. The error is an *Error, a *ChargeError or a *ForbiddenError.
 func (g *Guard[A]) Ask(ctx context.Context, lane budget.Lane, patience time.Time, call func(waited time.Duration) (A, error)) (A, error) {
 	g.retries.earn()
 	var first error
@@ -172,7 +180,8 @@ func (g *Guard[A]) noBudget(ctx context.Context, err error) error {
 // notAsked reports whether a call ended before the server was asked.
 func notAsked(err error) bool {
 	_, uncharged := errors.AsType[*ChargeError](err)
-	return uncharged || errors.Is(err, ErrBudget) || errors.Is(err, budget.ErrPaused) ||
+	_, forbidden := errors.AsType[*ForbiddenError](err)
+	return uncharged || forbidden || errors.Is(err, ErrBudget) || errors.Is(err, budget.ErrPaused) ||
 		errors.Is(err, budget.ErrUncounted) || errors.Is(err, gobreaker.ErrOpenState)
 }
 

@@ -73,9 +73,6 @@ func New(specs []Spec, cfg Config) *Router {
 	if cfg.Observe == nil {
 		cfg.Observe = func(Call) {}
 	}
-	if cfg.May == nil {
-		cfg.May = func() error { return nil }
-	}
 	if cfg.Cache == nil {
 		cfg.Cache = uncached
 	}
@@ -91,7 +88,7 @@ func New(specs []Spec, cfg Config) *Router {
 		}, false)
 		r.engines = append(r.engines, &engine{
 			spec: s, ask: kinds[s.Kind].ask, cfg: &r.cfg, owner: s.identity(),
-			guard: outbound.NewGuard[said](s.Name, b, cfg.Log),
+			guard: outbound.NewGuard[said](s.Name, b, cfg.May, cfg.Log),
 			server: outbound.Server{
 				Provider: s.Name, Base: s.address.Base, Secret: s.address.Secret, Client: r.client,
 				UserAgent: outbound.UserAgent(cfg.Version, cfg.Contact), Timeout: s.Timeout,
