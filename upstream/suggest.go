@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,10 +55,11 @@ func (c *Chain) SuggestsLocally() bool {
 // SuggestIdentity is Identity for suggestions, which several providers make. It
 // changes with the data of each of them.
 func (c *Chain) SuggestIdentity() string {
-	whole := dataVersion(c.places)
+	parts := []string{dataVersion(c.places)}
 	for _, m := range c.suggesters() {
-		whole += " " + m.spec.Kind + "+" + m.spec.address.Base + " " + dataVersion(m.provider)
+		parts = append(parts, m.spec.Kind+"+"+m.spec.address.Base, dataVersion(m.provider))
 	}
+	whole := strings.Join(parts, " ")
 	if known := c.suggestIdentity.Load(); known != nil && known.data == whole {
 		return known.text
 	}

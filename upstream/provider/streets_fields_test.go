@@ -91,7 +91,7 @@ func firstAnswer(t *testing.T, p upstream.Provider, q recall.Question) (first re
 	if a.Outcome != upstream.Found {
 		return first, false
 	}
-	body := []byte(a.Body)
+	body := a.Body
 	var list []json.RawMessage
 	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
 		body = list[0]
