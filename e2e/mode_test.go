@@ -50,6 +50,9 @@ func TestModeOfTheFleet(t *testing.T) {
 	for _, p := range processes {
 		p.awaitMode(t, "cached_only", 1)
 	}
+	if code, stdout, stderr := execute(t, vars, "doctor"); !strings.Contains(stdout, "3 running, mode cached_only: the bill is spent") {
+		t.Errorf("geogate doctor = %d %s%s", code, stdout, stderr)
+	}
 	geocoder.Reset()
 	job := processes[0].upload(t, "address\nRow 1\nRow 2\nRow 3\n")
 	for i, p := range processes {
@@ -59,6 +62,19 @@ func TestModeOfTheFleet(t *testing.T) {
 		if a := p.get(t, fmt.Sprintf("/api?q=place+%d", i)); a.Status != http.StatusServiceUnavailable || !strings.Contains(string(a.Body), `"cached_only"`) {
 			t.Errorf("process %d: what is not = %v, want 503 cached_only", i, a)
 		}
+	}
+
+	type member struct{ Name, Address, Status, Version string }
+	listed := func() (list struct{ Members []member }) {
+		return decode[struct{ Members []member }](t, processes[0].send(t, http.MethodGet, "/admin/fleet", "", "Authorization", "Bearer s3cret"), http.StatusOK)
+	}
+	for _, m := range listed().Members {
+		if m.Status != "alive" || m.Version == "" || !strings.Contains(m.Address, ":") {
+			t.Errorf("a member is %+v", m)
+		}
+	}
+	if n := len(listed().Members); n != 3 {
+		t.Errorf("%d members, want 3", n)
 	}
 
 	// Whoever starts now knows it before they are ready.

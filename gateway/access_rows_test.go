@@ -90,6 +90,7 @@ var access = map[string][]trial{
 	"POST /admin/keys":        {{want: "401 403 403 403 403 403 201", body: `{"role":"rider","subject":"x"}`}},
 	"DELETE /admin/keys/{id}": {{want: "401 403 403 403 403 403 204"}},
 	"POST /admin/tokens":      {{want: admins, body: `{"role":"rider","sub":"x","expires_in":60}`}},
+	"GET /admin/fleet":        {{want: admins, shows: `"alive"`}},
 	"GET /admin/mode":         {{want: admins, shows: `"normal"`}},
 	"PUT /admin/mode":         {{want: admins, body: `{"mode":"normal"}`}},
 	"GET /admin/explain":      {{want: admins, query: "?q=vaduz"}},

@@ -112,7 +112,7 @@ func newHouse(t testing.TB) *house {
 	asynctest.Background(t, authority.Run)
 	master := bulk.NewMaster(rdb, bulk.NewRedisStore(rdb, ""), bulk.NewBell(bulk.RedisTransport(rdb, ""), zerolog.Nop()), bulk.Config{})
 	h.Fixture = f.Sibling(t, func(c *gateway.Config) {
-		c.TryingOut, c.Jobs, c.Fleet = false, master, fleet.New(rdb, zerolog.Nop())
+		c.TryingOut, c.Jobs, c.Fleet = false, master, fleet.New(rdb, "test", zerolog.Nop())
 		c.Identity = gateway.Identity{
 			Authority: authority, HasAdmin: true, Anonymous: identity.Geocode,
 			Credentials: gateway.Credentials{Keys: h.keys, Minter: minter},

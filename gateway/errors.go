@@ -46,7 +46,7 @@ var meanings = []meaning{
 
 	{fleet.ErrCachedOnly, http.StatusServiceUnavailable, "cached_only", "geogate asks no geocoder at present, and has no answer to this stored", ""},
 	{fleet.ErrReadOnly, http.StatusServiceUnavailable, "read_only", "geogate takes no new rides at present", ""},
-	{fleet.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "the mode needs Redis, which does not answer", ""},
+	{fleet.ErrUnavailable, http.StatusServiceUnavailable, "redis_unavailable", "what the fleet agrees on is in Redis, which does not answer", ""},
 
 	{dispatch.ErrNotFound, http.StatusNotFound, "not_found", "unknown, or no longer kept", ""},
 	{dispatch.ErrTooLate, http.StatusConflict, "too_late", "the ride is too far along for this", ""},

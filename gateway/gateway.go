@@ -182,7 +182,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		g.metrics = NewMetrics()
 	}
 	if g.fleet = cfg.Fleet; g.fleet == nil {
-		g.fleet = fleet.New(nil, cfg.Log)
+		g.fleet = fleet.New(nil, cfg.Version, cfg.Log)
 	}
 	if g.authority == nil {
 		g.authority = identity.New(nil, identity.Config{})

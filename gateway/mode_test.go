@@ -17,7 +17,7 @@ import (
 // newMember adds a gateway to the fleet of f.
 func newMember(t *testing.T, f *gatewaytest.Fixture) *gatewaytest.Fixture {
 	t.Helper()
-	member := fleet.New(f.Redis.Client(t), zerolog.Nop())
+	member := fleet.New(f.Redis.Client(t), "test", zerolog.Nop())
 	asynctest.Background(t, member.Run)
 	s := f.Sibling(t, func(c *gateway.Config) { c.Fleet = member }, gatewaytest.WithAdmin)
 	return s
@@ -70,6 +70,7 @@ func TestCachedOnly(t *testing.T) {
 		{"POST /v2/search", `{"lat":47.1,"lng":9.5}`, "200 searching"},
 		{"POST /tracking", `{"id":"7","lat":1,"lng":1}`, "200 accepted"},
 		{"GET /suggest?q=vad", "", "200 "},
+		{"GET /healthz", "", "200 "},
 	} {
 		got := other.Do(t, row.line, row.body)
 		status, code, _ := strings.Cut(row.want, " ")

@@ -116,6 +116,7 @@ func (g *Gateway) routes() []route {
 		{remove, "/admin/keys/{id}", scopeAdmin, private, g.admin.RevokeKey},
 		{post, "/admin/tokens", scopeAdmin, private, g.admin.MintToken},
 		{get, "/admin/mode", scopeAdmin, private, g.admin.Mode},
+		{get, "/admin/fleet", scopeAdmin, private, g.admin.Fleet},
 		{put, "/admin/mode", scopeAdmin, private, g.admin.SetMode},
 		{get, "/admin/explain", scopeAdmin, private, g.admin.Explain},
 		{get, "/admin/stats", scopeAdmin, private, g.admin.Stats},

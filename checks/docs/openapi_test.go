@@ -252,6 +252,7 @@ var calls = []call{
 	{"import of nothing", "POST /admin/import", `{"exported":0,"withheld":0}`, admin, 200},
 	{"purge", "POST /admin/purge", `{"outcome":"empty"}`, admin, 204},
 	{"purge of what", "POST /admin/purge", `{}`, admin, 400},
+	{"fleet", "GET /admin/fleet", "", admin, 200},
 	{"mode", "GET /admin/mode", "", admin, 200},
 	{"mode without a token", "GET /admin/mode", "", "", 401},
 	{"mode set", "PUT /admin/mode", `{"mode":"normal","reason":"as ever"}`, admin, 200},

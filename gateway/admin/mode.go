@@ -1,8 +1,8 @@
 package admin
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"geogate/gateway/exchange"
@@ -33,7 +33,7 @@ type modeMember struct {
 
 // Mode tells the mode of the fleet, and what each member knows of it.
 func (a *API) Mode(w http.ResponseWriter, r *http.Request) error {
-	return exchange.Respond(w, http.StatusOK, a.report(r.Context(), a.fleet.Value()))
+	return exchange.Respond(w, http.StatusOK, a.report(r, a.fleet.Value()))
 }
 
 // SetMode changes the mode of the fleet.
@@ -51,20 +51,48 @@ func (a *API) SetMode(w http.ResponseWriter, r *http.Request) error {
 	}
 	v, err := a.fleet.Set(r.Context(), fleet.Change{Mode: mode, Reason: order.Reason, By: setter(r), IfGeneration: order.IfGeneration})
 	if conflict, ok := errors.AsType[*fleet.ConflictError](err); ok {
-		return exchange.Respond(w, http.StatusConflict, a.report(r.Context(), conflict.Present))
+		return exchange.Respond(w, http.StatusConflict, a.report(r, conflict.Present))
 	}
 	if err != nil {
 		return err
 	}
-	return exchange.Respond(w, http.StatusOK, a.report(r.Context(), v))
+	return exchange.Respond(w, http.StatusOK, a.report(r, v))
 }
 
-func (a *API) report(ctx context.Context, v fleet.Value) modeReport {
+// report tells the mode. While Redis does not answer it lists this process alone.
+func (a *API) report(r *http.Request, v fleet.Value) modeReport {
 	report := modeReport{Mode: v.Mode, Generation: v.Generation, Reason: v.Reason, SetBy: v.SetBy, SetAt: exchange.OptionalTime(v.SetAt)}
-	for _, m := range a.fleet.Members(ctx) {
-		report.Members = append(report.Members, modeMember(m))
+	members, err := a.fleet.Members(r.Context())
+	exchange.Of(r).Failure = err
+	for _, m := range members {
+		report.Members = append(report.Members, modeMember{m.Name, m.Generation})
 	}
 	return report
+}
+
+// Fleet lists the processes.
+func (a *API) Fleet(w http.ResponseWriter, r *http.Request) error {
+	members, err := a.fleet.Members(r.Context())
+	if err != nil {
+		return fmt.Errorf("list members: %w", err)
+	}
+	wire := make([]memberReport, len(members))
+	for i, m := range members {
+		wire[i] = memberReport{m.Name, m.Address, m.Status, m.Version, exchange.Time(m.StartedAt), m.Generation}
+	}
+	return exchange.Respond(w, http.StatusOK, struct {
+		Members []memberReport `json:"members"`
+	}{wire})
+}
+
+// memberReport is a process on the wire.
+type memberReport struct {
+	Name       string        `json:"name"`
+	Address    string        `json:"address"`
+	Status     string        `json:"status"`
+	Version    string        `json:"version"`
+	StartedAt  exchange.Time `json:"started_at"`
+	Generation uint64        `json:"generation"`
 }
 
 // setter is what is told of who changes the mode: the subject of a key, or the

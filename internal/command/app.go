@@ -146,6 +146,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 		work.Go(func() error { return onceChecked(a.watch, worker.Run)(ctx) }) // gives its chunks back while HTTP drains
 	}
 
+	a.fleet.ListensOn(l.Addr().String())
 	learnMode(ctx, a.fleet, a.log)
 	err := a.gateway.Serve(ctx, l)
 	err = errors.Join(err, stopSupport(), work.Wait())

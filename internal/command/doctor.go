@@ -67,12 +67,17 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 	findings = append(findings, examineAccess(s)...)
 	redisclient.LogTo(zerolog.Nop()) // the findings say all of it
 	rdb := redisclient.Open(s.redis)
+	var processes *fleet.Fleet
+	if s.redis != nil {
+		processes = fleet.New(rdb, buildVersion(), zerolog.Nop())
+	}
 	findings = append(findings, doctor.Examine(ctx, doctor.Subject{
+		Fleet:       processes,
 		Redis:       rdb,
 		SkipsVerify: s.RedisTLSSkipVerify,
 		Bus:         s.NATSURL.Hosts(),
 		Probe: func(ctx context.Context) ([]upstream.Probe, error) {
-			chain, err := openUpstreams(s, rdb, &geocoding{files: &files{log: zerolog.Nop()}, fleet: fleet.New(rdb, zerolog.Nop())}, zerolog.Nop(), nil)
+			chain, err := openUpstreams(s, rdb, &geocoding{files: &files{log: zerolog.Nop()}, fleet: fleet.New(rdb, buildVersion(), zerolog.Nop())}, zerolog.Nop(), nil)
 			if err != nil {
 				return nil, err
 			}

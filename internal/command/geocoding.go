@@ -35,7 +35,7 @@ func (g *geocoding) mayAsk() error { return g.fleet.Mode().AllowsUpstream() }
 
 // openGeocoding builds the way to the geocoders. It sends nothing.
 func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metrics *gateway.Metrics) (*geocoding, error) {
-	g := &geocoding{files: &files{log: log}, fleet: fleet.New(rdb, log)}
+	g := &geocoding{files: &files{log: log}, fleet: fleet.New(rdb, buildVersion(), log)}
 	var err error
 	if g.chain, err = openUpstreams(s, rdb, g, log, metrics.ObserveUpstream); err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func (cmd *modeCmd) Run(ctx context.Context, p *Process) error {
 	}
 	var now modeLine
 	err := cmd.reach(p, func(rdb redis.UniversalClient) error {
-		f := fleet.New(rdb, zerolog.Nop())
+		f := fleet.New(rdb, buildVersion(), zerolog.Nop())
 		if err := f.Look(ctx); err != nil {
 			return err //nolint:wrapcheck // says what it did
 		}

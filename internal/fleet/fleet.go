@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -31,8 +30,10 @@ import (
 var scriptFiles embed.FS
 
 var (
-	offerScript = lua.Load(scriptFiles, "offer")
-	setScript   = lua.Load(scriptFiles, "set")
+	offerScript   = lua.Load(scriptFiles, "offer")
+	setScript     = lua.Load(scriptFiles, "set")
+	noteScript    = lua.Load(scriptFiles, "note")
+	membersScript = lua.Load(scriptFiles, "members")
 )
 
 const (
@@ -41,21 +42,15 @@ const (
 
 	// lookEvery is how often a process looks for a change.
 	lookEvery = 500 * time.Millisecond
-	// noteEvery is how often it says that it is there, besides at every change.
-	noteEvery = 5 * time.Second
-	// memberLife is how long it counts as a member after that.
-	memberLife = 3 * noteEvery
 	// opTimeout bounds one call to Redis.
 	opTimeout = 1500 * time.Millisecond
-	// maxMembers is the most members that are listed.
-	maxMembers = 1000
 )
 
 // MaxReason is the most bytes of a reason, and of the name of who sets a mode.
 const MaxReason = 256
 
 // ErrUnavailable is returned when Redis does not answer.
-var ErrUnavailable = errors.New("the mode needs Redis, which does not answer")
+var ErrUnavailable = errors.New("the fleet meets in Redis, which does not answer")
 
 // ConflictError says that another generation is there than the caller has seen.
 type ConflictError struct{ Present Value }
@@ -67,18 +62,23 @@ func (e *ConflictError) Error() string {
 // Fleet is one process's part. It is safe for concurrent use.
 type Fleet struct {
 	rdb   redis.UniversalClient
-	name  string
+	self  Member // but for Generation
 	log   zerolog.Logger
 	value atomic.Pointer[Value]
 }
 
-// New returns the part of this process. It does not call Redis. Without one (nil)
-// the mode stays normal.
-func New(rdb redis.UniversalClient, log zerolog.Logger) *Fleet {
-	f := &Fleet{rdb: rdb, name: memberName(), log: log}
+// New returns the part of this process, which runs that version of geogate. It does
+// not call Redis. Without one (nil) the mode stays normal.
+func New(rdb redis.UniversalClient, version string, log zerolog.Logger) *Fleet {
+	f := &Fleet{rdb: rdb, log: log, self: Member{
+		Name: memberName(), Version: version, StartedAt: time.Now().UTC().Truncate(time.Millisecond), Status: Alive,
+	}}
 	f.value.Store(&Value{Mode: Normal})
 	return f
 }
+
+// ListensOn tells the others where this process answers. Call it before Run.
+func (f *Fleet) ListensOn(address string) { f.self.Address = address }
 
 // memberName is the machine's name and something of this process's own.
 func memberName() string {
@@ -90,7 +90,7 @@ func memberName() string {
 }
 
 // Name is what this process is called among the members.
-func (f *Fleet) Name() string { return f.name }
+func (f *Fleet) Name() string { return f.self.Name }
 
 // Value is the value as this process knows it.
 func (f *Fleet) Value() Value { return *f.value.Load() }
@@ -105,7 +105,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	for {
 		err := f.Look(ctx)
 		if now, g := time.Now(), f.Value().Generation; err == nil && (g != known || now.Sub(noted) >= noteEvery) {
-			if err = f.note(ctx, now, g); err == nil {
+			if err = f.note(ctx, g); err == nil {
 				noted, known = now, g
 			}
 		}
@@ -226,59 +226,4 @@ func (f *Fleet) Set(ctx context.Context, c Change) (Value, error) {
 	}
 	f.take(v)
 	return v, nil
-}
-
-// Member is a process of the fleet.
-type Member struct {
-	Name       string
-	Generation uint64 // that it knows
-}
-
-// note says that this process is there.
-func (f *Fleet) note(ctx context.Context, now time.Time, generation uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	pipe := f.rdb.Pipeline()
-	pipe.HSet(ctx, membersKey, f.name, fmt.Sprintf("%d %d", now.Add(memberLife).UnixMilli(), generation))
-	pipe.PExpire(ctx, membersKey, memberLife)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("note member: %w", err)
-	}
-	return nil
-}
-
-// leave takes this process off the list.
-func (f *Fleet) leave(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout/3)
-	defer cancel()
-	if err := f.rdb.HDel(ctx, membersKey, f.name).Err(); err != nil {
-		f.log.Debug().Err(err).Msg("left without a word")
-	}
-	return nil
-}
-
-// Members are the processes that were heard of lately, by name. While Redis does
-// not answer it is this one.
-func (f *Fleet) Members(ctx context.Context) []Member {
-	list := []Member{{f.name, f.Value().Generation}}
-	if f.rdb == nil {
-		return list
-	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	all, err := f.rdb.HGetAll(ctx, membersKey).Result()
-	if err != nil {
-		return list
-	}
-	now := time.Now().UnixMilli()
-	for name, text := range all {
-		var till int64
-		m := Member{Name: name}
-		if _, err := fmt.Sscanf(text, "%d %d", &till, &m.Generation); err != nil || till < now || name == f.name || len(list) == maxMembers {
-			continue
-		}
-		list = append(list, m)
-	}
-	slices.SortFunc(list, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
-	return list
 }

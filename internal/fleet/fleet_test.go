@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
 )
 
@@ -21,7 +25,7 @@ func run(t *testing.T, server *redistest.Server, n int) []*Fleet {
 	t.Cleanup(func() { cancel(); running.Wait() })
 	var fleets []*Fleet
 	for range n {
-		f := New(server.Client(t), zerolog.Nop())
+		f := New(server.Client(t), "test", zerolog.Nop())
 		fleets = append(fleets, f)
 		running.Go(func() {
 			if err := f.Run(ctx); err != nil {
@@ -134,7 +138,7 @@ func TestTheHigherGenerationWinsThenTheLaterName(t *testing.T) {
 	}
 	// The script decides the same way.
 	server := redistest.Start(t)
-	first, second := New(server.Client(t), zerolog.Nop()), New(server.Client(t), zerolog.Nop())
+	first, second := New(server.Client(t), "test", zerolog.Nop()), New(server.Client(t), "test", zerolog.Nop())
 	first.take(Value{Mode: CachedOnly, Generation: 7, SetBy: "ann"})
 	second.take(Value{Mode: ReadOnly, Generation: 7, SetBy: "bob"})
 	for _, f := range []*Fleet{first, second, first} {
@@ -158,8 +162,9 @@ func TestWithoutRedis(t *testing.T) {
 	if fleets[0].Mode() != CachedOnly {
 		t.Error("the process forgot the mode when Redis went away")
 	}
-	if m := fleets[0].Members(t.Context()); len(m) != 1 || m[0].Name != fleets[0].Name() || m[0].Generation != 1 {
-		t.Errorf("members = %+v, want this one", m)
+	m, err := fleets[0].Members(t.Context())
+	if len(m) != 1 || m[0].Name != fleets[0].Name() || m[0].Generation != 1 || !errors.Is(err, ErrUnavailable) {
+		t.Errorf("members = %+v, %v, want this one and an error", m, err)
 	}
 }
 
@@ -167,23 +172,55 @@ func TestMembersComeAndGo(t *testing.T) {
 	server := redistest.Start(t)
 	stay := run(t, server, 2)
 	ctx, leave := context.WithCancel(t.Context())
-	gone := New(server.Client(t), zerolog.Nop())
+	gone := New(server.Client(t), "test", zerolog.Nop())
 	left := make(chan struct{})
 	go func() { _ = gone.Run(ctx); close(left) }()
-	awaitMembers := func(want int) {
-		t.Helper()
-		deadline := time.Now().Add(20 * time.Second)
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for len(stay[0].Members(t.Context())) != want {
-			if time.Now().After(deadline) {
-				t.Fatalf("members are %+v, want %d", stay[0].Members(t.Context()), want)
-			}
-			<-tick.C
+	members := func() []Member {
+		list, err := stay[0].Members(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	asynctest.Eventually(t, "all three are members", func() bool { return len(members()) == 3 })
+	for _, m := range members() {
+		if m.Status != Alive || m.Version != "test" || m.StartedAt.IsZero() {
+			t.Errorf("a member is %+v", m)
 		}
 	}
-	awaitMembers(3)
 	leave()
 	<-left
-	awaitMembers(2)
+	asynctest.Eventually(t, "the one that stopped is gone", func() bool { return len(members()) == 2 })
+
+	// One that was killed is told of for a while, by the clock of Redis.
+	killed := New(server.Client(t), "test", zerolog.Nop())
+	if err := killed.note(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	rdb := server.Client(t)
+	text, err := rdb.HGet(t.Context(), membersKey, killed.Name()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard, said, _ := strings.Cut(text, " ")
+	at, err := strconv.ParseInt(heard, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ago := func(d time.Duration) {
+		if err := rdb.HSet(t.Context(), membersKey, killed.Name(), fmt.Sprint(at-d.Milliseconds(), " ", said)).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ago(heardLife + time.Second)
+	if list := members(); len(list) != 3 || !slices.ContainsFunc(list, func(m Member) bool { return m.Name == killed.Name() && m.Status == Unreachable }) {
+		t.Errorf("members = %+v, want the one that was killed as unreachable", list)
+	}
+	ago(rememberedLife + time.Second)
+	if err := stay[1].note(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if list := members(); len(list) != 2 {
+		t.Errorf("members = %+v, want the one that was killed forgotten", list)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"geogate/internal/command/redisclient"
+	"geogate/internal/fleet"
 	"geogate/internal/routing"
 	"geogate/upstream"
 )
@@ -39,6 +40,8 @@ type Subject struct {
 	Bus         []string // hosts of the NATS servers, with or without a port
 	// Probe asks every upstream, outside failover: each has to answer.
 	Probe func(context.Context) ([]upstream.Probe, error)
+	// Fleet knows the processes that run; nil: with the built-in Redis there is one.
+	Fleet *fleet.Fleet
 	// ProbeRouters asks every routing engine.
 	ProbeRouters func(context.Context) []routing.Probe
 }
@@ -47,6 +50,7 @@ type Subject struct {
 func Examine(ctx context.Context, s Subject) []Finding {
 	findings := examineRedis(ctx, s)
 	findings = append(findings, examineEvents(ctx, s)...)
+	findings = append(findings, examineFleet(ctx, s.Fleet)...)
 	findings = append(findings, examineUpstreams(ctx, s.Probe)...)
 	return append(findings, examineRouters(s.ProbeRouters(ctx))...)
 }
