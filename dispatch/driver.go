@@ -54,46 +54,122 @@ func (e *Engine) Driver(ctx context.Context, region, id string) (Driver, error) 
 // in all. Errors: InputError, ErrNotFound, ErrDriverEngaged while the driver is
 // reserved or busy, ErrUnavailable.
 func (e *Engine) DeleteDriver(ctx context.Context, region, id string) error {
-	found, err := e.drivers(ctx, region, id)
-	if err != nil {
-		return fmt.Errorf("delete driver: %w", err)
-	}
-	// Erasing them here and then finding them engaged there would be half a deletion.
-	for _, d := range found {
-		if d.State == Reserved || d.State == Busy {
-			return fmt.Errorf("delete driver: %w", ErrDriverEngaged)
-		}
-	}
-	for _, d := range found {
-		answer, err := e.run(ctx, forgetScript, d.Region, id)
+	erased := false
+	for range homeTries {
+		known, err := e.homeOf(ctx, id)
 		if err != nil {
 			return fmt.Errorf("delete driver: %w", err)
 		}
-		switch answer.code {
-		case "ok", "not_found": // somebody else was faster
-			if !e.manyRegions() {
-				break
-			}
-			if err := e.dropHome(ctx, id, d.Region); err != nil {
-				return fmt.Errorf("delete driver: %w", err)
-			}
-		default:
-			_, err := answer.rideOrRefusal()
+		regions, err := e.regionsOf(region, known)
+		if err == nil {
+			err = e.refuseEngaged(ctx, regions, id)
+		}
+		if err != nil {
 			return fmt.Errorf("delete driver: %w", err)
 		}
+		done := true
+		for _, region := range regions {
+			code, err := e.forget(ctx, region, id, known)
+			if err != nil {
+				return fmt.Errorf("delete driver: %w", err)
+			}
+			erased = erased || code == "ok"
+			done = done && code != "moved"
+		}
+		switch {
+		case !done: // begin anew
+		case erased:
+			return nil
+		default:
+			return fmt.Errorf("delete driver: %w", ErrNotFound)
+		}
 	}
-	return nil
+	return fmt.Errorf("delete driver: %w: %w", ErrUnavailable, errMoving)
+}
+
+// refuseEngaged lets nobody be erased in one region and then found engaged in another.
+func (e *Engine) refuseEngaged(ctx context.Context, regions []string, id string) error {
+	if len(regions) == 1 {
+		return nil // forget looks
+	}
+	found, err := e.readDriver(ctx, regions, id)
+	for _, d := range found {
+		if d.State == Reserved || d.State == Busy {
+			return ErrDriverEngaged
+		}
+	}
+	return err
+}
+
+// forget erases a driver in a region and, if it is their home as the caller knows it, the
+// record of that. "moved" means that they have another turn by now, so that it must begin anew.
+func (e *Engine) forget(ctx context.Context, region, id string, known *home) (code string, err error) {
+	var turn any = ""
+	atHome := known != nil && known.Region == region
+	if atHome {
+		turn = known.nextTurn()
+	}
+	answer, err := e.run(ctx, forgetScript, region, id, turn)
+	if err != nil {
+		return "", err
+	}
+	switch answer.code {
+	case "engaged":
+		return "", ErrDriverEngaged
+	case "ok", "not_found":
+		if !atHome {
+			return answer.code, nil
+		}
+		if done, err := e.swapHome(ctx, id, known, nil); err != nil || done {
+			return "ok", err // though only the record was left of them
+		}
+	}
+	return "moved", nil
 }
 
 // drivers looks a driver up in one region or in all, and returns at least one.
 func (e *Engine) drivers(ctx context.Context, region, id string) ([]Driver, error) {
-	if err := checkID(id); err != nil {
-		return nil, err
-	}
-	regions, err := e.regionsOf(ctx, region, id)
+	known, err := e.homeOf(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+	regions, err := e.regionsOf(region, known)
+	if err != nil {
+		return nil, err
+	}
+	found, err := e.readDriver(ctx, regions, id)
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
+	}
+	return found, err
+}
+
+// homeOf reads the home of a driver, nil where there is none or only one region.
+func (e *Engine) homeOf(ctx context.Context, id string) (*home, error) {
+	if err := checkID(id); err != nil || !e.manyRegions() {
+		return nil, asError(err)
+	}
+	found, err := e.homes(ctx, []string{id})
+	return found[id], err
+}
+
+// regionsOf returns where a driver may be: in the region named or else at home. A
+// driver whose home was forgotten may be anywhere.
+func (e *Engine) regionsOf(region string, known *home) ([]string, error) {
+	if region != "" {
+		if _, refused := e.regionNamed(region); refused != nil {
+			return nil, refused
+		}
+		return []string{region}, nil
+	}
+	if known != nil && slices.Contains(e.regions, known.Region) {
+		return []string{known.Region}, nil
+	}
+	return e.regions, nil
+}
+
+// readDriver returns what each of the regions knows of a driver.
+func (e *Engine) readDriver(ctx context.Context, regions []string, id string) ([]Driver, error) {
 	calls := make([]call, len(regions))
 	for i, region := range regions {
 		calls[i] = call{region, []any{id}}
@@ -113,31 +189,7 @@ func (e *Engine) drivers(ctx context.Context, region, id string) ([]Driver, erro
 		}
 		found = append(found, d)
 	}
-	if len(found) == 0 {
-		return nil, ErrNotFound
-	}
 	return found, nil
-}
-
-// regionsOf returns where a driver may be: in the region named or else at home. A
-// driver whose home was forgotten may be anywhere.
-func (e *Engine) regionsOf(ctx context.Context, region, id string) ([]string, error) {
-	if region != "" {
-		if _, refused := e.regionNamed(region); refused != nil {
-			return nil, refused
-		}
-		return []string{region}, nil
-	}
-	if e.manyRegions() {
-		found, err := e.homes(ctx, []string{id})
-		if err != nil {
-			return nil, err
-		}
-		if found[id] != nil && slices.Contains(e.regions, found[id].Region) {
-			return []string{found[id].Region}, nil
-		}
-	}
-	return e.regions, nil
 }
 
 func (r *record) driver(region string) (Driver, error) {

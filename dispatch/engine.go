@@ -126,6 +126,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 	static, err := json.Marshal(map[string]any{
 		"channel":        channel,
 		"driver_ttl":     cfg.DriverTTL.Milliseconds(),
+		"in_flight":      inFlight.Milliseconds(),
 		"lead":           cfg.Lead.Milliseconds(),
 		"schedule_ahead": scheduleAhead.Milliseconds(),
 		"lost_after":     cfg.LostAfter.Milliseconds(),

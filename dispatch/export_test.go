@@ -97,3 +97,42 @@ func (e *Engine) MoveHome(ctx context.Context, driver, region string, steps int)
 	_, err = e.swapHome(ctx, driver, old, next)
 	return err
 }
+
+// BeginTrack is Track by a process that pauses when it knows which region a position belongs
+// to. finish stores it.
+func (e *Engine) BeginTrack(ctx context.Context, p Position) (finish func() error, err error) {
+	t := tracking{Engine: e, reports: []report{{Position: p, from: p.Region}}, wakes: wakeCalls}
+	err = t.settleHomes(ctx, []int{0})
+	return func() error {
+		moved, err := t.trackRegion(ctx, t.reports[0].region, []int{0})
+		if err != nil || len(moved) == 0 {
+			return err
+		}
+		return t.track(ctx, moved)
+	}, err
+}
+
+// BeginDelete is DeleteDriver by a process that pauses when their home has erased them.
+// finish erases the record of their home, or does what DeleteDriver does then.
+func (e *Engine) BeginDelete(ctx context.Context, driver string) (finish func() error, err error) {
+	known, err := e.homeOf(ctx, driver)
+	if err != nil {
+		return nil, err
+	}
+	_, err = e.run(ctx, forgetScript, known.Region, driver, known.nextTurn())
+	return func() error {
+		done, err := e.swapHome(ctx, driver, known, nil)
+		if err != nil || done {
+			return err
+		}
+		return e.DeleteDriver(ctx, "", driver)
+	}, err
+}
+
+// BeginSweep is what Run does about silent drivers, by a process that pauses when a region
+// has forgotten some. finish forgets that it was their home.
+func (e *Engine) BeginSweep(ctx context.Context, region string) (forgotten int, finish func() error, err error) {
+	answer, err := e.run(ctx, sweepScript, region, sweepMost)
+	gone := answer.strings(2)
+	return len(gone) / 2, func() error { return e.dropHomes(ctx, region, gone) }, err
+}

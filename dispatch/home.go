@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,7 +26,8 @@ type home struct {
 }
 
 const (
-	// inFlight is for how long after a move late reports for the old region are refused.
+	// inFlight is for how long after a move or an erasure late reports for the old region are
+	// refused.
 	inFlight = 10 * time.Minute
 	// homeTries is how often a move begins anew because somebody else moved the driver.
 	homeTries = 4
@@ -112,7 +114,9 @@ func (h *home) text() string {
 	return string(text)
 }
 
-// nextTurn is above every turn that was given before, whether or not its record is left.
+// nextTurn is above the turn of the record. Another process, whose clock is ahead, may have
+// given a higher one before this record began: then a region refuses this one, and
+// raiseTurn goes above it.
 func (h *home) nextTurn() int64 {
 	turn := time.Now().UnixMilli()
 	if h != nil {
@@ -164,6 +168,44 @@ func (e *Engine) settleHome(ctx context.Context, driver, region, ts string, know
 	return nil, false, "", fmt.Errorf("%w: %w", ErrUnavailable, errMoving)
 }
 
+// settleHomes finds out which region each report belongs to.
+func (t *tracking) settleHomes(ctx context.Context, part []int) error {
+	if !t.manyRegions() {
+		for _, i := range part {
+			t.reports[i].region = t.reports[i].from
+		}
+		return nil
+	}
+	var drivers []string
+	seen := make(map[string]bool, len(part))
+	for _, i := range part {
+		if id := t.reports[i].ID; !seen[id] {
+			seen[id] = true
+			drivers = append(drivers, id)
+		}
+	}
+	known, err := t.homes(ctx, drivers)
+	if err != nil {
+		return err
+	}
+	for _, i := range part {
+		r := &t.reports[i]
+		at, here, refused, err := t.settleHome(ctx, r.ID, r.from, r.ts(), known[r.ID])
+		r.region, r.home = r.from, nil
+		switch {
+		case err != nil:
+			return err
+		case refused != "":
+			r.refused = refusal(refused)
+		case here:
+			r.home, known[r.ID] = at, at
+		default:
+			r.region = at.Region
+		}
+	}
+	return nil
+}
+
 // raiseTurn lets a driver report again from their home, which has refused the turn of
 // a report. If the record has that turn still, a move from there was begun and got no further;
 // the driver moves to where they are, with the vehicle and tags that they left there.
@@ -173,34 +215,64 @@ func (e *Engine) raiseTurn(ctx context.Context, driver, region string, refused i
 		return err
 	}
 	next := *found[driver]
-	next.Turn = next.nextTurn()
-	if _, err := e.leave(ctx, driver, found[driver], &next, ""); err != nil {
-		return err
+	for range homeTries {
+		next.Turn = next.nextTurn()
+		code, err := e.leave(ctx, driver, found[driver], &next, "")
+		if err != nil {
+			return err
+		}
+		if code != "moved" {
+			break
+		}
 	}
 	_, err = e.swapHome(ctx, driver, found[driver], &next)
 	return err
 }
 
 // leave is the first step of a move: it takes a driver out of their home. When it answers
-// "ok", next has the vehicle and tags that they take along. ts is that of the report.
+// "ok", next has the vehicle and tags that they take along; when it answers "moved", the turn
+// that stands there. ts is that of the report.
 func (e *Engine) leave(ctx context.Context, driver string, known, next *home, ts string) (code string, err error) {
-	answer, err := e.run(ctx, leaveScript, known.Region, driver, next.Turn, ts, inFlight.Milliseconds(),
+	answer, err := e.run(ctx, leaveScript, known.Region, driver, next.Turn, ts,
 		known.Turn, known.Vehicle, known.Tags)
 	if err != nil {
 		return "", err
 	}
-	if kept := answer.strings(0); answer.code == "ok" && len(kept) == 2 {
-		next.Vehicle, next.Tags = kept[0], kept[1]
+	switch answer.code {
+	case "ok":
+		if kept := answer.strings(0); len(kept) == 2 {
+			next.Vehicle, next.Tags = kept[0], kept[1]
+		}
+	case "moved":
+		if next.Turn, err = strconv.ParseInt(answer.string(0), 10, 64); err != nil {
+			return "", fmt.Errorf("%w: decode turn: %w", ErrUnavailable, err)
+		}
 	}
 	return answer.code, nil
 }
 
-// dropHome forgets the home of a driver whom a region has forgotten.
-func (e *Engine) dropHome(ctx context.Context, driver, region string) error {
+// dropHome forgets the home of a driver whom a region has forgotten, if they have had no later
+// turn since.
+func (e *Engine) dropHome(ctx context.Context, driver, region string, turn int64) error {
 	found, err := e.homes(ctx, []string{driver})
-	if err != nil || found[driver] == nil || found[driver].Region != region {
+	if err != nil || found[driver] == nil || found[driver].Region != region || found[driver].Turn >= turn {
 		return err
 	}
 	_, err = e.swapHome(ctx, driver, found[driver], nil)
 	return err
+}
+
+// dropHomes forgets the homes of drivers whom sweep has forgotten, each with the turn of that,
+// or none for one who came before there were several regions.
+func (e *Engine) dropHomes(ctx context.Context, region string, forgotten []string) error {
+	for i := 0; i+1 < len(forgotten); i += 2 {
+		turn, err := strconv.ParseInt(forgotten[i+1], 10, 64)
+		if err != nil {
+			continue
+		}
+		if err := e.dropHome(ctx, forgotten[i], region, turn); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -244,9 +244,9 @@ func setOf(ids []string) map[string]bool {
 
 // TestTown plays towns on engines of this process, with and without offers.
 func TestTown(t *testing.T) {
-	if !*soak {
-		// Now and then a driver is on duty in two regions, after a move or a deletion.
-		t.Skip("known to fail now and then: run with -soak")
+	operations := 200
+	if *soak {
+		operations = 4000
 	}
 	seed := uint64(time.Now().UnixNano())
 	for _, offers := range []bool{false, true} {
@@ -256,7 +256,7 @@ func TestTown(t *testing.T) {
 				engines := []*dispatch.Engine{newEngine(rdb, offers), newEngine(rdb, offers), newEngine(rdb, offers)}
 				run(t, engines...)
 				c := &town{t: t, engines: []caller{engines[0], engines[1], engines[2]}, offers: offers, calm: &sync.Mutex{}}
-				c.play(rdb, seed, 800)
+				c.play(rdb, seed, operations)
 			})
 		})
 	}

@@ -139,7 +139,7 @@ func (e *Engine) Track(ctx context.Context, positions []Position) (TrackResult, 
 		t.reports[i] = report{Position: p}
 		err := p.check()
 		if err == nil {
-			t.reports[i].region, err = e.regionNamed(p.Region)
+			t.reports[i].from, err = e.regionNamed(p.Region)
 		}
 		if t.reports[i].refused = err; err == nil {
 			accepted = append(accepted, i)
@@ -170,14 +170,18 @@ type tracking struct {
 // report is a position on its way into a region.
 type report struct {
 	Position
-	region  string
-	home    *home // nil where there is one region, or the report is from elsewhere
+	from    string // the region that they report from
+	region  string // the one that the position goes to
+	home    *home  // nil where there is one region, or the report is from elsewhere
 	refused *InputError
 }
 
 // args are the eight values of a position in track.lua.
 func (r *report) args() []any {
 	vehicle, tags, turn := "", "", ""
+	if r.region != r.from {
+		turn = "away"
+	}
 	if r.home != nil {
 		turn = strconv.FormatInt(r.home.Turn, 10)
 		vehicle, tags = "?"+r.home.Vehicle, "?"+r.home.Tags
@@ -201,11 +205,11 @@ func (t *tracking) parts(indexes []int) [][]int {
 	regions, first := make(map[string]string), 0
 	for n, i := range indexes {
 		r := &t.reports[i]
-		if seen, ok := regions[r.ID]; ok && seen != r.region {
+		if seen, ok := regions[r.ID]; ok && seen != r.from {
 			parts, first = append(parts, indexes[first:n]), n
 			clear(regions)
 		}
-		regions[r.ID] = r.region
+		regions[r.ID] = r.from
 	}
 	return append(parts, indexes[first:])
 }
@@ -223,60 +227,31 @@ func (t *tracking) track(ctx context.Context, part []int) error {
 				byRegion[t.reports[i].region] = append(byRegion[t.reports[i].region], i)
 			}
 		}
-		var moved []int
+		moved := make(map[string]*report) // a refused one of each driver
 		for region, indexes := range byRegion {
 			again, err := t.trackRegion(ctx, region, indexes)
 			if err != nil {
 				return err
 			}
-			moved = append(moved, again...)
+			for _, i := range again {
+				moved[t.reports[i].ID] = &t.reports[i]
+			}
 		}
-		if part = moved; len(part) == 0 {
+		// All of a driver's reports, so that those that come after a refused one go on doing so.
+		part = slices.DeleteFunc(part, func(i int) bool { return moved[t.reports[i].ID] == nil || t.reports[i].refused != nil })
+		if len(part) == 0 {
 			return nil
 		}
-		slices.Sort(part)
-		for _, i := range part {
-			r := &t.reports[i]
-			if err := t.raiseTurn(ctx, r.ID, r.region, r.home.Turn); err != nil {
+		for id, r := range moved {
+			if r.home == nil {
+				continue // their ride, which kept them there, has ended
+			}
+			if err := t.raiseTurn(ctx, id, r.region, r.home.Turn); err != nil {
 				return err
 			}
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, errMoving)
-}
-
-// settleHomes finds out which region each report belongs to.
-func (t *tracking) settleHomes(ctx context.Context, part []int) error {
-	if !t.manyRegions() {
-		return nil
-	}
-	var drivers []string
-	seen := make(map[string]bool, len(part))
-	for _, i := range part {
-		if id := t.reports[i].ID; !seen[id] {
-			seen[id] = true
-			drivers = append(drivers, id)
-		}
-	}
-	known, err := t.homes(ctx, drivers)
-	if err != nil {
-		return err
-	}
-	for _, i := range part {
-		r := &t.reports[i]
-		at, here, refused, err := t.settleHome(ctx, r.ID, r.region, r.ts(), known[r.ID])
-		switch {
-		case err != nil:
-			return err
-		case refused != "":
-			r.refused = refusal(refused)
-		case here:
-			r.home, known[r.ID] = at, at
-		default:
-			r.region = at.Region
-		}
-	}
-	return nil
 }
 
 // trackRegion returns the reports of drivers who have moved elsewhere.

@@ -193,10 +193,8 @@ func (e *Engine) sweep(ctx context.Context, region string) (time.Duration, error
 		return 0, fmt.Errorf("sweep drivers: %w", err)
 	}
 	if e.manyRegions() {
-		for _, id := range answer.strings(2) {
-			if err := e.dropHome(ctx, id, region); err != nil {
-				return 0, fmt.Errorf("sweep drivers: %w", err)
-			}
+		if err := e.dropHomes(ctx, region, answer.strings(2)); err != nil {
+			return 0, fmt.Errorf("sweep drivers: %w", err)
 		}
 	}
 	next := answer.int(1)

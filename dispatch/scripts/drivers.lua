@@ -42,6 +42,19 @@ local function remembered(d)
   return math.min(cfg.retention, 5 * cfg.driver_ttl)
 end
 
+-- erase forgets a driver. Where there are several regions, the turn of that stays for a
+-- while: it refuses reports that were on their way, and vanishes by itself.
+local function erase(id, turn)
+  local key = P .. ':driver:' .. id
+  redis.call('ZREM', P .. ':watch', id)
+  redis.call('ZREM', P .. ':moved', id)
+  redis.call('DEL', key)
+  if turn ~= '' then
+    redis.call('HSET', key, 'state', 'gone', 'turn', turn)
+    redis.call('PEXPIRE', key, number(cfg.in_flight))
+  end
+end
+
 local function go_offline(d, reason)
   event({ 'type', 'driver.offline', 'driver', d.id, 'at', number(now), 'reason', reason })
   redis.call('HSET', P .. ':driver:' .. d.id, 'state', 'offline')

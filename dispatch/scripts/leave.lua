@@ -1,11 +1,10 @@
 -- Takes a driver out of a region because they reported from another one. What stays
 -- for a while is the turn of their home, which refuses reports that were on their way,
 -- and what a repeated call must answer again.
--- ARGV: 2 driver, 3 turn of the move, 4 ts of the report in ms or '', 5 ms for
--- which reports may be on their way, 6 turn of their home, 7 vehicle and 8 tags that came
--- along with the move to there.
+-- ARGV: 2 driver, 3 turn of the move, 4 ts of the report in ms or '', 5 turn of their home,
+-- 6 vehicle and 7 tags that came along with the move to there.
 -- Answers {'ok', {vehicle, tags}}, {'engaged'}: they go when their ride ends, {'older'},
--- or {'moved'}: somebody else has moved them since.
+-- or {'moved', turn}: somebody else has moved them since, at that turn.
 local key = P .. ':driver:' .. ARGV[2]
 local d = load('driver', ARGV[2])
 if d and (d.state == 'reserved' or d.state == 'busy') then
@@ -16,25 +15,22 @@ if d and (d.state == 'reserved' or d.state == 'busy') then
 end
 if not d then
   local trace = redis.call('HMGET', key, 'turn', 'vehicle', 'tags')
-  if trace[1] and tonumber(trace[1]) > tonumber(ARGV[3]) then return { 'moved' } end
+  if trace[1] and tonumber(trace[1]) > tonumber(ARGV[3]) then return { 'moved', trace[1] } end
   -- What was left behind counts only if it was after their move to here. If not, they have
   -- not arrived yet.
-  local vehicle, tags = ARGV[7], ARGV[8]
-  if trace[1] and tonumber(trace[1]) > tonumber(ARGV[6]) then vehicle, tags = trace[2] or '', trace[3] or '' end
+  local vehicle, tags = ARGV[6], ARGV[7]
+  if trace[1] and tonumber(trace[1]) > tonumber(ARGV[5]) then vehicle, tags = trace[2] or '', trace[3] or '' end
   redis.call('HSET', key, 'state', 'gone', 'turn', ARGV[3], 'vehicle', vehicle, 'tags', tags)
-  redis.call('PEXPIRE', key, ARGV[5])
+  redis.call('PEXPIRE', key, number(cfg.in_flight))
   return { 'ok', { vehicle, tags } }
 end
-if d.turn and tonumber(d.turn) > tonumber(ARGV[3]) then return { 'moved' } end
+if d.turn and tonumber(d.turn) > tonumber(ARGV[3]) then return { 'moved', d.turn } end
 if ARGV[4] ~= '' and d.ts and tonumber(ARGV[4]) < tonumber(d.ts) then return { 'older' } end
 if d.state == 'reserved' or d.state == 'busy' then
   redis.call('HSET', key, 'moving', '1')
   return { 'engaged' }
 end
 if d.state == 'available' then go_offline(d, 'moved') end
-redis.call('ZREM', P .. ':watch', d.id)
-redis.call('ZREM', P .. ':moved', d.id)
-redis.call('DEL', key)
-redis.call('HSET', key, 'state', 'gone', 'turn', ARGV[3], 'vehicle', d.vehicle, 'tags', d.tags)
-redis.call('PEXPIRE', key, ARGV[5])
+erase(d.id, ARGV[3])
+redis.call('HSET', key, 'vehicle', d.vehicle, 'tags', d.tags)
 return { 'ok', { d.vehicle, d.tags } }

@@ -1,6 +1,6 @@
 -- Takes drivers who were not heard of off the map, and forgets those who were silent
 -- for long. ARGV: 2 how many. Answers {'ok', how many were looked at, ms until the next
--- one or -1, those forgotten}.
+-- one or -1, {driver forgotten, turn of that, …}}, with turns where there are several regions.
 local looked, forgotten = 0, {}
 local due = redis.call('ZRANGEBYSCORE', P .. ':watch', '-inf', number(now), 'LIMIT', 0, ARGV[2])
 for _, id in ipairs(due) do
@@ -13,10 +13,10 @@ for _, id in ipairs(due) do
     redis.call('ZREM', P .. ':avail', id)
     redis.call('ZREM', P .. ':moved', id)
   elseif d.state == 'offline' then
-    redis.call('DEL', P .. ':driver:' .. id)
-    redis.call('ZREM', P .. ':watch', id)
-    redis.call('ZREM', P .. ':moved', id)
+    local turn = d.turn and number(tonumber(d.turn) + 1) or ''
+    erase(id, turn)
     forgotten[#forgotten + 1] = id
+    forgotten[#forgotten + 1] = turn
   elseif d.state ~= 'available' then
     redis.call('ZREM', P .. ':watch', id)
   elseif fresh(d) then

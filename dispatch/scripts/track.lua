@@ -1,9 +1,9 @@
 -- Stores positions. ARGV: 2 '1' if the last driver has more to come in another call,
 -- 3… eight values a position, those of one driver in a row: id, lat, lng, ts in ms or
 -- '', vehicle and tags, each '' for unchanged, '=' and the value, or '?' and the value
--- for a driver who is not known here, the turn of
--- their home, '' where this is not their home or there is only one region, and how they move:
--- "heading,speed,accuracy", each of them or all ''.
+-- for a driver who is not known here, the turn of their home, 'away' for a report from another
+-- region, '' where there is only one, and how they move: "heading,speed,accuracy", each of them
+-- or all ''.
 -- Answers {'ok', {refused index, code, …}, drivers not yet tried for waiting rides}.
 local width = 8
 local refused = {}
@@ -15,7 +15,12 @@ end
 
 -- refusal judges a position against what is known of its driver.
 local function refusal(d, ts, turn)
-  if d.turn and turn ~= '' and tonumber(turn) < tonumber(d.turn) then return 'moved' end
+  if turn == 'away' then
+    -- Only a ride keeps drivers in a region that they do not report from.
+    if d.state ~= 'reserved' and d.state ~= 'busy' then return 'moved' end
+  elseif turn ~= '' and d.turn and tonumber(turn) < tonumber(d.turn) then
+    return 'moved'
+  end
   if ts ~= '' and tonumber(ts) > now + cfg.ts_ahead then return 'future' end
   if ts ~= '' and d.ts and tonumber(ts) < tonumber(d.ts) then return 'older' end
   return nil
@@ -93,7 +98,7 @@ while i <= #ARGV do
       d.late = d.late and late
       if ts ~= '' and not (late and not d.ts and d.state ~= 'offline') then d.ts = ts end
       d.vehicle, d.tags = said(ARGV[i + 4], d.vehicle, d.known), said(ARGV[i + 5], d.tags, d.known)
-      if turn ~= '' then d.turn, d.home = turn, true end
+      if turn ~= '' and turn ~= 'away' then d.turn, d.home = turn, true end
     end
     i = i + width
   end
