@@ -150,13 +150,16 @@ func TestHundredRidersTenDriversThreeEngines(t *testing.T) {
 		cfg := dispatch.Config{Timeout: 800 * time.Millisecond, Interval: 50 * time.Millisecond, RedisTimeout: time.Minute}
 		engines := []*dispatch.Engine{dispatch.New(rdb, cfg), dispatch.New(rdb, cfg), dispatch.New(rdb, cfg)}
 		run(t, engines...)
-		var group sync.WaitGroup
+		var group, coming sync.WaitGroup
 		for i := range 10 {
-			group.Go(func() { track(t, engines[i%3], at(fmt.Sprint(i), north(float64(100*i)))) })
+			coming.Go(func() { track(t, engines[i%3], at(fmt.Sprint(i), north(float64(100*i)))) })
 		}
 		ends := make([]dispatch.Ride, 100)
 		for i := range ends {
 			group.Go(func() {
+				if i%2 == 0 {
+					coming.Wait() // half of the riders, for whom a late driver is not too late
+				}
 				e := engines[i%3]
 				ride, err := e.Request(t.Context(), dispatch.RideRequest{Pickup: north(float64(5 * i))})
 				for err == nil && ride.State != dispatch.Matched && !ride.State.Ended() {
