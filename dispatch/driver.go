@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"geogate/internal/geo"
+	"geogate/internal/pause"
 )
 
 // DriverState is what a driver is doing.
@@ -31,6 +32,7 @@ type Driver struct {
 	SeenAt  time.Time // when the last position arrived
 	Motion            // as the last position said
 	RideID  string    // of a reserved or busy driver
+	OnShift bool      // false: as soon as they have no ride they are Offline, wherever they report from
 }
 
 // Driver returns what is known of a driver now, in the region or, if that is empty, in
@@ -48,6 +50,45 @@ func (e *Engine) Driver(ctx context.Context, region, id string) (Driver, error) 
 		}
 	}
 	return best, nil
+}
+
+// SetShift takes a driver on shift or off and returns them as they are then. Off shift they
+// are Offline, after the ride that they have; an offer that waits for their answer is declined.
+// Back on shift they are Available at once if they were heard of within DriverTTL and there is
+// room, else with their next position. The shift is remembered for as long as they are, at
+// least for Retention. Repeating it changes nothing. Errors: InputError, ErrNotFound, ErrUnavailable.
+func (e *Engine) SetShift(ctx context.Context, region, id string, on bool) (Driver, error) {
+	to := "off"
+	if on {
+		to = "on"
+	}
+	between := pause.NewGrowing(5*time.Millisecond, 50*time.Millisecond)
+	for try := 1; ; try++ {
+		known, err := e.homeOf(ctx, id)
+		if err != nil {
+			return Driver{}, fmt.Errorf("set shift: %w", err)
+		}
+		regions, err := e.regionsOf(region, known)
+		if err != nil {
+			return Driver{}, fmt.Errorf("set shift: %w", err)
+		}
+		for _, region := range regions {
+			answer, err := e.run(ctx, shiftScript, region, id, to)
+			if err != nil {
+				return Driver{}, fmt.Errorf("set shift: %w", err)
+			}
+			if answer.code == "ok" {
+				return newRecord(id, answer.strings(0)).driver(region)
+			}
+		}
+		// Who has a home that does not know them is on the way there, for a moment.
+		if known == nil || try == homeTries {
+			return Driver{}, fmt.Errorf("set shift: %w", ErrNotFound)
+		}
+		if err := pause.For(ctx, between.Next()); err != nil {
+			return Driver{}, fmt.Errorf("set shift: %w: %w", ErrUnavailable, err)
+		}
+	}
 }
 
 // DeleteDriver erases what is known of a driver, in the region or, if that is empty,
@@ -202,6 +243,7 @@ func (r *record) driver(region string) (Driver, error) {
 		SeenAt:  r.time("seen"),
 		Motion:  r.motion(r.fields["motion"]),
 		RideID:  r.fields["ride"],
+		OnShift: r.fields["off"] == "",
 	}
 	return d, r.err
 }

@@ -23,7 +23,7 @@ func TestNearestAgreesWithMeasuringAll(t *testing.T) {
 	t.Logf("seed %d", seed)
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		e := dispatch.New(rdb, dispatch.Config{})
+		e := dispatch.New(rdb, dispatch.Config{RedisTimeout: time.Minute})
 		where := make(map[string]geo.Point)
 		var all []dispatch.Position
 		vans := make(map[string]bool)

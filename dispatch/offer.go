@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -139,4 +140,137 @@ func (e *Engine) onOffer(ctx context.Context, s *redis.Script, offerID, driver s
 		return Ride{}, err
 	}
 	return answer.rideOrRefusal()
+}
+
+// DriverFollower follows what concerns a driver: their shift, the offers made to them and each
+// version of the rides that they have. It is for one goroutine. Close must be called.
+type DriverFollower struct {
+	e          *Engine
+	region, id string
+	wake       <-chan struct{}
+	stop       func()
+	tick       *time.Ticker
+
+	began   bool
+	onShift bool     // as told last
+	ride    string   // the ride that was told of last, until they have it no more
+	after   Revision // the version of it that was told last
+}
+
+// DriverUpdate is what a DriverFollower tells of, in this order.
+type DriverUpdate struct {
+	Shift    *Driver // first, and when they went on shift or off
+	Rides    []Ride  // versions that show them as the driver, and the end of such a ride
+	Released string  // a ride that they were asked to take or had, and have no more
+	Offer    *Offer  // which they may answer now
+}
+
+func (u *DriverUpdate) empty() bool {
+	return u.Shift == nil && len(u.Rides) == 0 && u.Released == "" && u.Offer == nil
+}
+
+// FollowDriver begins with the present state. A driver may be followed before they are
+// known. ride and after, which may be empty, are what was told before: what has
+// become of it comes first.
+func (e *Engine) FollowDriver(region, id, ride string, after Revision) (*DriverFollower, error) {
+	if err := e.checkOffered(region, id); err != nil {
+		return nil, fmt.Errorf("follow driver: %w", err)
+	}
+	f := &DriverFollower{e: e, region: region, id: id, ride: ride, after: after}
+	f.wake, f.stop = e.hub.Listen(driverTopic(id))
+	every := pollEvery
+	if e.subscribed.Load() {
+		every = lookEvery
+	}
+	f.tick = time.NewTicker(every)
+	return f, nil
+}
+
+// Close ends it.
+func (f *DriverFollower) Close() {
+	f.stop()
+	f.tick.Stop()
+}
+
+// Next waits for an update, and returns an empty one when ctx ends first.
+// Errors: ErrUnavailable, after which Next may be called again.
+func (f *DriverFollower) Next(ctx context.Context) (DriverUpdate, error) {
+	for {
+		u, err := f.look(ctx)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return DriverUpdate{}, nil //nolint:nilerr // the caller has ended it
+		case err != nil:
+			return DriverUpdate{}, fmt.Errorf("follow driver: %w", err)
+		case !u.empty():
+			return u, nil
+		}
+		select {
+		case <-ctx.Done():
+			return DriverUpdate{}, nil
+		case <-f.wake:
+		case <-f.tick.C:
+		}
+	}
+}
+
+// look notes what it tells only when nothing fails any more, so that it is told the next time.
+func (f *DriverFollower) look(ctx context.Context) (u DriverUpdate, err error) {
+	next := *f
+	d, err := f.e.Driver(ctx, f.region, f.id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		err = nil
+	case err != nil:
+		return u, err
+	case !f.began || f.onShift != d.OnShift:
+		next.began, next.onShift, u.Shift = true, d.OnShift, &d
+	}
+	if next.ride != "" {
+		err = next.follow(ctx, &u)
+	}
+	// The ride that has just come to its end is not looked at again.
+	if err == nil && next.ride == "" && d.RideID != "" && d.RideID != f.ride {
+		next.ride = d.RideID
+		err = next.follow(ctx, &u)
+	}
+	if err != nil {
+		return DriverUpdate{}, err
+	}
+	*f = next
+	return u, nil
+}
+
+// follow adds what has become of the ride since, and leaves it when the driver has it no more.
+func (f *DriverFollower) follow(ctx context.Context, u *DriverUpdate) error {
+	rides, ended, err := f.e.versions(As(ctx, Owner{Driver: f.id}), f.ride, f.after)
+	if errors.Is(err, ErrNotFound) {
+		u.Released = f.ride
+		f.ride, f.after = "", ""
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, ride := range rides {
+		f.after = ride.Revision
+		if driverOf(ride) != f.id && ride.State != Cancelled {
+			continue // before they came, or between two times that they were asked
+		}
+		if ride.State != Offered {
+			u.Rides = append(u.Rides, ride)
+			continue
+		}
+		offers, err := f.e.offers(ctx, f.region, f.id)
+		if err != nil {
+			return err
+		}
+		if len(offers) > 0 && offers[0].RideID == ride.ID {
+			u.Offer = &offers[0]
+		}
+	}
+	if ended {
+		f.ride, f.after = "", ""
+	}
+	return nil
 }

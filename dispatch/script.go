@@ -35,6 +35,7 @@ var (
 	renewScript      = newScript("renew")
 	requestScript    = newScript("request")
 	rideScript       = newScript("ride")
+	shiftScript      = newScript("shift")
 	stepScript       = newScript("step")
 	sweepScript      = newScript("sweep")
 	trackScript      = newScript("track")

@@ -176,15 +176,15 @@ type report struct {
 	refused *InputError
 }
 
-// args are the eight values of a position in track.lua.
+// args are the nine values of a position in track.lua.
 func (r *report) args() []any {
-	vehicle, tags, turn := "", "", ""
+	vehicle, tags, turn, off := "", "", "", ""
 	if r.region != r.from {
 		turn = "away"
 	}
 	if r.home != nil {
 		turn = strconv.FormatInt(r.home.Turn, 10)
-		vehicle, tags = "?"+r.home.Vehicle, "?"+r.home.Tags
+		vehicle, tags, off = "?"+r.home.Vehicle, "?"+r.home.Tags, r.home.Off
 	}
 	if r.Vehicle != nil {
 		vehicle = "=" + *r.Vehicle
@@ -192,7 +192,7 @@ func (r *report) args() []any {
 	if r.Tags != nil {
 		tags = "=" + encodeTags(*r.Tags)
 	}
-	return []any{r.ID, formatFloat(r.Point.Lat), formatFloat(r.Point.Lon), r.ts(), vehicle, tags, turn, r.text()}
+	return []any{r.ID, formatFloat(r.Point.Lat), formatFloat(r.Point.Lon), r.ts(), vehicle, tags, turn, r.text(), off}
 }
 
 // parts cuts a list where a driver reports from another region than before in it, so

@@ -188,7 +188,7 @@ func TestHundredRidersTenDriversThreeEngines(t *testing.T) {
 func TestArrivalWakesWaitingRides(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		// Nobody runs, no tick will come: the arrival itself has to do it.
-		e := dispatch.New(rdb, dispatch.Config{})
+		e := dispatch.New(rdb, dispatch.Config{RedisTimeout: time.Minute})
 		var rides []string
 		for i := range 300 {
 			rides = append(rides, request(t, e, north(float64(i))).ID)

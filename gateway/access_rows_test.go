@@ -67,9 +67,12 @@ var access = map[string][]trial{
 	"POST /v2/requests/{id}/complete": {{want: "401 403 403 200 404 200 200", body: `{"driver_id":"{driver}"}`, shows: `"completed"`}},
 	"POST /v2/requests/{id}/release":  {{want: "401 403 403 200 404 200 200", body: `{"driver_id":"{driver}"}`, shows: `"{ride}"`}},
 
-	"GET /v2/drivers/{id}":        {{want: "401 200 404 200 404 200 200", shows: `"id":"{driver}"`}},
-	"DELETE /v2/drivers/{id}":     {{want: "401 403 403 204 404 204 204", first: `POST /v2/complete {"request_id":"{ride}"}`}},
-	"GET /v2/drivers/{id}/offers": {{want: "401 403 403 200 404 200 200", shows: `"offers"`}},
+	"GET /v2/drivers/{id}":          {{want: "401 200 404 200 404 200 200", shows: `"id":"{driver}"`}},
+	"DELETE /v2/drivers/{id}":       {{want: "401 403 403 204 404 204 204", first: `POST /v2/complete {"request_id":"{ride}"}`}},
+	"POST /v2/drivers/{id}/online":  {{want: "401 403 403 200 404 200 200", shows: `"on_shift":true`}},
+	"POST /v2/drivers/{id}/offline": {{want: "401 403 403 200 404 200 200", shows: `"on_shift":false`}},
+	"GET /v2/drivers/{id}/events":   {{want: "401 403 403 200 404 200 200", shows: `"{ride}"`}},
+	"GET /v2/drivers/{id}/offers":   {{want: "401 403 403 200 404 200 200", shows: `"offers"`}},
 
 	"POST /v2/offers/{offer_id}/accept":  {{want: "401 403 403 200 404 200 200", body: `{"driver_id":"{driver}"}`, shows: `"matched"`}, {want: "401 403 403 200 404 400 400", body: `{}`}},
 	"POST /v2/offers/{offer_id}/decline": {{want: "401 403 403 200 404 200 200", body: `{"driver_id":"{driver}"}`, shows: `"declined"`}},

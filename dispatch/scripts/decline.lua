@@ -5,8 +5,5 @@ if not ride or not said or string.match(said, '^%x+') ~= ARGV[3] then return { '
 if string.find(said, ' declined', 1, true) then return answer('ok', ride) end
 settle(ride)
 if ride.state ~= 'offered' or ride.offer ~= ARGV[3] then return answer('too_late', ride) end
-search_on(ride, 'declined')
-redis.call('HSET', P .. ':asked:' .. ride.id, ARGV[4], ARGV[3] .. ' declined')
-release(ARGV[4], ride)
-attempt(ride)
+decline(ride)
 return answer('ok', ride)

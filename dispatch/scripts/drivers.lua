@@ -36,9 +36,9 @@ local function fresh(d) return now - tonumber(d.seen) < cfg.driver_ttl end
 local function watch(id, at) redis.call('ZADD', P .. ':watch', number(at), id) end
 
 -- remembered is how long an offline driver stays readable. Those who never had a ride
--- may be anybody's invention.
+-- may be anybody's invention. Who is off shift must not come on duty by being forgotten.
 local function remembered(d)
-  if d.served then return cfg.retention end
+  if d.served or d.off then return cfg.retention end
   return math.min(cfg.retention, 5 * cfg.driver_ttl)
 end
 
@@ -62,6 +62,11 @@ local function go_offline(d, reason)
   redis.call('ZREM', P .. ':engaged', d.id)
   watch(d.id, now + remembered(d))
   unindex(d)
+end
+
+-- room_for_another reports whether one more driver may come on duty.
+local function room_for_another()
+  return redis.call('ZCARD', P .. ':avail') + redis.call('ZCARD', P .. ':engaged') < cfg.max_drivers
 end
 
 local function go_available(d)
@@ -98,10 +103,12 @@ local function engage(d, ride, state, till)
 end
 
 -- let_go ends what holds a driver. Those who reported from another region meanwhile
--- are nobody's candidate here.
+-- are nobody's candidate here, those who are off shift nobody's anywhere.
 local function let_go(d)
   if d.moving then
     go_offline(d, 'moved')
+  elseif d.off then
+    go_offline(d, 'off_shift')
   elseif fresh(d) then
     go_available(d)
   else

@@ -128,6 +128,15 @@ local function settle(ride)
   end
 end
 
+-- decline takes an offer back on behalf of the driver who was asked, and asks the next one.
+local function decline(ride)
+  local driver, offer = ride.driver, ride.offer
+  search_on(ride, 'declined')
+  redis.call('HSET', P .. ':asked:' .. ride.id, driver, offer .. ' declined')
+  release(driver, ride)
+  attempt(ride)
+end
+
 -- How many waiting rides are tried for one driver who became available.
 local rides_tried = 8
 

@@ -1,11 +1,11 @@
 -- Stores positions. ARGV: 2 '1' if the last driver has more to come in another call,
--- 3… eight values a position, those of one driver in a row: id, lat, lng, ts in ms or
+-- 3… nine values a position, those of one driver in a row: id, lat, lng, ts in ms or
 -- '', vehicle and tags, each '' for unchanged, '=' and the value, or '?' and the value
 -- for a driver who is not known here, the turn of their home, 'away' for a report from another
--- region, '' where there is only one, and how they move: "heading,speed,accuracy", each of them
--- or all ''.
+-- region, '' where there is only one, how they move: "heading,speed,accuracy", each of them
+-- or all '', and '1' where a driver who is not known here is off shift.
 -- Answers {'ok', {refused index, code, …}, drivers not yet tried for waiting rides}.
-local width = 8
+local width = 9
 local refused = {}
 
 local function refuse(i, code)
@@ -33,14 +33,12 @@ local function said(value, was, known)
 end
 
 -- coming_on reports whether a position would make its driver available.
-local function coming_on(d) return d.state == 'offline' and not d.late end
+local function coming_on(d) return d.state == 'offline' and not d.late and not d.off end
 
 -- no_room reports whether there are as many drivers as there may be. Positions from the
 -- past make nobody available, but they are remembered for a while.
 local function no_room(d)
-  if coming_on(d) then
-    return redis.call('ZCARD', P .. ':avail') + redis.call('ZCARD', P .. ':engaged') >= cfg.max_drivers
-  end
+  if coming_on(d) then return not room_for_another() end
   return not d.known and redis.call('ZCARD', P .. ':watch') + redis.call('ZCARD', P .. ':engaged') >= 2 * cfg.max_drivers
 end
 
@@ -52,17 +50,24 @@ local function store(d, before, to_come)
   redis.call('ZADD', P .. ':moved', number(now), d.id)
   if d.ts then redis.call('HSET', key, 'ts', d.ts) end
   if d.turn then redis.call('HSET', key, 'turn', d.turn) end
-  if not before.known then redis.call('PERSIST', key) end
+  if not before.known then
+    redis.call('PERSIST', key)
+    if d.off then
+      redis.call('HSET', key, 'off', d.off)
+    else
+      redis.call('HDEL', key, 'off') -- of what they left behind
+    end
+  end
   if before.moving and d.home then redis.call('HDEL', key, 'moving') end
   if before.heard and d.state == 'busy' and d.seen ~= before.seen then tell(d, before.ride, before.heard, before.told) end
   if d.state == 'available' then
     if d.vehicle ~= before.vehicle or d.tags ~= before.tags then unindex(before) end
     index(d)
-  elseif d.state == 'offline' and not d.late and not to_come then
+  elseif coming_on(d) and not to_come then
     event({ 'type', 'driver.available', 'driver', d.id, 'at', d.seen })
     redis.call('PERSIST', key)
     go_available(d)
-  elseif not before.known then
+  elseif not before.known or d.off and d.state == 'offline' then
     watch(d.id, now + remembered(d))
   end
 end
@@ -71,19 +76,20 @@ local i = 3
 while i <= #ARGV do
   local id = ARGV[i]
   local h = redis.call('HMGET', P .. ':driver:' .. id, 'state', 'ts', 'vehicle', 'tags', 'seen', 'lat', 'lng',
-    'turn', 'served', 'moving', 'motion', 'ride', 'heard', 'told')
+    'turn', 'served', 'moving', 'motion', 'ride', 'heard', 'told', 'off')
   local before = { id = id, vehicle = h[3] or '', tags = h[4] or '', known = h[1], moving = h[10],
     seen = h[5], ride = h[12], heard = h[13], told = h[14] }
   local d = { id = id, known = h[1], state = h[1] or 'offline', ts = h[2], vehicle = before.vehicle, tags = before.tags,
     seen = h[5], lat = h[6], lng = h[7], turn = h[8], served = h[9], motion = h[11] or '',
-    late = true }
+    off = h[15], late = true }
   if d.state == 'gone' then d.state, d.known, before.known = 'offline', false, false end
+  if not d.known then d.off = ARGV[i + 8] ~= '' and ARGV[i + 8] or nil end
   local taken = false
   while i <= #ARGV and ARGV[i] == id do
     local ts, turn = ARGV[i + 3], ARGV[i + 6]
     local late = ts ~= '' and tonumber(ts) < now - cfg.driver_ttl
     local code = refusal(d, ts, turn)
-    local begins = { state = d.state, known = d.known, late = late }
+    local begins = { state = d.state, known = d.known, late = late, off = d.off }
     if not code and not taken and no_room(begins) then code = 'driver_cap' end
     if not code and coming_on(begins) and backlogged() then code = 'events_backlog' end
     if code then

@@ -22,12 +22,14 @@ type trackedDriver struct {
 	SeenAt  exchange.Time        `json:"seen_at"`
 	motion
 	RequestID *string `json:"request_id"`
+	OnShift   bool    `json:"on_shift"`
 }
 
 func newTrackedDriver(d dispatch.Driver) trackedDriver {
 	wire := trackedDriver{
 		ID: d.ID, Lat: d.Point.Lat, Lng: d.Point.Lon, State: d.State, Vehicle: d.Vehicle,
 		Tags: d.Tags, Region: d.Region, SeenAt: exchange.Time(d.SeenAt), motion: motion(d.Motion),
+		OnShift: d.OnShift,
 	}
 	if wire.Tags == nil {
 		wire.Tags = []string{}

@@ -19,6 +19,13 @@ type wireOffer struct {
 	ExpiresAt exchange.Time `json:"expires_at"`
 }
 
+func newWireOffer(o dispatch.Offer) wireOffer {
+	return wireOffer{
+		OfferID: o.ID, RequestID: o.RideID, Pickup: point{o.Pickup.Lat, o.Pickup.Lon},
+		DistanceM: centimetres(o.DistanceM), ExpiresAt: exchange.Time(o.ExpiresAt),
+	}
+}
+
 // Offers lists the offers that a driver may answer now. With ?wait= it waits for
 // one to come.
 func (a *API) Offers(w http.ResponseWriter, r *http.Request) error {
@@ -41,10 +48,7 @@ func (a *API) Offers(w http.ResponseWriter, r *http.Request) error {
 	}{make([]wireOffer, len(offers))}
 	for i, o := range offers {
 		exchange.Of(r).RideID = o.RideID
-		answer.Offers[i] = wireOffer{
-			OfferID: o.ID, RequestID: o.RideID, Pickup: point{o.Pickup.Lat, o.Pickup.Lon},
-			DistanceM: centimetres(o.DistanceM), ExpiresAt: exchange.Time(o.ExpiresAt),
-		}
+		answer.Offers[i] = newWireOffer(o)
 	}
 	return exchange.Respond(w, http.StatusOK, answer)
 }
