@@ -73,9 +73,9 @@ fuzz: ## Fuzz the fast lane for a minute, and every parser, FUZZTIME seconds in 
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
 .PHONY: soak
-soak: ## Check dispatch over a million operations while processes and Redis are killed (about 8 minutes).
+soak: ## Check dispatch over a million operations while processes and Redis are killed, races and long lists (about 20 minutes).
 	scripts/ensure redis-server
-	go test -count=1 -timeout 90m -v -run 'TestSoak|TestTown|TestCancelAgainstMatch|TestNoScriptIsSlow' ./dispatch -soak
+	go test -count=1 -timeout 90m -v -run 'TestSoak|TestTown|TestCancelAgainst|TestNoScriptIsSlow|TestListsOfAMillionRides' ./dispatch -soak
 
 .PHONY: soak-events
 soak-events: ## Check at full size that webhooks lose no event and delay nobody (about 12 minutes).

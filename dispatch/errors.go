@@ -63,6 +63,7 @@ const (
 	CodeBacklog         = "events_backlog" // too many events wait to be handed on
 	CodeInvalidRadius   = "invalid_radius"
 	CodeInvalidLimit    = "invalid_limit"
+	CodeInvalidCursor   = "invalid_cursor"
 	CodeInvalidKey      = "invalid_idempotency_key"
 	CodeInvalidReason   = "invalid_reason"
 	CodeInvalidMotion   = "invalid_motion" // a heading, speed or accuracy

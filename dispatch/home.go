@@ -20,10 +20,11 @@ import (
 type home struct {
 	Region string `json:"region"`
 	Turn   int64  `json:"turn"`
-	// Vehicle, Tags and Off (shift), as scripts hold them, came along with the last move.
+	// What came along with the last move, as scripts hold it.
 	Vehicle string `json:"vehicle,omitempty"`
 	Tags    string `json:"tags,omitempty"`
-	Off     string `json:"off,omitempty"`
+	Off     string `json:"off,omitempty"`   // "1": off shift
+	First   string `json:"first,omitempty"` // when they first reported, in ms
 }
 
 const (
@@ -235,14 +236,14 @@ func (e *Engine) raiseTurn(ctx context.Context, driver, region string, refused i
 // that stands there. ts is that of the report.
 func (e *Engine) leave(ctx context.Context, driver string, known, next *home, ts string) (code string, err error) {
 	answer, err := e.run(ctx, leaveScript, known.Region, driver, next.Turn, ts,
-		known.Turn, known.Vehicle, known.Tags, known.Off)
+		known.Turn, known.Vehicle, known.Tags, known.Off, known.First)
 	if err != nil {
 		return "", err
 	}
 	switch answer.code {
 	case "ok":
-		if kept := answer.strings(0); len(kept) == 3 {
-			next.Vehicle, next.Tags, next.Off = kept[0], kept[1], kept[2]
+		if kept := answer.strings(0); len(kept) == 4 {
+			next.Vehicle, next.Tags, next.Off, next.First = kept[0], kept[1], kept[2], kept[3]
 		}
 	case "moved":
 		if next.Turn, err = strconv.ParseInt(answer.string(0), 10, 64); err != nil {

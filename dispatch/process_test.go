@@ -154,6 +154,8 @@ func answerCall(ctx context.Context, e *dispatch.Engine, c remoteCall) remoteAns
 		a.Ride, err = e.Release(ctx, c.ID, c.Driver, "")
 	case "driver":
 		a.Driver, err = e.Driver(ctx, c.Region, c.ID)
+	case "online", "offline":
+		a.Driver, err = e.SetShift(ctx, c.Region, c.ID, c.Method == "online")
 	case "delete":
 		err = e.DeleteDriver(ctx, c.Region, c.ID)
 	case "offers":
@@ -297,6 +299,15 @@ func (r *remote) Driver(ctx context.Context, region, id string) (dispatch.Driver
 func (r *remote) DeleteDriver(ctx context.Context, region, id string) error {
 	_, err := r.call(ctx, remoteCall{Method: "delete", Region: region, ID: id})
 	return err
+}
+
+func (r *remote) SetShift(ctx context.Context, region, id string, on bool) (dispatch.Driver, error) {
+	method := "offline"
+	if on {
+		method = "online"
+	}
+	a, err := r.call(ctx, remoteCall{Method: method, Region: region, ID: id})
+	return a.Driver, err
 }
 
 func (r *remote) OffersNow(ctx context.Context, region, driver string) ([]dispatch.Offer, error) {

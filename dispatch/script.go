@@ -25,6 +25,7 @@ var (
 	driverScript     = newScript("driver")
 	forgetScript     = newScript("forget")
 	givebackScript   = newScript("giveback")
+	listScript       = newScript("list")
 	listenScript     = newScript("listen")
 	nearestScript    = newScript("nearest")
 	offersScript     = newScript("offers")

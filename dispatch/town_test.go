@@ -28,7 +28,7 @@ const (
 
 // town is a workload that a model would be too simple for: drivers move, within a region
 // and to the other one, change vehicle and tags, report times that are old or in the
-// future, and are deleted; riders filter, and use keys again, in either region. It
+// future, go off shift, and are deleted; riders filter, and use keys again, in either region. It
 // is checked by what was handed on and by all that is in Redis.
 type town struct {
 	t       *testing.T
@@ -87,7 +87,10 @@ func (c *town) client(n, operations int, rng *rand.Rand) {
 			_ = c.do(n, "complete", func(e caller) error { _, err := e.Complete(ctx, id, ""); return err })
 		case k < 86:
 			_ = c.do(n, "delete driver", func(e caller) error { return e.DeleteDriver(ctx, "", driver) })
-		case k < 90 || !c.offers:
+		case k < 89:
+			on := rng.IntN(3) > 0
+			_ = c.do(n, "set shift", func(e caller) error { _, err := e.SetShift(ctx, "", driver, on); return err })
+		case k < 91 || !c.offers:
 			_ = c.do(n, "driver", func(e caller) error { _, err := e.Driver(ctx, "", driver); return err })
 		default:
 			c.answerOffer(n, driver, rng)

@@ -176,15 +176,16 @@ type report struct {
 	refused *InputError
 }
 
-// args are the nine values of a position in track.lua.
+// args are the ten values of a position in track.lua.
 func (r *report) args() []any {
-	vehicle, tags, turn, off := "", "", "", ""
+	vehicle, tags, turn, off, first := "", "", "", "", ""
 	if r.region != r.from {
 		turn = "away"
 	}
 	if r.home != nil {
 		turn = strconv.FormatInt(r.home.Turn, 10)
-		vehicle, tags, off = "?"+r.home.Vehicle, "?"+r.home.Tags, r.home.Off
+		vehicle, tags = "?"+r.home.Vehicle, "?"+r.home.Tags
+		off, first = r.home.Off, r.home.First
 	}
 	if r.Vehicle != nil {
 		vehicle = "=" + *r.Vehicle
@@ -192,7 +193,7 @@ func (r *report) args() []any {
 	if r.Tags != nil {
 		tags = "=" + encodeTags(*r.Tags)
 	}
-	return []any{r.ID, formatFloat(r.Point.Lat), formatFloat(r.Point.Lon), r.ts(), vehicle, tags, turn, r.text(), off}
+	return []any{r.ID, formatFloat(r.Point.Lat), formatFloat(r.Point.Lon), r.ts(), vehicle, tags, turn, r.text(), off, first}
 }
 
 // parts cuts a list where a driver reports from another region than before in it, so

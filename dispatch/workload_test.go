@@ -51,6 +51,7 @@ type caller interface {
 	Accept(ctx context.Context, offer, driver string) (dispatch.Ride, error)
 	Decline(ctx context.Context, offer, driver string) (dispatch.Ride, error)
 	DeleteDriver(ctx context.Context, region, id string) error
+	SetShift(ctx context.Context, region, id string, on bool) (dispatch.Driver, error)
 }
 
 // round is one seeded workload on one empty Redis and the history of it.

@@ -102,6 +102,8 @@ var access = map[string][]trial{
 	"GET /admin/export":       {{want: admins}},
 	"POST /admin/import":      {{want: admins}},
 
+	"GET /v2/requests":                {{want: operators, query: "?driver={driver}", shows: `"{ride}"`}},
+	"GET /v2/drivers":                 {{want: operators, query: "?state=busy", shows: `"drivers"`}},
 	"GET /v2/map/events":              {{want: operators, query: "?bbox=-180,-90,180,90", shows: `"drivers"`}},
 	"GET /console":                    {{want: everybody}},
 	"GET /console/*":                  {{want: everybody}},

@@ -100,6 +100,8 @@ func (g *Gateway) routes() []route {
 		{post, "/v2/offers/{offer_id}/accept", scopeDrive, private, g.rides.Accept},
 		{post, "/v2/offers/{offer_id}/decline", scopeDrive, private, g.rides.Decline},
 
+		{get, "/v2/requests", scopeDispatch, private, g.rides.List},
+		{get, "/v2/drivers", scopeDispatch, private, g.rides.ListDrivers},
 		{get, "/v2/map/events", scopeDispatch, stream, g.livemap.Follow},
 
 		{post, "/events", scopeEvents, private, g.events.Publish},

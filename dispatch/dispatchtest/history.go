@@ -332,6 +332,9 @@ func (c *checker) finalDrivers() {
 			}
 		}
 		available := d.state == dispatch.Available
+		if available && fields["off"] != "" {
+			c.found = append(c.found, fmt.Errorf("driver %q: is available off shift", id))
+		}
 		if c.h.Engaged[id] != engaged || c.h.Available[id] != available || c.h.Watched[id] == engaged {
 			c.found = append(c.found, fmt.Errorf("driver %q: is %s, indexes say engaged %t, available %t, watched %t",
 				id, d.state, c.h.Engaged[id], c.h.Available[id], c.h.Watched[id]))

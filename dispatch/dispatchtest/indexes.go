@@ -17,6 +17,7 @@ type indexes struct {
 	places  map[string]map[string]geo.Point // members of geo indexes, by name: avail, avail:v:van, waiting
 	riders  map[string]map[string]bool      // live rides of riders
 	keys    map[string]map[string]string    // idempotency keys
+	lists   map[string]map[string]bool      // members of lists, by name: rides:matched, drivers:busy
 	expires map[string]bool                 // whether a key of Redis does, by its name behind the prefix
 }
 
@@ -25,6 +26,7 @@ func (h *History) readIndexes(ctx context.Context, rdb redis.UniversalClient, pr
 	h.indexes = &indexes{
 		places: make(map[string]map[string]geo.Point), riders: make(map[string]map[string]bool),
 		keys: make(map[string]map[string]string), expires: make(map[string]bool),
+		lists: make(map[string]map[string]bool),
 	}
 	all, err := keysOf(ctx, rdb, prefix)
 	if err != nil {
@@ -49,6 +51,10 @@ func (h *History) readIndexes(ctx context.Context, rdb redis.UniversalClient, pr
 			var members []string
 			members, err = rdb.SMembers(ctx, key).Result()
 			h.indexes.riders[id] = setOf(members)
+		case "rides", "drivers":
+			var members []string
+			members, err = rdb.ZRange(ctx, key, 0, -1).Result()
+			h.indexes.lists[name] = setOf(members)
 		case "idem":
 			h.indexes.keys[id], err = rdb.HGetAll(ctx, key).Result()
 		}
@@ -117,6 +123,7 @@ func (c *checker) checkIndexes() {
 	c.checkPlaces()
 	c.checkRiders()
 	c.checkExpiry()
+	c.checkLists()
 	for digest, fields := range c.h.indexes.keys {
 		id := fields["ride"]
 		if id != "" && c.h.Rides[id]["idem"] != digest {
@@ -195,6 +202,47 @@ func (c *checker) checkRiders() {
 			for id := range rides {
 				if !side.b[rider][id] {
 					c.wrong("rider %q: their set %s ride %s", rider, side.what, id)
+				}
+			}
+		}
+	}
+}
+
+// checkLists verifies that each ride and driver is in the lists that they belong in, and in no
+// other.
+func (c *checker) checkLists() {
+	want := make(map[string]map[string]bool)
+	belongs := func(list, id string) {
+		if want[list] == nil {
+			want[list] = make(map[string]bool)
+		}
+		want[list][id] = true
+	}
+	for id, fields := range c.h.Rides {
+		if len(fields) == 0 {
+			continue
+		}
+		belongs("rides:"+fields["state"], id)
+		if fields["rider"] != "" {
+			belongs("rides:r:"+fields["rider"], id)
+		}
+		if fields["driver"] != "" {
+			belongs("rides:d:"+fields["driver"], id)
+		}
+	}
+	for id, fields := range c.h.Drivers {
+		if len(fields) > 0 && fields["state"] != "gone" {
+			belongs("drivers:"+fields["state"], id)
+		}
+	}
+	for _, side := range []struct {
+		a, b map[string]map[string]bool
+		what string
+	}{{want, c.h.indexes.lists, "is missing"}, {c.h.indexes.lists, want, "does not belong there"}} {
+		for list, members := range side.a {
+			for id := range members {
+				if !side.b[list][id] {
+					c.wrong("list %s: %q %s", list, id, side.what)
 				}
 			}
 		}

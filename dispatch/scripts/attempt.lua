@@ -3,6 +3,7 @@ local ride = load('ride', ARGV[2])
 if not ride then
   redis.call('ZREM', P .. ':due', ARGV[2])
   redis.call('ZREM', P .. ':waiting', ARGV[2])
+  unlist(ARGV[2], '', '')
   return { 'not_found' }
 end
 local version = ride.version

@@ -42,10 +42,29 @@ local function remembered(d)
   return math.min(cfg.retention, 5 * cfg.driver_ttl)
 end
 
+-- Drivers are listed by state, in the order of their first report.
+local driver_states = { 'offline', 'available', 'reserved', 'busy' }
+
+-- enlist moves a driver to the list of a state; nil: to none. Who reads all lists in one
+-- script finds everybody once.
+local function enlist(d, state)
+  spend(2)
+  for _, other in ipairs(driver_states) do
+    if other ~= state then redis.call('ZREM', P .. ':drivers:' .. other, d.id) end
+  end
+  if not state then return end
+  if not d.first then
+    d.first = number(now)
+    redis.call('HSET', P .. ':driver:' .. d.id, 'first', d.first)
+  end
+  redis.call('ZADD', P .. ':drivers:' .. state, d.first, d.id)
+end
+
 -- erase forgets a driver. Where there are several regions, the turn of that stays for a
 -- while: it refuses reports that were on their way, and vanishes by itself.
 local function erase(id, turn)
   local key = P .. ':driver:' .. id
+  enlist({ id = id })
   redis.call('ZREM', P .. ':watch', id)
   redis.call('ZREM', P .. ':moved', id)
   redis.call('DEL', key)
@@ -61,6 +80,7 @@ local function go_offline(d, reason)
   redis.call('HDEL', P .. ':driver:' .. d.id, 'ride', 'until', 'heard', 'told')
   redis.call('ZREM', P .. ':engaged', d.id)
   watch(d.id, now + remembered(d))
+  enlist(d, 'offline')
   unindex(d)
 end
 
@@ -74,6 +94,7 @@ local function go_available(d)
   redis.call('HDEL', P .. ':driver:' .. d.id, 'ride', 'until', 'heard', 'told')
   redis.call('ZREM', P .. ':engaged', d.id)
   watch(d.id, tonumber(d.seen) + cfg.driver_ttl)
+  enlist(d, 'available')
   index(d)
   freed[#freed + 1] = d
 end
@@ -99,6 +120,7 @@ local function engage(d, ride, state, till)
   redis.call('HSET', P .. ':driver:' .. d.id, 'state', state, 'ride', ride.id, 'until', number(till), 'served', '1')
   redis.call('ZADD', P .. ':engaged', number(now), d.id)
   redis.call('ZREM', P .. ':watch', d.id)
+  enlist(d, state)
   unindex(d)
 end
 

@@ -10,9 +10,9 @@ end
 
 -- candidate returns a driver who may be given a ride now, or nil.
 local function candidate(id, vehicle, tags)
-  local h = redis.call('HMGET', P .. ':driver:' .. id, 'state', 'seen', 'lat', 'lng', 'vehicle', 'tags')
+  local h = redis.call('HMGET', P .. ':driver:' .. id, 'state', 'seen', 'lat', 'lng', 'vehicle', 'tags', 'first')
   if h[1] ~= 'available' then return nil end
-  local d = { id = id, seen = h[2], lat = h[3], lng = h[4], vehicle = h[5], tags = h[6] }
+  local d = { id = id, seen = h[2], lat = h[3], lng = h[4], vehicle = h[5], tags = h[6], first = h[7] }
   if fresh(d) and fits(d, vehicle, tags) then return d end
   return nil
 end

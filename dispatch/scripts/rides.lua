@@ -62,6 +62,29 @@ local function schedule_step(ride)
   redis.call('ZADD', P .. ':due', number(math.min(at, tonumber(ride.deadline))), ride.id)
 end
 
+-- list files a ride under its new state and driver, for lists. They are ordered by when rides
+-- were made, which never changes.
+local function list(ride, state, driver, was)
+  spend(2)
+  if ride.state then redis.call('ZREM', P .. ':rides:' .. ride.state, ride.id) end
+  redis.call('ZADD', P .. ':rides:' .. state, ride.created, ride.id)
+  if was ~= driver and was ~= '' then redis.call('ZREM', P .. ':rides:d:' .. was, ride.id) end
+  if was ~= driver and driver ~= '' then redis.call('ZADD', P .. ':rides:d:' .. driver, ride.created, ride.id) end
+  if ride.version == '1' and ride.rider ~= '' then
+    redis.call('ZADD', P .. ':rides:r:' .. ride.rider, ride.created, ride.id)
+  end
+end
+
+local ride_states = { 'scheduled', 'searching', 'offered', 'matched', 'arrived', 'started', 'completed', 'cancelled', 'expired' }
+
+-- unlist takes a ride that is no longer kept out of all lists.
+local function unlist(id, driver, rider)
+  spend(4)
+  for _, state in ipairs(ride_states) do redis.call('ZREM', P .. ':rides:' .. state, id) end
+  if driver ~= '' then redis.call('ZREM', P .. ':rides:d:' .. driver, id) end
+  if rider ~= '' then redis.call('ZREM', P .. ':rides:r:' .. rider, id) end
+end
+
 -- turn takes a ride to a state: event, fields, history and wake-up. The driver of
 -- the new version is in d (nil: none), with their distance in metres.
 local function turn(ride, state, reason, d, distance)
@@ -73,6 +96,7 @@ local function turn(ride, state, reason, d, distance)
   event({ 'type', 'ride.' .. state, 'ride', ride.id, 'version', ride.version,
     'driver', driver, 'was', was, 'at', number(now), 'reason', reason,
     'distance', distance or '', 'seen', d and d.seen or '' })
+  list(ride, state, driver, was)
   ride.state, ride.reason, ride.driver, ride.updated = state, reason, driver, number(now)
   redis.call('HSET', P .. ':ride:' .. ride.id, 'state', state, 'version', ride.version,
     'reason', reason, 'driver', driver, 'updated', ride.updated,
@@ -93,6 +117,8 @@ local function finish(ride, state, reason, d, distance)
   if ride.rider ~= '' then redis.call('SREM', P .. ':rider:' .. ride.rider, ride.id) end
   redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker', 'from', 'best')
   redis.call('PEXPIRE', P .. ':ride:' .. ride.id, number(cfg.retention))
+  -- By then the ride itself is gone: this says in which lists it is. Ids have no line breaks.
+  redis.call('ZADD', P .. ':ended', number(now + cfg.retention), ride.id .. '\n' .. ride.driver .. '\n' .. ride.rider)
   redis.call('PEXPIRE', P .. ':asked:' .. ride.id, number(cfg.retention))
   if ride.idem ~= '' then redis.call('PEXPIRE', P .. ':idem:' .. ride.idem, number(cfg.retention)) end
 end

@@ -1,11 +1,12 @@
 -- Stores positions. ARGV: 2 '1' if the last driver has more to come in another call,
--- 3… nine values a position, those of one driver in a row: id, lat, lng, ts in ms or
+-- 3… ten values a position, those of one driver in a row: id, lat, lng, ts in ms or
 -- '', vehicle and tags, each '' for unchanged, '=' and the value, or '?' and the value
 -- for a driver who is not known here, the turn of their home, 'away' for a report from another
 -- region, '' where there is only one, how they move: "heading,speed,accuracy", each of them
--- or all '', and '1' where a driver who is not known here is off shift.
+-- or all ''; then of a driver who is not known here '1' if they are off shift, and when they first
+-- reported in ms, or ''.
 -- Answers {'ok', {refused index, code, …}, drivers not yet tried for waiting rides}.
-local width = 9
+local width = 10
 local refused = {}
 
 local function refuse(i, code)
@@ -52,11 +53,9 @@ local function store(d, before, to_come)
   if d.turn then redis.call('HSET', key, 'turn', d.turn) end
   if not before.known then
     redis.call('PERSIST', key)
-    if d.off then
-      redis.call('HSET', key, 'off', d.off)
-    else
-      redis.call('HDEL', key, 'off') -- of what they left behind
-    end
+    redis.call('HDEL', key, 'off') -- of what they left behind
+    if d.off then redis.call('HSET', key, 'off', d.off) end
+    redis.call('HSET', key, 'first', d.first)
   end
   if before.moving and d.home then redis.call('HDEL', key, 'moving') end
   if before.heard and d.state == 'busy' and d.seen ~= before.seen then tell(d, before.ride, before.heard, before.told) end
@@ -69,6 +68,7 @@ local function store(d, before, to_come)
     go_available(d)
   elseif not before.known or d.off and d.state == 'offline' then
     watch(d.id, now + remembered(d))
+    enlist(d, d.state)
   end
 end
 
@@ -76,14 +76,17 @@ local i = 3
 while i <= #ARGV do
   local id = ARGV[i]
   local h = redis.call('HMGET', P .. ':driver:' .. id, 'state', 'ts', 'vehicle', 'tags', 'seen', 'lat', 'lng',
-    'turn', 'served', 'moving', 'motion', 'ride', 'heard', 'told', 'off')
+    'turn', 'served', 'moving', 'motion', 'ride', 'heard', 'told', 'off', 'first')
   local before = { id = id, vehicle = h[3] or '', tags = h[4] or '', known = h[1], moving = h[10],
     seen = h[5], ride = h[12], heard = h[13], told = h[14] }
   local d = { id = id, known = h[1], state = h[1] or 'offline', ts = h[2], vehicle = before.vehicle, tags = before.tags,
     seen = h[5], lat = h[6], lng = h[7], turn = h[8], served = h[9], motion = h[11] or '',
-    off = h[15], late = true }
+    off = h[15], first = h[16], late = true }
   if d.state == 'gone' then d.state, d.known, before.known = 'offline', false, false end
-  if not d.known then d.off = ARGV[i + 8] ~= '' and ARGV[i + 8] or nil end
+  if not d.known then
+    d.off = ARGV[i + 8] ~= '' and ARGV[i + 8] or nil
+    d.first = ARGV[i + 9] ~= '' and ARGV[i + 9] or number(now)
+  end
   local taken = false
   while i <= #ARGV and ARGV[i] == id do
     local ts, turn = ARGV[i + 3], ARGV[i + 6]

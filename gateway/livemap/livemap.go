@@ -16,7 +16,6 @@ import (
 
 	"geogate/dispatch"
 	"geogate/gateway/exchange"
-	"geogate/internal/geo"
 )
 
 const (
@@ -58,7 +57,7 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	area, err := boxOf(query.Get("bbox"))
+	area, err := exchange.BoxOf(query.Get("bbox"))
 	if err != nil {
 		return err
 	}
@@ -81,48 +80,6 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 		return events, false, err
 	})
 }
-
-// box is a part of the world. West of more than east crosses the date line.
-type box struct{ west, south, east, north float64 }
-
-func (b box) contains(p geo.Point) bool {
-	if p.Lat < b.south || p.Lat > b.north {
-		return false
-	}
-	if b.west > b.east {
-		return p.Lon >= b.west || p.Lon <= b.east
-	}
-	return p.Lon >= b.west && p.Lon <= b.east
-}
-
-// boxOf reads west,south,east,north in degrees.
-func boxOf(text string) (box, error) {
-	if text == "" {
-		return box{}, exchange.BadRequest("missing_bbox", "bbox is required").WithHint(boxForm)
-	}
-	var edges [4]float64
-	parts := strings.Split(text, ",")
-	if len(parts) != len(edges) {
-		return box{}, errInvalidBox
-	}
-	for i, part := range parts {
-		degrees, err := exchange.Degrees(part)
-		if err != nil {
-			return box{}, errInvalidBox
-		}
-		edges[i] = degrees
-	}
-	b := box{edges[0], edges[1], edges[2], edges[3]}
-	southWest, northEast := geo.Point{Lat: b.south, Lon: b.west}, geo.Point{Lat: b.north, Lon: b.east}
-	if !southWest.Valid() || !northEast.Valid() || b.south > b.north {
-		return box{}, errInvalidBox
-	}
-	return b, nil
-}
-
-const boxForm = "west,south,east,north in degrees, such as 9.4,47.0,9.7,47.3; west above east crosses the date line"
-
-var errInvalidBox = exchange.BadRequest("invalid_bbox", "bbox is not a box on the map").WithHint(boxForm)
 
 // idList encodes ids as JSON.
 func idList(ids []string) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"geogate/dispatch"
+	"geogate/gateway/exchange"
 	"geogate/internal/geo"
 	"geogate/internal/pause"
 )
@@ -51,18 +52,18 @@ type mirror struct {
 	turn     chan struct{}      // holds one token: whoever has it may touch what follows
 	follower *dispatch.Follower // nil while no map is open
 	things   [kinds]map[string]*thing
-	views    map[box]*view
+	views    map[exchange.Box]*view
 	readAt   time.Time // when Redis was read last; zero: never
 }
 
 func newMirror(follow func() *dispatch.Follower, cfg Config) *mirror {
-	m := &mirror{follow: follow, cfg: cfg, turn: make(chan struct{}, 1), views: map[box]*view{}}
+	m := &mirror{follow: follow, cfg: cfg, turn: make(chan struct{}, 1), views: map[exchange.Box]*view{}}
 	m.turn <- struct{}{}
 	return m
 }
 
 // join returns the view of a box, which is shared by all maps of that box.
-func (m *mirror) join(area box) (v *view, leave func()) {
+func (m *mirror) join(area exchange.Box) (v *view, leave func()) {
 	<-m.turn
 	defer m.release()
 	v = m.views[area]

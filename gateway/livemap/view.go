@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"geogate/gateway/exchange"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 // view is what is in a box. The turn of its mirror guards it.
 type view struct {
 	mirror *mirror
-	area   box
+	area   exchange.Box
 	maps   int // that share it
 
 	state  uint64 // counts the states; the first is 1
@@ -42,7 +44,7 @@ type departure struct {
 	state uint64
 }
 
-func newView(m *mirror, area box) *view {
+func newView(m *mirror, area exchange.Box) *view {
 	v := &view{mirror: m, area: area}
 	for k := range v.shown {
 		v.shown[k] = map[string]entry{}
@@ -53,7 +55,7 @@ func newView(m *mirror, area box) *view {
 // apply takes a change into the state that flush makes.
 func (v *view) apply(c change) {
 	_, shown := v.shown[c.kind][c.id]
-	inside := c.thing != nil && v.area.contains(c.thing.point)
+	inside := c.thing != nil && v.area.Contains(c.thing.point)
 	switch {
 	case inside && (shown || len(v.shown[c.kind]) < maxShown):
 		v.shown[c.kind][c.id] = entry{c.thing, v.state + 1}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"geogate/gateway/exchange"
 	"geogate/internal/geo"
 )
 
@@ -16,7 +17,7 @@ func somebody(text string) *thing {
 // A map that was not there for some states gets what leads to the newest, and nothing of
 // what happened in between.
 func TestViewSkipsStates(t *testing.T) {
-	v := newView(nil, box{0, 0, 2, 2})
+	v := newView(nil, exchange.Box{West: 0, South: 0, East: 2, North: 2})
 	step := func(changes ...change) {
 		for _, c := range changes {
 			v.apply(c)
@@ -54,7 +55,7 @@ func TestViewSkipsStates(t *testing.T) {
 // to come again.
 func TestViewForgetsWhoLeftLongAgo(t *testing.T) {
 	m := newMirror(nil, Config{})
-	v := newView(m, box{0, 0, 2, 2})
+	v := newView(m, exchange.Box{West: 0, South: 0, East: 2, North: 2})
 	for i := range goneKept + 2 {
 		id := fmt.Sprint(i)
 		v.apply(change{driver, id, somebody("x")})
@@ -75,7 +76,7 @@ func TestViewForgetsWhoLeftLongAgo(t *testing.T) {
 }
 
 func TestViewShowsSoMany(t *testing.T) {
-	v := newView(nil, box{0, 0, 2, 2})
+	v := newView(nil, exchange.Box{West: 0, South: 0, East: 2, North: 2})
 	for i := range maxShown + 10 {
 		v.apply(change{driver, fmt.Sprint(i), somebody("x")})
 	}

@@ -34,8 +34,9 @@ func sharedSettings(cfg config.Config) map[string]string {
 }
 
 // migrations lead from older versions of what is in Redis. What version 2 added
-// comes by itself as drivers report, and what version 3 added as rides go on.
-var migrations = []schema.Step{{From: 1, Do: nothing}, {From: 2, Do: nothing}}
+// comes by itself as drivers report, what version 3 added as rides go on, and the lists of
+// version 4 with the next change of a ride or driver.
+var migrations = []schema.Step{{From: 1, Do: nothing}, {From: 2, Do: nothing}, {From: 3, Do: nothing}}
 
 func nothing(context.Context, redis.UniversalClient) (more bool, err error) { return false, nil }
 

@@ -26,7 +26,8 @@ import (
 //   - 2: drivers who went offline stay in watch until they are forgotten, a driver has
 //     one home region, and a region is one process's duty.
 //   - 3: a ride under way is matched, arrived or started, and its versions are JSON.
-const Version = 3
+//   - 4: rides and drivers are in lists, and a driver's shift is in the record of their home.
+const Version = 4
 
 // Keys. They belong to no aggregate, and each stands in a slot of its own.
 const (
