@@ -168,21 +168,33 @@ func (e *Engine) forget(ctx context.Context, region, id string, known *home) (co
 	return "moved", nil
 }
 
-// drivers looks a driver up in one region or in all, and returns at least one.
+// arrivalWithin is for how long a driver is looked for who is known nowhere. Who crosses a
+// border is in neither region for a round trip or two, and with nobody for longer only if
+// the process that moved them has died.
+const arrivalWithin = 500 * time.Millisecond
+
+// drivers looks a driver up in one region or, where none is named, wherever they are. It
+// returns at least one.
 func (e *Engine) drivers(ctx context.Context, region, id string) ([]Driver, error) {
-	known, err := e.homeOf(ctx, id)
-	if err != nil {
-		return nil, err
+	pauses := pause.NewGrowing(2*time.Millisecond, 20*time.Millisecond)
+	for end := time.Now().Add(arrivalWithin); ; {
+		known, err := e.homeOf(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		regions, err := e.regionsOf(region, known)
+		if err != nil {
+			return nil, err
+		}
+		found, err := e.readDriver(ctx, regions, id)
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
+		// Who has a home that does not know them is on the way there.
+		if region != "" || known == nil || time.Now().After(end) || pauses.Wait(ctx) != nil {
+			return nil, ErrNotFound
+		}
 	}
-	regions, err := e.regionsOf(region, known)
-	if err != nil {
-		return nil, err
-	}
-	found, err := e.readDriver(ctx, regions, id)
-	if err == nil && len(found) == 0 {
-		err = ErrNotFound
-	}
-	return found, err
 }
 
 // homeOf reads the home of a driver, nil where there is none or only one region.

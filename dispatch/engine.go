@@ -15,12 +15,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"geogate/internal/geo"
 	"geogate/internal/hub"
 	"geogate/internal/pause"
 )
@@ -50,12 +52,15 @@ const (
 // Config adjusts an Engine. Zero values mean the defaults given; all processes on
 // one Redis must use the same values.
 type Config struct {
-	Timeout     time.Duration // how long a ride may search; 4 min
-	Interval    time.Duration // pause between two attempts of a ride, ±20 %; 2 s
-	RadiiM      []float64     // expanding search radii in metres, ascending; 1000, 2000, 5000
-	OfferTTL    time.Duration // how long a driver may answer an offer; 0: the nearest is assigned at once
-	DriverTTL   time.Duration // a driver not heard of for this long is not a candidate; 60 s
-	Regions     []string      // names of the regions there are; DefaultRegion alone
+	Timeout   time.Duration // how long a ride may search; 4 min
+	Interval  time.Duration // pause between two attempts of a ride, ±20 %; 2 s
+	RadiiM    []float64     // expanding search radii in metres, ascending; 1000, 2000, 5000
+	OfferTTL  time.Duration // how long a driver may answer an offer; 0: the nearest is assigned at once
+	DriverTTL time.Duration // a driver not heard of for this long is not a candidate; 60 s
+	Regions   []string      // names of the regions there are; DefaultRegion alone
+	// RegionAt tells which region a point lies in, for those who name none; nil: they
+	// mean DefaultRegion. It must be quick.
+	RegionAt    func(geo.Point) (region string, found bool)
 	MaxDrivers  int           // available, reserved and busy drivers in a region; 100000
 	MaxPerRider int           // live rides of one rider and region; 3
 	MaxRides    int           // live rides in a region; 100000
@@ -69,6 +74,9 @@ type Config struct {
 	// that callers learn within two seconds that it is down; 1.5 s.
 	RedisTimeout time.Duration
 
+	// Times orders candidates by the time that they need to the pickup: the quickest of
+	// the 16 nearest gets the ride. Run must be running then. nil: the nearest does.
+	Times TimesFunc
 	// Emit receives every event of every region, in order, at least once, from one
 	// process at a time. An error makes it come again. nil: events stay in the stream.
 	Emit EmitFunc
@@ -89,6 +97,9 @@ type Engine struct {
 	// subscribed tells whether wake-ups arrive at hub.
 	subscribed atomic.Bool
 	regions    []string // declared; never changes
+
+	choosing chan struct{}  // as many as rides of workers are asked about
+	aside    sync.WaitGroup // their choices
 }
 
 // New returns an engine on rdb. It starts nothing and does not call Redis.
@@ -123,7 +134,12 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 	if cfg.Emit == nil {
 		cfg.MaxUnsent = 0 // nothing waits for anybody
 	}
+	named := 0
+	if cfg.Times != nil {
+		named = candidates
+	}
 	static, err := json.Marshal(map[string]any{
+		"candidates":     named,
 		"channel":        channel,
 		"driver_ttl":     cfg.DriverTTL.Milliseconds(),
 		"in_flight":      inFlight.Milliseconds(),
@@ -152,6 +168,8 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		worker:  strings.ToLower(rand.Text()),
 		static:  strings.TrimSuffix(string(static), "}"),
 		regions: slices.Clone(cfg.Regions),
+
+		choosing: make(chan struct{}, choosingMost),
 	}
 }
 

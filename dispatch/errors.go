@@ -59,8 +59,9 @@ const (
 	CodeInvalidVehicle  = "invalid_vehicle"
 	CodeInvalidTags     = "invalid_tags"
 	CodeUnknownRegion   = "unknown_region"
-	CodeDriverCap       = "driver_cap"     // there are as many drivers as there may be
-	CodeBacklog         = "events_backlog" // too many events wait to be handed on
+	CodeOutside         = "outside_service_area" // in none of the regions
+	CodeDriverCap       = "driver_cap"           // there are as many drivers as there may be
+	CodeBacklog         = "events_backlog"       // too many events wait to be handed on
 	CodeInvalidRadius   = "invalid_radius"
 	CodeInvalidLimit    = "invalid_limit"
 	CodeInvalidCursor   = "invalid_cursor"

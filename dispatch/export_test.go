@@ -56,6 +56,7 @@ const LookEvery = lookEvery
 
 // WorkDue does what is due as Run does.
 func (e *Engine) WorkDue(ctx context.Context) (time.Duration, error) {
+	defer e.aside.Wait()
 	return e.workDue(ctx, DefaultRegion)
 }
 

@@ -107,6 +107,31 @@ func IsRegionName(name string) bool {
 	return ok
 }
 
+// RegionOf returns the region of a request about a point that names one, or none: then
+// it follows from the point where Config.RegionAt is set. Errors: InputError.
+func (e *Engine) RegionOf(name string, p geo.Point) (string, error) {
+	region, refused := e.regionOf(name, p)
+	return region, asError(refused)
+}
+
+// RegionsByPlace reports whether the region of a request that names none follows from
+// its point.
+func (e *Engine) RegionsByPlace() bool { return e.cfg.RegionAt != nil }
+
+func (e *Engine) regionOf(name string, p geo.Point) (string, *InputError) {
+	if name != "" || e.cfg.RegionAt == nil {
+		return e.regionNamed(name)
+	}
+	region, found := e.cfg.RegionAt(p)
+	if !found {
+		return "", &InputError{CodeOutside, "the position is in none of the regions"}
+	}
+	return e.regionNamed(region)
+}
+
+// Regions are the names of the regions there are.
+func (e *Engine) Regions() []string { return slices.Clone(e.regions) }
+
 // regionNamed returns the declared region of that name, DefaultRegion for none.
 func (e *Engine) regionNamed(name string) (string, *InputError) {
 	switch {

@@ -3,7 +3,6 @@ package dispatch
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,7 +16,7 @@ type NearestQuery struct {
 	Point   geo.Point
 	RadiusM float64  // metres, above 0 and at most MaxRadiusM
 	Limit   int      // 1…MaxLimit
-	Region  string   // empty: DefaultRegion
+	Region  string   // empty: see Config.RegionAt
 	Vehicle string   // optional filter
 	Tags    []string // optional filter: the driver has all of them
 }
@@ -56,9 +55,12 @@ const nearestSteps = 16
 // changes nothing. complete is false when there were too many to look at them all: then
 // there may be others, and nearer ones. Errors: InputError, ErrUnavailable.
 func (e *Engine) Nearest(ctx context.Context, q NearestQuery) (found []Candidate, complete bool, err error) {
-	region, refused := e.regionNamed(q.Region)
-	if err := errors.Join(asError(q.check()), asError(refused)); err != nil {
+	if err := q.check(); err != nil {
 		return nil, false, fmt.Errorf("find nearest drivers: %w", err)
+	}
+	region, refused := e.regionOf(q.Region, q.Point)
+	if refused != nil {
+		return nil, false, fmt.Errorf("find nearest drivers: %w", refused)
 	}
 	from := ""
 	for range nearestSteps {

@@ -47,7 +47,7 @@ func (e *Engine) handOn(ctx context.Context, region string) {
 	wake, stop := e.hub.Listen(regionTopic(region))
 	defer stop()
 	full := false
-	e.repeat(ctx, "hand on events", func(ctx context.Context) (time.Duration, error) {
+	e.repeat(ctx, "hand on events", nil, func(ctx context.Context) (time.Duration, error) {
 		waiting, err := e.handOnSome(ctx, region)
 		full = e.tellBacklog(region, waiting, full)
 		if err != nil || waiting > OutboxMost {

@@ -166,7 +166,7 @@ type Assignment struct {
 // RideRequest asks for a driver.
 type RideRequest struct {
 	Pickup  geo.Point
-	Region  string   // empty: DefaultRegion
+	Region  string   // empty: see Config.RegionAt
 	RiderID string   // optional; counts against MaxPerRider
 	Vehicle string   // optional filter
 	Tags    []string // optional filter: the driver has all of them
@@ -212,7 +212,7 @@ func (e *Engine) Request(ctx context.Context, r RideRequest) (Ride, error) {
 	if err := r.check(); err != nil {
 		return Ride{}, fmt.Errorf("request ride: %w", err)
 	}
-	region, refused := e.regionNamed(r.Region)
+	region, refused := e.regionOf(r.Region, r.Pickup)
 	if refused != nil {
 		return Ride{}, fmt.Errorf("request ride: %w", refused)
 	}
@@ -234,6 +234,18 @@ func (e *Engine) Request(ctx context.Context, r RideRequest) (Ride, error) {
 	ride, err := answer.rideOrRefusal()
 	if err != nil {
 		return Ride{}, fmt.Errorf("request ride: %w", err)
+	}
+	if named := answer.strings(3); len(named) > 0 {
+		c, err := newChoice(region, ride.ID, ride.Pickup, named)
+		if err != nil {
+			return Ride{}, fmt.Errorf("request ride: %w", err)
+		}
+		// The ride is there. If this fails, the region's worker chooses in a second.
+		if answer, err := e.choose(context.WithoutCancel(ctx), c); err == nil && answer.code == "ok" {
+			if chosen, err := answer.ride(); err == nil {
+				return chosen, nil
+			}
+		}
 	}
 	return ride, nil
 }

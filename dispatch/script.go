@@ -18,6 +18,7 @@ var (
 	acceptScript     = newScript("accept")
 	attemptScript    = newScript("attempt")
 	cancelScript     = newScript("cancel")
+	chooseScript     = newScript("choose")
 	claimScript      = newScript("claim")
 	claimKeyScript   = newScript("claim_key")
 	declineScript    = newScript("decline")

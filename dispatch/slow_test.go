@@ -73,8 +73,12 @@ func noScriptIsSlow(t *testing.T, place func(rng *rand.Rand) geo.Point) {
 	for i := 0; i < len(crowd); i += 10_000 {
 		track(t, e, crowd[i:i+10_000]...)
 	}
+	cfg.Times = func(_ context.Context, from []geo.Point, _ geo.Point) ([]float64, error) {
+		return make([]float64, len(from)), nil
+	}
+	byTime := dispatch.New(rdb, cfg)
 	both := []string{"a", "b"}
-	ask := func(tags ...string) {
+	ask := func(e *dispatch.Engine, tags ...string) {
 		if _, err := e.Request(t.Context(), dispatch.RideRequest{Pickup: santiago, Tags: tags, Vehicle: "car"}); err != nil {
 			t.Fatal(err)
 		}
@@ -93,9 +97,11 @@ func noScriptIsSlow(t *testing.T, place func(rng *rand.Rand) geo.Point) {
 		{"search nearby for both tags", func() { nearest(1000, 1, both...) }},
 		{"search for one tag", func() { nearest(15_000, 100, "a") }},
 		{"search for all", func() { nearest(15_000, 100) }},
-		{"ride for both tags", func() { ask(both...) }},
-		{"ride for one tag", func() { ask("a") }},
+		{"ride for both tags", func() { ask(e, both...) }},
+		{"ride for one tag", func() { ask(e, "a") }},
 		{"due rides", func() { workDue(t, e) }},
+		{"ride for both tags, by time", func() { ask(byTime, both...) }},
+		{"due rides, by time", func() { workDue(t, byTime) }},
 		{"array", func() { track(t, e, crowd[:2000]...) }},
 		{"array with new tags", func() {
 			changed := make([]dispatch.Position, 1000)
@@ -107,7 +113,7 @@ func noScriptIsSlow(t *testing.T, place func(rng *rand.Rand) geo.Point) {
 		}},
 		{"arrival among waiting rides", func() {
 			for range 200 {
-				ask(both...)
+				ask(e, both...)
 			}
 			p := at(fmt.Sprint("new", rng.Int()), santiago)
 			track(t, e, p)

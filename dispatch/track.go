@@ -31,7 +31,7 @@ const (
 type Position struct {
 	ID     string // the driver's; at most MaxIDLen bytes
 	Point  geo.Point
-	Region string // empty: DefaultRegion. A driver who reports from another one moves there
+	Region string // empty: see Config.RegionAt. A driver who reports from another one moves there
 	// Time is when the position was taken, by the driver's clock; zero if unknown. It
 	// orders a driver's positions. One older than DriverTTL makes nobody available.
 	Time time.Time
@@ -139,7 +139,7 @@ func (e *Engine) Track(ctx context.Context, positions []Position) (TrackResult, 
 		t.reports[i] = report{Position: p}
 		err := p.check()
 		if err == nil {
-			t.reports[i].from, err = e.regionNamed(p.Region)
+			t.reports[i].from, err = e.regionOf(p.Region, p.Point)
 		}
 		if t.reports[i].refused = err; err == nil {
 			accepted = append(accepted, i)

@@ -132,6 +132,9 @@ const (
 func rideTopic(id string) string   { return "ride " + id }
 func driverTopic(id string) string { return "driver " + id }
 
+// dueTopic is woken when something has fallen due in a region, as matching.lua says.
+func dueTopic(region string) string { return "due " + prefix(region) }
+
 // regionTopic is woken by everything that happens in a region.
 func regionTopic(region string) string { return "region " + region }
 

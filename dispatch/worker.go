@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,17 +44,102 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.shareRegions(ctx)
 		return nil
 	})
-	return group.Wait()
+	err := group.Wait()
+	e.aside.Wait()
+	return err
+}
+
+// Each region is worked by one process, so that idle work does not grow with their
+// number. Duty saves work and decides nothing: two processes that both believe to
+// have it do no harm, since every step of the work is checked where it happens.
+const (
+	dutyKey = "geogate:duty"
+	// dutyEvery is how often processes share the regions out anew, and dutyLease how long
+	// a region is left alone by the others when its process dies.
+	dutyEvery = time.Second
+	dutyLease = 3 * time.Second
+	dutyTopic = "duty"
+)
+
+// shareRegions works the regions that are this process's share until ctx ends.
+func (e *Engine) shareRegions(ctx context.Context) {
+	wake, stop := e.hub.Listen(dutyTopic)
+	defer stop()
+	var working sync.WaitGroup
+	defer working.Wait()
+	mine := make(map[string]context.CancelFunc)
+	e.repeat(ctx, "share regions", nil, func(ctx context.Context) (time.Duration, error) {
+		// While the record of duty is away each process goes on with what it has.
+		regions, err := e.takeDuty(ctx, dutyLease)
+		if err != nil {
+			return 0, fmt.Errorf("share regions: %w", err)
+		}
+		for region, end := range mine {
+			if !slices.Contains(regions, region) {
+				end()
+				delete(mine, region)
+			}
+		}
+		for _, region := range regions {
+			if mine[region] == nil {
+				ctx, end := context.WithCancel(ctx)
+				mine[region] = end
+				working.Go(func() { e.workRegion(ctx, region) })
+			}
+		}
+		tick := time.NewTimer(dutyEvery)
+		defer tick.Stop()
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-tick.C:
+		}
+		return 0, nil
+	})
+	for _, end := range mine {
+		end()
+	}
+	working.Wait()
+	e.endDuty(context.WithoutCancel(ctx))
+}
+
+// takeDuty renews this process's share of the regions and returns it. A lease of 0
+// gives everything back.
+func (e *Engine) takeDuty(ctx context.Context, lease time.Duration) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
+	defer cancel()
+	args := []any{e.worker, lease.Milliseconds()}
+	for _, region := range e.regions {
+		args = append(args, region)
+	}
+	return dutyScript.Run(ctx, e.rdb, []string{dutyKey}, args...).StringSlice()
+}
+
+// endDuty lets the other processes take over at once.
+func (e *Engine) endDuty(ctx context.Context) {
+	_, err := e.takeDuty(ctx, 0)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
+		defer cancel()
+		err = e.rdb.Publish(ctx, channel, dutyTopic).Err()
+	}
+	if err != nil && err != redis.Nil { //nolint:errorlint // go-redis returns it bare
+		e.cfg.Log.Debug().Err(err).Msg("duty left to lapse")
+	}
 }
 
 // workRegion does the work of a region until ctx ends.
 func (e *Engine) workRegion(ctx context.Context, region string) {
 	var loops sync.WaitGroup
 	loop := func(what string, do func(ctx context.Context) (time.Duration, error)) {
-		loops.Go(func() { e.repeat(ctx, what, do) })
+		loops.Go(func() { e.repeat(ctx, what, nil, do) })
 	}
-	loop("work due rides", func(ctx context.Context) (time.Duration, error) {
-		return e.workDue(ctx, region)
+	loops.Go(func() {
+		due, stop := e.hub.Listen(dueTopic(region))
+		defer stop()
+		e.repeat(ctx, "work due rides", due, func(ctx context.Context) (time.Duration, error) {
+			return e.workDue(ctx, region)
+		})
 	})
 	loop("sweep drivers", func(ctx context.Context) (time.Duration, error) {
 		return e.sweep(ctx, region)
@@ -68,10 +154,12 @@ func (e *Engine) workRegion(ctx context.Context, region string) {
 }
 
 // repeat calls do until ctx ends, after the pause that it returns or, after an
-// error, one that grows to a second. Of errors in a row the first one is logged.
-func (e *Engine) repeat(ctx context.Context, what string, do func(ctx context.Context) (time.Duration, error)) {
+// error, one that grows to a second; a wake-up ends the pause that do returned. Of errors
+// in a row the first one is logged.
+func (e *Engine) repeat(ctx context.Context, what string, wake <-chan struct{}, do func(ctx context.Context) (time.Duration, error)) {
 	retry := pause.NewGrowing(50*time.Millisecond, time.Second)
 	failing := false
+	woken := wake
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -79,6 +167,7 @@ func (e *Engine) repeat(ctx context.Context, what string, do func(ctx context.Co
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case <-woken:
 		}
 		wait, err := do(ctx)
 		switch {
@@ -92,6 +181,9 @@ func (e *Engine) repeat(ctx context.Context, what string, do func(ctx context.Co
 			}
 			failing = true
 			wait = retry.Next()
+		}
+		if woken = wake; failing {
+			woken = nil
 		}
 		timer.Reset(wait)
 	}
@@ -166,8 +258,23 @@ func (e *Engine) workClaimed(ctx context.Context, region string, rides []string)
 		for i, id := range slice {
 			calls[i] = call{region, []any{id}}
 		}
-		if _, err := e.runAll(ctx, attemptScript, calls); err != nil {
+		replies, err := e.runAll(ctx, attemptScript, calls)
+		if err != nil {
 			return fmt.Errorf("attempt due rides: %w", err)
+		}
+		for i, r := range replies {
+			if r.code != "named" {
+				continue
+			}
+			pickup, err := decodePoint(r.string(1), r.string(2))
+			if err != nil {
+				return fmt.Errorf("attempt due rides: %w", err)
+			}
+			c, err := newChoice(region, slice[i], pickup, r.strings(0))
+			if err != nil {
+				return fmt.Errorf("attempt due rides: %w", err)
+			}
+			e.chooseAside(ctx, c)
 		}
 		rides = rides[len(slice):]
 	}

@@ -59,6 +59,7 @@ type round struct {
 	t       *testing.T
 	engines []caller // what the clients call
 	offers  bool
+	byTime  bool        // drivers are chosen by times that the checks do not know
 	emit    bool        // the engines hand events on, see publish
 	calm    sync.Locker // held while nothing may die
 	started time.Time
@@ -256,7 +257,9 @@ func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
 	}
 	positions := make(map[string]geo.Point)
 	for d := range drivers {
-		positions[fmt.Sprint(d)] = position(d)
+		if !r.byTime {
+			positions[fmt.Sprint(d)] = position(d)
+		}
 	}
 	for _, err := range dispatchtest.Check(h, dispatchtest.Rules{
 		DriverTTL: time.Hour, Slack: dispatch.Lease + 5*time.Second, Positions: positions,
@@ -299,6 +302,31 @@ func TestHistoriesHold(t *testing.T) {
 					r.play(rdb, seed+uint64(n), operations)
 					flush(t, rdb)
 				}
+			})
+		})
+	}
+}
+
+// TestHistoriesHoldByTime does the same where processes choose among the drivers that
+// scripts have named, in an order that changes all the time.
+func TestHistoriesHoldByTime(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	for _, offers := range []bool{false, true} {
+		t.Run(fmt.Sprintf("offers=%t", offers), func(t *testing.T) {
+			onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
+				t.Logf("seed %d", seed)
+				cfg := workloadConfig(offers)
+				cfg.Times = func(_ context.Context, from []geo.Point, _ geo.Point) ([]float64, error) {
+					times := make([]float64, len(from))
+					for i := range times {
+						times[i] = rand.Float64()
+					}
+					return times, nil
+				}
+				engines := []*dispatch.Engine{dispatch.New(rdb, cfg), dispatch.New(rdb, cfg), dispatch.New(rdb, cfg)}
+				run(t, engines...)
+				r := &round{t: t, engines: []caller{engines[0], engines[1], engines[2]}, offers: offers, byTime: true, calm: &sync.Mutex{}}
+				r.play(rdb, seed, 400)
 			})
 		})
 	}

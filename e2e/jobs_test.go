@@ -22,7 +22,7 @@ import (
 	"geogate/upstream/upstreamtest"
 )
 
-var soak = flag.Bool("soak", false, "run the tests of bulk jobs at full size: minutes instead of seconds")
+var soak = flag.Bool("soak", false, "run the tests of bulk jobs and of matching by time at full size: minutes instead of seconds")
 
 // bulkJob is a job as the server tells of it.
 type bulkJob struct {

@@ -52,6 +52,7 @@ var access = map[string][]trial{
 	"GET /metrics":            {{want: admins}},
 	"POST /search":            {{want: riders, body: `{{at}}`}},
 	"GET /v2/nearby":          {{want: riders, query: "?lat=1&lng=1"}},
+	"GET /v2/regions":         {{want: "401 200 200 200 200 200 200", shows: `"default"`}},
 	"POST /v2/eta":            {{want: riders, body: `{"from":[{{at}}],"to":[{{at}}]}`}},
 	"POST /v2/search":         {{want: riders, body: `{{at}}`}, {want: "401 200 403! 403 403 200 200", body: `{{at},"rider_id":"{ann}"}`, shows: `"rider_id":"{ann}"`}},
 	"POST /tracking":          {{want: "401 403 403 200 403! 200 200", body: `{"id":"{driver}",{at}}`}, {want: "401 403 403 200 400 200 200", body: `[{"id":"{driver}",{at}}]`}},

@@ -121,6 +121,8 @@ func problemOf(err error) *exchange.Problem {
 		return exchange.BadRequest("invalid_credential_request", credential.Error())
 	case errors.As(err, &bad):
 		return exchange.NewProblem(bad.Status, "bad_request", bad.Message)
+	case errors.As(err, &invalid) && invalid.Code == dispatch.CodeOutside:
+		return exchange.NewProblem(http.StatusUnprocessableEntity, invalid.Code, invalid.Detail).WithHint("GET /v2/regions lists the regions")
 	case errors.As(err, &invalid):
 		return exchange.BadRequest(invalid.Code, invalid.Detail)
 	case errors.As(err, &unfinished):

@@ -31,9 +31,12 @@ import (
 	"geogate/internal/bulk"
 	"geogate/internal/fleet"
 	"geogate/internal/gazetteer"
+	"geogate/internal/geo"
 	"geogate/internal/headroom"
 	"geogate/internal/identity"
+	"geogate/internal/region"
 	"geogate/internal/routing"
+	"geogate/upstream"
 )
 
 type (
@@ -89,7 +92,8 @@ type Config struct {
 	Heartbeat      time.Duration  // longest silence of an event stream; 0: 15 s
 	FastLane       bool           // Serve answers plain hits ahead of net/http
 
-	Router *routing.Router // times by road; nil: they are estimated
+	Regions *region.Map     // regions by place; nil: there are none
+	Router  *routing.Router // times by road; nil: they are estimated
 
 	Jobs *bulk.Master // bulk geocoding; nil: there is none
 
@@ -203,6 +207,8 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		Streams:     streams,
 		FindAddress: onTheWay(g.geocoding.FindAddress),
 		FindPlaceAt: onTheWay(g.geocoding.FindPlaceAt),
+		Places:      cfg.Regions,
+		Table:       g.ways,
 		Problem:     problemOf,
 		MayRequest:  func() error { return g.fleet.Mode().AllowsRides() },
 	})
@@ -237,4 +243,12 @@ func (g *Gateway) serve(ex *exchange.Exchange, r *http.Request) {
 		ex.Recorder.Header().Set("X-Geogate-Mode", string(mode))
 	}
 	g.router.ServeHTTP(&ex.Recorder, r.WithContext(ex))
+}
+
+// ways asks the router at the expense of who sent r; nil: of the operator.
+func (g *Gateway) ways(ctx context.Context, r *http.Request, from, to []geo.Point) (routing.Table, error) {
+	if r != nil {
+		ctx = upstream.WithCharge(ctx, g.charge(r))
+	}
+	return g.routing.Table(ctx, from, to) //nolint:wrapcheck // the caller says what for
 }

@@ -88,6 +88,7 @@ func (g *Gateway) routes() []route {
 		{post, "/v2/requests/{id}/start", scopeDrive, private, g.rides.Start},
 		{post, "/v2/requests/{id}/complete", scopeDrive, private, g.rides.Complete},
 		{post, "/v2/requests/{id}/release", scopeDrive, private, g.rides.Release},
+		{get, "/v2/regions", scopeNearby | scopeRide | scopeDrive | scopeDispatch, page, g.rides.Regions},
 		{post, "/v2/cancel", scopeRide, private, g.rides.CancelNamed},
 		{post, "/v2/complete", scopeDrive, private, g.rides.CompleteNamed},
 		{post, "/tracking", scopeDrive, private, g.rides.Track},

@@ -1,4 +1,5 @@
--- Does what is due about a ride. ARGV: 2 ride.
+-- Does what is due about a ride. ARGV: 2 ride. Where a process chooses, it may answer
+-- {'named', {id, lat, lng, … of the candidates}, lat, lng of the pickup}.
 local ride = load('ride', ARGV[2])
 if not ride then
   redis.call('ZREM', P .. ':due', ARGV[2])
@@ -10,9 +11,18 @@ local version = ride.version
 settle(ride)
 if not live(ride) then
   redis.call('ZREM', P .. ':due', ride.id)
-elseif ride.version == version and (ride.state ~= 'searching' or not attempt(ride)) then
-  -- Nothing has filed the ride since the lease put it off.
-  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker')
-  schedule(ride)
+elseif ride.version == version then
+  local outcome, named
+  if ride.state == 'searching' then
+    if cfg.candidates == 0 then outcome = claim_nearest(ride) else outcome, named = name_candidates(ride) end
+  end
+  if outcome == 'named' then
+    wake()
+    return { 'named', named, ride.lat, ride.lng }
+  elseif not outcome then
+    -- Nothing has filed the ride since the lease put it off.
+    redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker')
+    schedule(ride)
+  end
 end
 return answer('ok')

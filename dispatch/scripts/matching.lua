@@ -42,44 +42,96 @@ local function asked(ride, driver)
   return redis.call('HEXISTS', P .. ':asked:' .. ride.id, driver) == 1
 end
 
--- attempt finds a searching ride its nearest eligible driver, and gives or offers it
--- to them. It returns 'taken'; 'on' when it was cut off and has filed the
--- ride to go on soon; nil when there is nobody. arrived is a driver who has just
--- become available, perhaps in the part that was searched before.
-local function attempt(ride, arrived)
-  local function judge(id)
-    local d = candidate(id, ride.vehicle, ride.tags)
-    if d and not asked(ride, id) then return d end
-    return nil
+-- eligible returns a driver who may be given this ride now, or nil.
+local function eligible(ride, id)
+  local d = candidate(id, ride.vehicle, ride.tags)
+  if d and not asked(ride, id) then return d end
+  return nil
+end
+
+-- take gives a ride to a driver, or offers it to them.
+local function take(ride, d, distance)
+  if cfg.offer_ttl > 0 then
+    offer(ride, d, distance)
+  else
+    assign(ride, d, distance, '')
   end
+end
+
+local function from_pickup(ride, d)
+  return metres(math.rad(ride.lng), math.rad(ride.lat), math.rad(d.lng), math.rad(d.lat))
+end
+
+-- find_nearest returns the eligible drivers nearest to a searching ride, at most want of
+-- them, each with their distance. When it is cut off before it knows anybody it files the
+-- ride to go on soon, and the second value is true. arrived is a driver who has just
+-- become available, perhaps in the part that was searched before.
+local function find_nearest(ride, want, arrived)
+  local function judge(id) return eligible(ride, id) end
   local radius, known = cfg.radii[#cfg.radii], {}
   for _, id in ipairs({ ride.best or '', ride.from and arrived and arrived.id or '' }) do
     local d = id ~= '' and judge(id)
     if d then
-      local at = metres(math.rad(ride.lng), math.rad(ride.lat), math.rad(d.lng), math.rad(d.lat))
+      local at = from_pickup(ride, d)
       if at <= radius then known[#known + 1] = { d, at } end
     end
   end
   local found, more, ahead = search_drivers({
     lng = ride.lng, lat = ride.lat, radius = radius, vehicle = ride.vehicle, tags = ride.tags,
-    want = 1, from = ride.from, known = known, judge = judge,
+    want = want, from = ride.from, known = known, judge = judge,
   })
-  if #found > 0 then
-    if cfg.offer_ttl > 0 then
-      offer(ride, found[1][1], found[1][2])
-    else
-      assign(ride, found[1][1], found[1][2], '')
-    end
-    return 'taken'
-  end
+  if #found > 0 then return found, false end
   if more then
     redis.call('HSET', P .. ':ride:' .. ride.id, 'from', more, 'best', ahead[1] and ahead[1][1].id or '')
     redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker')
     schedule_step(ride)
-    return 'on'
+    return found, true
   end
   if ride.from then redis.call('HDEL', P .. ':ride:' .. ride.id, 'from', 'best') end
-  return nil
+  return found, false
+end
+
+-- claim_nearest gives a searching ride to its nearest eligible driver. It returns
+-- 'taken', 'on' when it has filed the ride to go on soon, or nil when there is nobody.
+local function claim_nearest(ride, arrived)
+  local found, on = find_nearest(ride, 1, arrived)
+  if on then return 'on' end
+  if #found == 0 then return nil end
+  take(ride, found[1][1], found[1][2])
+  return 'taken'
+end
+
+-- In ms: a process that named candidates and is not back by then has died.
+local choice_within = 1000
+
+-- name_candidates is claim_nearest where a process chooses (choose.lua): it returns
+-- 'named' and the id, lat and lng of each candidate, the nearest first.
+local function name_candidates(ride)
+  local found, on = find_nearest(ride, cfg.candidates)
+  local list = {}
+  for _, hit in ipairs(found) do
+    local d = hit[1]
+    for _, v in ipairs({ d.id, d.lat, d.lng }) do list[#list + 1] = v end
+  end
+  if on then return 'on', list end
+  if #list == 0 then return nil, list end
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker')
+  redis.call('ZADD', P .. ':due', number(math.min(now + choice_within, tonumber(ride.deadline))), ride.id)
+  return 'named', list
+end
+
+local told = false -- that something is due
+
+-- attempt is claim_nearest; where a process chooses, the ride is filed for one and the
+-- worker of the region is told.
+local function attempt(ride, arrived)
+  if cfg.candidates == 0 then return claim_nearest(ride, arrived) end
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker')
+  redis.call('ZADD', P .. ':due', number(now), ride.id)
+  if not told then redis.call('PUBLISH', cfg.channel, 'due ' .. P) end
+  told = true
+  spend(1)
+  return 'on'
 end
 
 -- given_back is the version of the ride that a driver led to by giving it back, or nil.

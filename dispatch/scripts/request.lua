@@ -1,4 +1,5 @@
--- Creates a ride and makes its first attempt. ARGV: 2 ride, 3 lat, 4 lng, 5 rider,
+-- Creates a ride and makes its first attempt or, where a process chooses, names candidates:
+-- the fifth of the answer. ARGV: 2 ride, 3 lat, 4 lng, 5 rider,
 -- 6 vehicle, 7 tags, 8 digest of the idempotency key or '', 9 fingerprint, 10 claim, 11 when
 -- the rider wants to be picked up in ms or '', 12… fields that are kept as they are, each with
 -- its value.
@@ -58,7 +59,10 @@ if ride.state == 'scheduled' then
   schedule(ride)
   return answer('ok', ride)
 end
-local outcome = attempt(ride)
+local outcome, named
+if cfg.candidates == 0 then outcome = claim_nearest(ride) else outcome, named = name_candidates(ride) end
 if outcome ~= 'taken' then redis.call('GEOADD', P .. ':waiting', ride.lng, ride.lat, ride.id) end
 if not outcome then schedule(ride) end
-return answer('ok', ride)
+local reply = answer('ok', ride)
+reply[4], reply[5] = '', named or {}
+return reply

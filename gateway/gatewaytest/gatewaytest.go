@@ -29,6 +29,7 @@ import (
 	"geogate/internal/gazetteer"
 	"geogate/internal/identity"
 	"geogate/internal/redistest"
+	"geogate/internal/region"
 	"geogate/internal/routing"
 	"geogate/internal/webhook"
 	"geogate/upstream"
@@ -70,6 +71,16 @@ func NewWithRouters(t testing.TB, routers string, options ...func(*gateway.Confi
 	t.Helper()
 	f := &Fixture{Redis: redistest.Start(t), Upstream: upstreamtest.New(t), Routers: routers}
 	return f.Sibling(t, options...)
+}
+
+// NewWithPlaces is New where these are the regions.
+func NewWithPlaces(t testing.TB, places *region.Map) *Fixture {
+	t.Helper()
+	f := &Fixture{
+		Redis: redistest.Start(t), Upstream: upstreamtest.New(t),
+		Dispatch: dispatch.Config{Regions: places.Names(), RegionAt: places.At},
+	}
+	return f.Sibling(t, func(c *gateway.Config) { c.Regions = places })
 }
 
 // NewWithOffers is New where drivers are offered rides.

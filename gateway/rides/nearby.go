@@ -39,7 +39,7 @@ func (a *API) missing(err error) *missingHalf {
 	return &missingHalf{p.Status, p.Code, p.Detail, p.Hint}
 }
 
-var nearbyParameters = []string{"q", "lat", "lng", "lon", "limit", "radius_km", "vehicle", "tags", "region"}
+var nearbyParameters = []string{"q", "lat", "lng", "lon", "limit", "radius_km", "vehicle", "tags", "region", "rank"}
 
 // Nearby answers with the place of an address, or of a position, and with the
 // nearest available drivers. It gives one half where the other is unavailable.
@@ -64,7 +64,7 @@ func (a *API) Nearby(w http.ResponseWriter, r *http.Request) error {
 	}
 	filter.Point = from.point
 	answer := nearbyAnswer{Cache: from.cached, Place: from.place}
-	if answer.foundDrivers, err = a.nearest(r, filter); errors.Is(err, dispatch.ErrInvalid) {
+	if answer.foundDrivers, err = a.nearest(r, filter, query.Get("rank")); errors.Is(err, dispatch.ErrInvalid) {
 		return err
 	} else if err != nil {
 		exchange.Of(r).Failure = err
@@ -82,7 +82,7 @@ func (a *API) nearbyPoint(w http.ResponseWriter, r *http.Request, query url.Valu
 	filter.Point = point
 	var answer nearbyAnswer
 	var noDrivers error
-	if answer.foundDrivers, noDrivers = a.nearest(r, filter); errors.Is(noDrivers, dispatch.ErrInvalid) {
+	if answer.foundDrivers, noDrivers = a.nearest(r, filter, query.Get("rank")); errors.Is(noDrivers, dispatch.ErrInvalid) {
 		return noDrivers
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), nearbyPlaceTimeout)
@@ -106,7 +106,7 @@ func (a *API) nearbyPoint(w http.ResponseWriter, r *http.Request, query url.Valu
 
 // filterOf reads from the query what POST /search takes in its body.
 func filterOf(query url.Values) (dispatch.NearestQuery, error) {
-	filter := driverFilter{Vehicle: query.Get("vehicle"), Tags: exchange.List(query.Get("tags")), Region: query.Get("region")}
+	filter := driverFilter{Vehicle: query.Get("vehicle"), Tags: exchange.List(query.Get("tags")), Region: query.Get("region"), Rank: query.Get("rank")}
 	if query.Has("limit") {
 		n, err := strconv.Atoi(query.Get("limit"))
 		if err != nil {

@@ -23,6 +23,7 @@ type foundDriver struct {
 	Lng       float64       `json:"lng"`
 	DistanceM float64       `json:"distance_m"`
 	SeenAt    exchange.Time `json:"seen_at"`
+	ETA       *eta          `json:"eta,omitempty"` // with rank eta, where there is a way
 }
 
 // driverFilter says which drivers to look for around a point.
@@ -32,6 +33,7 @@ type driverFilter struct {
 	Vehicle  string   `json:"vehicle"`
 	Tags     []string `json:"tags"`
 	Region   string   `json:"region"`
+	Rank     string   `json:"rank"`
 }
 
 func (f driverFilter) query() (dispatch.NearestQuery, error) {
@@ -50,7 +52,8 @@ func (f driverFilter) query() (dispatch.NearestQuery, error) {
 		}
 		query.RadiusM = *f.RadiusKM * 1000
 	}
-	return query, nil
+	_, err := byETA(f.Rank)
+	return query, err
 }
 
 // Nearest finds the nearest available drivers to a position or address.
@@ -72,7 +75,7 @@ func (a *API) Nearest(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	query.Point = from.point
-	drivers, err := a.nearest(r, query)
+	drivers, err := a.nearest(r, query, body.Rank)
 	if err != nil {
 		return err
 	}
@@ -90,16 +93,31 @@ type foundDrivers struct {
 	Incomplete bool          `json:"incomplete,omitempty"`
 }
 
-func (a *API) nearest(r *http.Request, query dispatch.NearestQuery) (foundDrivers, error) {
+// nearest finds drivers; by rank eta they are the quickest of the nearest.
+func (a *API) nearest(r *http.Request, query dispatch.NearestQuery, rank string) (foundDrivers, error) {
+	ranked, err := byETA(rank)
+	if err != nil {
+		return foundDrivers{}, err
+	}
+	limit := query.Limit
+	if ranked {
+		query.Limit = max(limit, rankMost)
+	}
 	candidates, complete, err := a.engine.Nearest(r.Context(), query)
 	if err != nil {
 		return foundDrivers{}, fmt.Errorf("search drivers: %w", err)
 	}
 	drivers := make([]foundDriver, len(candidates))
 	for i, c := range candidates {
-		drivers[i] = foundDriver{c.ID, c.Point.Lat, c.Point.Lon, centimetres(c.DistanceM), exchange.Time(c.SeenAt)}
+		drivers[i] = foundDriver{c.ID, c.Point.Lat, c.Point.Lon, centimetres(c.DistanceM), exchange.Time(c.SeenAt), nil}
 	}
 	blur(r, query.Point, drivers)
+	if ranked { // by what the caller may know: times would tell the rest
+		if err := a.rank(r, query.Point, drivers); err != nil {
+			return foundDrivers{}, err
+		}
+		drivers = drivers[:min(limit, len(drivers))]
+	}
 	return foundDrivers{drivers, !complete}, nil
 }
 

@@ -3,7 +3,6 @@ package rides
 import (
 	"context"
 	"encoding/json"
-	"math"
 	"net/http"
 
 	"geogate/dispatch"
@@ -25,34 +24,10 @@ type livePosition struct {
 	motion
 	SeenAt    exchange.Time `json:"seen_at"`
 	DistanceM *float64      `json:"distance_m,omitempty"`
-	ETA       *ETA          `json:"eta,omitempty"`
+	ETA       *eta          `json:"eta,omitempty"`
 }
 
-// ETA is how long a way takes and how far it is by road.
-type ETA struct {
-	Seconds float64 `json:"seconds"`
-	Metres  float64 `json:"metres"`
-	Source  string  `json:"source"` // the routing engine, or "estimate"
-	Cache   bool    `json:"cache"`
-}
-
-// ETAFunc finds the way from one point to another. It always has an answer.
-type ETAFunc func(ctx context.Context, from, to geo.Point) ETA
-
-// The estimate: roads are longer than the straight line, and towns slow.
-const (
-	detour       = 1.3
-	metresASec   = 30 / 3.6
-	fromEstimate = "estimate"
-)
-
-// Estimate is the ETA without a routing engine.
-func Estimate(_ context.Context, from, to geo.Point) ETA {
-	metres := geo.Distance(from, to) * detour
-	return ETA{Seconds: math.Round(metres / metresASec), Metres: math.Round(metres), Source: fromEstimate}
-}
-
-func (a *API) livePosition(ctx context.Context, ride dispatch.Ride, p dispatch.LivePosition) livePosition {
+func (a *API) livePosition(ctx context.Context, way *wayAhead, ride dispatch.Ride, p dispatch.LivePosition) livePosition {
 	wire := livePosition{
 		point: point{p.Point.Lat, p.Point.Lon}, motion: motion(p.Motion), SeenAt: exchange.Time(p.SeenAt),
 	}
@@ -61,8 +36,8 @@ func (a *API) livePosition(ctx context.Context, ride dispatch.Ride, p dispatch.L
 		to = ride.Dropoff
 	}
 	if to != nil {
-		distance, eta := centimetres(geo.Distance(p.Point, *to)), a.ETA(ctx, p.Point, *to)
-		wire.DistanceM, wire.ETA = &distance, &eta
+		distance := centimetres(geo.Distance(p.Point, *to))
+		wire.DistanceM, wire.ETA = &distance, a.follow(ctx, way, p.Point, *to)
 	}
 	return wire
 }
@@ -78,12 +53,12 @@ func (a *API) RideDriver(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	exchange.Of(r).RideID = ride.ID
-	return exchange.Respond(w, http.StatusOK, a.livePosition(r.Context(), ride, p))
+	return exchange.Respond(w, http.StatusOK, a.livePosition(r.Context(), new(wayAhead), ride, p))
 }
 
 // positionEvent has no id: it is not sent again to a client that comes back.
-func (a *API) positionEvent(ctx context.Context, ride dispatch.Ride, p dispatch.LivePosition) string {
-	data, err := json.Marshal(a.livePosition(ctx, ride, p))
+func (a *API) positionEvent(ctx context.Context, way *wayAhead, ride dispatch.Ride, p dispatch.LivePosition) string {
+	data, err := json.Marshal(a.livePosition(ctx, way, ride, p))
 	if err != nil { // numbers and times always encode
 		panic(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -115,10 +116,15 @@ func (a *API) Request(w http.ResponseWriter, r *http.Request) error {
 	}
 	key, fingerprint := r.Header.Get("Idempotency-Key"), ""
 	var claim string
+	var found *ends
 	if key != "" {
 		var replayed *dispatch.Ride
 		var err error
 		fingerprint = body.fingerprint()
+		looked := headless{w, http.Header{}} // a replay tells of no look
+		if found, err = a.findAhead(looked, r, &body); err != nil {
+			return err
+		}
 		claim, replayed, err = a.engine.ClaimKey(r.Context(), body.Region, string(body.RiderID), key, fingerprint)
 		if err != nil {
 			return fmt.Errorf("request ride: %w", err)
@@ -127,8 +133,9 @@ func (a *API) Request(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Idempotency-Replayed", "true")
 			return a.respondRequested(w, r, *replayed, ends{})
 		}
+		maps.Copy(w.Header(), looked.header)
 	}
-	from, ride, err := a.create(w, r, body, dispatch.RideRequest{
+	from, ride, err := a.create(w, r, body, found, dispatch.RideRequest{
 		RiderID: string(body.RiderID), Vehicle: body.Vehicle, Tags: body.Tags, Region: body.Region,
 		Details: body.details(),
 		Subject: string(body.RiderID), IdempotencyKey: key, Fingerprint: fingerprint, Claim: claim,
@@ -137,6 +144,23 @@ func (a *API) Request(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return a.respondRequested(w, r, ride, from)
+}
+
+// findAhead looks up the ends of a ride ahead of its idempotency key where that must be
+// claimed in the region that follows from the pickup. Otherwise it returns nil, and the key
+// comes first: who repeats a request need not wait for a geocoder.
+func (a *API) findAhead(w http.ResponseWriter, r *http.Request, body *rideRequest) (*ends, error) {
+	if body.Region != "" || !a.engine.RegionsByPlace() {
+		return nil, nil //nolint:nilnil // nothing was looked up
+	}
+	found, err := a.find(w, r, *body)
+	if err != nil {
+		return nil, err
+	}
+	if body.Region, err = a.engine.RegionOf("", found.from.point); err != nil {
+		return nil, fmt.Errorf("request ride: %w", err)
+	}
+	return &found, nil
 }
 
 func (b *rideRequest) details() dispatch.Details {
@@ -186,12 +210,16 @@ type headless struct {
 
 func (h headless) Header() http.Header { return h.header }
 
-// create looks up the ends and creates the ride. After an error the idempotency key
-// is given back at once: if a ride came of it all the same, the key leads to it.
-func (a *API) create(w http.ResponseWriter, r *http.Request, body rideRequest, request dispatch.RideRequest) (ends, dispatch.Ride, error) {
-	var from ends
-	err := a.MayRequest()
-	if err == nil {
+// create looks up the ends, unless they were found, and creates the ride. After an error
+// the idempotency key is given back at once: if a ride came of it all the same, the key
+// leads to it.
+func (a *API) create(w http.ResponseWriter, r *http.Request, body rideRequest, found *ends, request dispatch.RideRequest) (from ends, ride dispatch.Ride, err error) {
+	err = a.MayRequest()
+	switch {
+	case err != nil:
+	case found != nil:
+		from = *found
+	default:
 		from, err = a.find(w, r, body)
 	}
 	if err == nil {
@@ -199,7 +227,6 @@ func (a *API) create(w http.ResponseWriter, r *http.Request, body rideRequest, r
 		if to := from.to; to != nil {
 			request.Dropoff, request.DropoffPlace = &to.point, to.json()
 		}
-		var ride dispatch.Ride
 		if ride, err = a.engine.Request(r.Context(), request); err == nil {
 			return from, ride, nil
 		}

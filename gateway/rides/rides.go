@@ -3,23 +3,28 @@
 package rides
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
 	"geogate/dispatch"
 	"geogate/gateway/exchange"
 	"geogate/internal/geo"
+	"geogate/internal/region"
+	"geogate/internal/routing"
 )
 
-// Config is what the API needs besides dispatch. It is required but for ETA.
+// Config is what the API needs besides dispatch. It is required but for Places.
 type Config struct {
 	Streams *exchange.Streams
 	// FindAddress and FindPlaceAt geocode on the way to drivers. They tell in the
 	// headers of the answer what the cache did.
 	FindAddress func(w http.ResponseWriter, r *http.Request, q string) (place exchange.Place, cached bool, err error)
 	FindPlaceAt func(w http.ResponseWriter, r *http.Request, p geo.Point) (place exchange.Place, cached bool, err error)
-	// ETA finds the way of drivers; nil: Estimate.
-	ETA ETAFunc
+	// Table tells how long ways are, at the expense of who sent r; nil: of the operator.
+	Table func(ctx context.Context, r *http.Request, from, to []geo.Point) (routing.Table, error)
+	// Places are the regions that have one; nil: there are none.
+	Places *region.Map
 	// MayRequest returns an error while no new rides are taken.
 	MayRequest func() error
 	// Problem is what a client is told of an error.
@@ -31,15 +36,13 @@ type Config struct {
 type API struct {
 	engine *dispatch.Engine
 	Config
-	bodies *exchange.LargeBodies
+	bodies  *exchange.LargeBodies
+	regions *exchange.File
 }
 
 // New returns the API of engine.
 func New(engine *dispatch.Engine, cfg Config) *API {
-	if cfg.ETA == nil {
-		cfg.ETA = Estimate
-	}
-	return &API{engine, cfg, exchange.NewLargeBodies()}
+	return &API{engine, cfg, exchange.NewLargeBodies(), regionList(engine.Regions(), cfg.Places)}
 }
 
 // point is a position on the wire.

@@ -40,6 +40,7 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 	owner := dispatch.OwnerOf(as(r))
 	following := a.engine.FollowRide(id, seen)
 	defer following.Close()
+	var way wayAhead
 	return a.Streams.Serve(w, r, "\n", func(ctx context.Context) (events string, last bool, err error) {
 		update, err := following.Next(dispatch.As(ctx, owner))
 		switch {
@@ -48,7 +49,7 @@ func (a *API) Follow(w http.ResponseWriter, r *http.Request) error {
 		case err != nil:
 			return "", false, fmt.Errorf("follow ride: %w", err)
 		case update.Position != nil:
-			return a.positionEvent(ctx, following.Ride(), *update.Position), false, nil
+			return a.positionEvent(ctx, &way, following.Ride(), *update.Position), false, nil
 		}
 		var text strings.Builder
 		for _, ride := range update.Rides {

@@ -184,6 +184,8 @@ func refusedPosition(no dispatch.Rejection) error {
 	switch no.Code {
 	case dispatch.CodeOlder:
 		status = http.StatusConflict
+	case dispatch.CodeOutside:
+		status = http.StatusUnprocessableEntity
 	case dispatch.CodeDriverCap, dispatch.CodeBacklog:
 		status = http.StatusServiceUnavailable
 	}

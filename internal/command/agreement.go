@@ -7,19 +7,21 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"geogate/internal/config"
+	"geogate/internal/routing"
 	"geogate/internal/schema"
 )
 
 // sharedSettings are the settings that all processes on one Redis must have alike,
 // because the script of one decides about what another one keeps there.
-func sharedSettings(cfg config.Config) map[string]string {
+func sharedSettings(cfg settings) map[string]string {
 	return map[string]string{
 		"DISPATCH_TIMEOUT":       cfg.DispatchTimeout.String(),
 		"DISPATCH_INTERVAL":      cfg.DispatchInterval.String(),
 		"DISPATCH_RADII_KM":      fmt.Sprint([]float64(cfg.DispatchRadii)),
 		"DISPATCH_OFFER_TTL":     cfg.DispatchOfferTTL.String(),
 		"REGIONS":                strings.Join(cfg.Regions, ","),
+		"REGIONS_FILE":           cfg.places.Digest(),
+		"ROUTER":                 kindsOf(cfg.routers),
 		"DISPATCH_MAX_DRIVERS":   fmt.Sprint(cfg.DispatchMaxDrivers),
 		"DISPATCH_MAX_PER_RIDER": fmt.Sprint(cfg.DispatchMaxPerRider),
 		"DISPATCH_MAX_RIDES":     fmt.Sprint(cfg.DispatchMaxRides),
@@ -31,6 +33,16 @@ func sharedSettings(cfg config.Config) map[string]string {
 		"JOBS_STORE":             string(cfg.JobsStore),
 		"WEBHOOK_RETRIES":        fmt.Sprint(cfg.WebhookRetries),
 	}
+}
+
+// kindsOf are the kinds of routing engines: not their addresses, which each process may
+// have its own of.
+func kindsOf(routers []routing.Spec) string {
+	kinds := make([]string, len(routers))
+	for i, s := range routers {
+		kinds[i] = s.Kind
+	}
+	return strings.Join(kinds, ",")
 }
 
 // migrations lead from older versions of what is in Redis. What version 2 added

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"os"
 
@@ -15,6 +16,7 @@ import (
 	"geogate/internal/event"
 	"geogate/internal/fleet"
 	"geogate/internal/gazetteer"
+	"geogate/internal/geo"
 	"geogate/internal/identity"
 	"geogate/internal/natsbus"
 	"geogate/internal/routing"
@@ -59,15 +61,16 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
-	a.watch = schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
 	a.router = openRouter(s, rdb, geo, log, metrics.ObserveRouter)
+	a.watch = schema.NewWatch(rdb, sharedSettings(s), log, migrations...)
 	a.engine = dispatch.New(rdb, dispatch.Config{
 		Log:          log,
 		Timeout:      s.DispatchTimeout,
 		Interval:     s.DispatchInterval,
 		RadiiM:       s.DispatchRadii.Metres(),
 		OfferTTL:     s.DispatchOfferTTL,
-		Regions:      s.Regions,
+		Regions:      s.regions(),
+		RegionAt:     s.regionAt(),
 		MaxDrivers:   s.DispatchMaxDrivers,
 		MaxPerRider:  s.DispatchMaxPerRider,
 		MaxRides:     s.DispatchMaxRides,
@@ -77,6 +80,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		LostAfter:    s.DispatchLostAfter,
 		DriverTTL:    s.DriverTTL,
 		Emit:         a.emit,
+		Times:        timesOf(a.router),
 		RedisTimeout: rdb.Budget(),
 	})
 	a.events = event.New(rdb, event.Config{Log: log})
@@ -111,8 +115,10 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Places:         places,
 		FastLane:       bool(s.FastLane),
 		Router:         a.router,
-		Disagreements:  a.watch.Disagreements,
-		RedisMemory:    geo.room.State,
+		Regions:        s.places,
+
+		Disagreements: a.watch.Disagreements,
+		RedisMemory:   geo.room.State,
 	})
 	if s.NATSURL != "" {
 		a.bus = natsbus.New(string(s.NATSURL), a.events, natsbus.Services{
@@ -237,4 +243,26 @@ func openRouter(s settings, rdb *redisclient.Client, geo *geocoding, log zerolog
 		Observe:  observe,
 		Log:      log,
 	})
+}
+
+// timesOf is how dispatch learns of the times of a router: nil, so that matching is as
+// it was, where there is no engine to ask. An estimate orders as the straight line does,
+// so nothing is lost by it.
+func timesOf(router *routing.Router) dispatch.TimesFunc {
+	if router.Estimates() {
+		return nil
+	}
+	return func(ctx context.Context, from []geo.Point, to geo.Point) ([]float64, error) {
+		table, err := router.Table(ctx, from, []geo.Point{to})
+		if err != nil {
+			return nil, err //nolint:wrapcheck // dispatch goes on without
+		}
+		times := make([]float64, len(from))
+		for i, row := range table.Cells {
+			if times[i] = row[0].Seconds; row[0].Unreachable {
+				times[i] = math.Inf(1)
+			}
+		}
+		return times, nil
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -65,6 +66,7 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 	}
 	findings := []doctor.Finding{{Check: check, Verdict: doctor.Healthy, Detail: "every variable is well-formed"}}
 	findings = append(findings, examineAccess(s)...)
+	findings = append(findings, examineRegions(s)...)
 	redisclient.LogTo(zerolog.Nop()) // the findings say all of it
 	rdb := redisclient.Open(s.redis)
 	var processes *fleet.Fleet
@@ -93,6 +95,23 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 		findings = append(findings, doctor.Finding{Check: "redis", Verdict: doctor.Warned, Detail: err.Error()})
 	}
 	return findings
+}
+
+// examineRegions says what REGIONS_FILE has, so that it can be compared with that of
+// other processes.
+func examineRegions(s settings) []doctor.Finding {
+	if s.places == nil {
+		return nil
+	}
+	names := s.places.Names()
+	shown := strings.Join(names[:min(len(names), 5)], ", ")
+	if len(names) > 5 {
+		shown += ", …"
+	}
+	return []doctor.Finding{{
+		Check: "regions", Verdict: doctor.Healthy,
+		Detail: fmt.Sprintf("%d by place (%s), in the file %s", len(names), shown, s.places.Digest()),
+	}}
 }
 
 type healthcheckCmd struct{}

@@ -3,6 +3,8 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -11,7 +13,9 @@ import (
 	"geogate/dispatch"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
+	"geogate/internal/geo"
 	"geogate/internal/identity"
+	"geogate/internal/region"
 	"geogate/internal/routing"
 	"geogate/upstream"
 )
@@ -23,6 +27,7 @@ type settings struct {
 	redis     *redis.UniversalOptions // nil: the built-in Redis
 	upstreams []upstream.Spec
 	routers   []routing.Spec
+	places    *region.Map // nil without REGIONS_FILE
 	anonymous identity.Scope
 	minter    *identity.Minter // nil without TOKEN_SECRET
 }
@@ -37,6 +42,7 @@ func loadSettings(getenv func(string) string) (settings, error) {
 		"UPSTREAM_CONTACT": s.readContact,
 		"ANONYMOUS":        s.readAnonymous,
 		"ROUTER":           s.readRouters,
+		"REGIONS_FILE":     s.readRegions,
 		"TOKEN_SECRET":     s.readTokenSecret,
 		"REGIONS":          readRegions,
 	})
@@ -62,6 +68,41 @@ func (s *settings) readUpstreams(list string) (err error) {
 func (s *settings) readRouters(list string) (err error) {
 	s.routers, err = routing.ParseSpecs(list)
 	return err
+}
+
+func (s *settings) readRegions(path string) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Open(path) //nolint:gosec // the operator's own
+	if err != nil {
+		return err //nolint:wrapcheck // names the file
+	}
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, region.MaxBytes+1))
+	if err != nil {
+		return err //nolint:wrapcheck // names the file
+	}
+	s.places, err = region.Parse(text, dispatch.IsRegionName)
+	return err //nolint:wrapcheck // says where in the file
+}
+
+// regions are the names of all regions: of REGIONS, and of those by place.
+func (s *settings) regions() []string {
+	all := slices.Clone(s.Regions)
+	if s.places != nil {
+		all = append(all, s.places.Names()...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// regionAt is nil where no region has a place.
+func (s *settings) regionAt() func(geo.Point) (string, bool) {
+	if s.places == nil {
+		return nil
+	}
+	return s.places.At
 }
 
 // readContact comes after readUpstreams: some providers ask for a contact.

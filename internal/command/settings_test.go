@@ -2,10 +2,13 @@ package command
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"geogate/internal/config"
+	"geogate/internal/geo"
 )
 
 // Mistakes in values whose form another package owns are told like all others,
@@ -22,6 +25,9 @@ func TestSettingsMistakes(t *testing.T) {
 		{"REGIONS=-munich", `REGIONS: "-munich" cannot be a region`},
 		{"REGIONS=munich,berlin,munich", `REGIONS: "munich" stands twice`},
 		{"UPSTREAMS=nominatim+https://nominatim.openstreetmap.org", "UPSTREAM_CONTACT: want"},
+		{"ROUTER=osrm+ftp://:hunter2@host", "ROUTER: router 1 (osrm): expected an http or https URL"},
+		{"REGIONS_FILE=testdata/missing.geojson", "REGIONS_FILE: open testdata/missing.geojson: "},
+		{"REGIONS_FILE=settings_test.go", "REGIONS_FILE: not GeoJSON: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.setting, func(t *testing.T) {
@@ -49,5 +55,39 @@ func TestSettingsSkipVerifyOnDemandOnly(t *testing.T) {
 		if got := s.redis.TLSConfig.InsecureSkipVerify; got != want {
 			t.Errorf("REDIS_TLS_SKIP_VERIFY=%s: InsecureSkipVerify = %t, want %t", skip, got, want)
 		}
+	}
+}
+
+// Regions of a file and of REGIONS are all there, and processes with another file, or
+// with another kind of router, are noticed.
+func TestSettingsOfRegions(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "regions.geojson")
+	write := func(name string) settings {
+		t.Helper()
+		text := `{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"name":"` + name + `"},
+			"geometry":{"type":"Polygon","coordinates":[[[9,47],[10,47],[10,48],[9,47]]]}}]}`
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		environment := map[string]string{"REGIONS_FILE": file, "REGIONS": "munich", "ROUTER": "osrm+http://:hunter2@osrm:5000"}
+		s, err := loadSettings(func(name string) string { return environment[name] })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one, other := write("vaduz"), write("schaan")
+	if got := strings.Join(one.regions(), " "); got != "munich vaduz" {
+		t.Errorf("regions = %s", got)
+	}
+	if name, found := one.regionAt()(geo.Point{Lat: 47.1, Lon: 9.9}); !found || name != "vaduz" {
+		t.Errorf("regionAt = %q, %t", name, found)
+	}
+	a, b := sharedSettings(one), sharedSettings(other)
+	if a["REGIONS_FILE"] == "" || a["REGIONS_FILE"] == b["REGIONS_FILE"] || a["ROUTER"] != "osrm" {
+		t.Errorf("shared are %q and %q, and router %q", a["REGIONS_FILE"], b["REGIONS_FILE"], a["ROUTER"])
+	}
+	if found := examineRegions(one); len(found) != 1 || !strings.Contains(found[0].Detail, "1 by place (vaduz), in the file "+a["REGIONS_FILE"]) {
+		t.Errorf("the doctor finds %+v", found)
 	}
 }

@@ -48,7 +48,7 @@ func (cmd workerCmd) Run(ctx context.Context, p *Process) error {
 	log.Info().Int("workers", cmd.chunks(s.Workers)).Str("redis", rdb.Label()).Msg("working on bulk jobs")
 
 	learnMode(ctx, geo.fleet, log)
-	watch := schema.NewWatch(rdb, sharedSettings(s.Config), log, migrations...)
+	watch := schema.NewWatch(rdb, sharedSettings(s), log, migrations...)
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	// The cache outlives the worker, which still saves what it has.

@@ -61,6 +61,7 @@ type Config struct {
 	DispatchRadii       Kilometres    `env:"DISPATCH_RADII_KM" envDefault:"1,2,5" form:"growing radii in kilometres up to 100, such as 1,2,5" help:"how far each attempt looks, from near to far"`
 	DispatchOfferTTL    time.Duration `env:"DISPATCH_OFFER_TTL" envDefault:"0s" form:"a duration such as 15s, 0s for none" help:"how long a driver may consider an offer; 0s: rides are assigned at once"`
 	Regions             []string      `env:"REGIONS" form:"names such as munich,berlin" help:"the regions there are; empty: only default"`
+	RegionsFile         string        `env:"REGIONS_FILE" form:"a file of GeoJSON polygons, each with a name" help:"regions by place: who names none is in the one around them; empty: none"`
 	Router              Secret        `env:"ROUTER" form:"kind+URL[#options], comma-separated" help:"routing engines in order of preference, such as osrm+http://osrm:5000#profile=driving; empty: times are estimated"`
 	ETADetour           float64       `env:"ETA_DETOUR" envDefault:"1.3" form:"a number from 1 to 10" help:"how much longer than the straight line an estimate takes the way to be"`
 	ETASpeed            float64       `env:"ETA_SPEED_KMH" envDefault:"30" form:"a number from 1 to 200" help:"speed of an estimate in km/h"`

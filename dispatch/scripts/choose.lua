@@ -1,0 +1,19 @@
+-- Gives a searching ride to the first driver of a list who is still eligible, else to
+-- the nearest. ARGV: 2 ride, 3… drivers in the order of preference.
+local ride = load('ride', ARGV[2])
+if not ride then return { 'not_found' } end
+settle(ride)
+if ride.state ~= 'searching' then return answer('ok', ride) end
+for i = 3, #ARGV do
+  local d = eligible(ride, ARGV[i])
+  local at = d and from_pickup(ride, d)
+  if d and at <= cfg.radii[#cfg.radii] then
+    take(ride, d, string.format('%.4f', at))
+    return answer('ok', ride)
+  end
+end
+if not claim_nearest(ride) then
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker')
+  schedule(ride)
+end
+return answer('ok', ride)
