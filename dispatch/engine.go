@@ -20,6 +20,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"geogate/internal/hub"
 	"geogate/internal/pause"
@@ -88,7 +89,9 @@ type Engine struct {
 	live   board
 	// subscribed tells whether wake-ups arrive at hub.
 	subscribed atomic.Bool
-	regions    []string // declared; never changes
+	looking    chan struct{} // has room for maxLooks
+	polls      *rate.Limiter // of looks without a wake-up
+	regions    []string      // declared; never changes
 }
 
 // New returns an engine on rdb. It starts nothing and does not call Redis.
@@ -150,6 +153,8 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		cfg:     cfg,
 		worker:  strings.ToLower(rand.Text()),
 		static:  strings.TrimSuffix(string(static), "}"),
+		looking: make(chan struct{}, maxLooks),
+		polls:   rate.NewLimiter(maxPolls, maxPolls),
 		regions: slices.Clone(cfg.Regions),
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"geogate/internal/natsbus"
 	"geogate/internal/routing"
 	"geogate/internal/schema"
+	"geogate/internal/turns"
 	"geogate/internal/webhook"
 )
 
@@ -143,7 +144,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)
-		work.Go(func() error { return onceChecked(a.watch, worker.Run)(ctx) }) // gives its chunks back while HTTP drains
+		work.Go(func() error { return onceChecked(a.watch, worker.Run)(turns.As(ctx, "bulk jobs")) }) // gives its chunks back while HTTP drains
 	}
 
 	a.fleet.ListensOn(l.Addr().String())
