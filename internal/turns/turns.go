@@ -6,8 +6,14 @@ package turns
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 )
+
+// ErrBusy is the error of a call whose caller had too many under way until its context
+// ended. It says nothing about Redis.
+var ErrBusy = errors.New("the caller has as many calls under way as one may")
 
 // CallerKey is the key under which a context has the name, a string, of whoever causes
 // what is done with it. Calls without a name, or an empty one, wait for nobody.
@@ -36,7 +42,7 @@ type caller struct {
 func New(each int) *Queue { return &Queue{each: each, callers: map[string]*caller{}} }
 
 // Wait returns when it is the turn of a call of the caller in ctx. done must be called
-// when the call has ended. The error is that of ctx, which has ended before.
+// when the call has ended. The error is ErrBusy and that of ctx, which has ended before.
 func (q *Queue) Wait(ctx context.Context) (done func(), err error) {
 	name, _ := ctx.Value(CallerKey{}).(string)
 	if name == "" {
@@ -61,7 +67,7 @@ func (q *Queue) Wait(ctx context.Context) (done func(), err error) {
 	case c.turns <- struct{}{}:
 	case <-ctx.Done():
 		gone()
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
 	}
 	return func() {
 		<-c.turns
