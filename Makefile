@@ -23,7 +23,8 @@ GOLANGCI = .tools/bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell go env GOVERSION
 export GOLANGCI_LINT_CACHE := $(CURDIR)/.tools/cache
 
 # checks is a separate module, which keeps the parsers that it needs out of go.mod.
-MODULES := . checks
+# The client for Go is one for the sake of who uses it (ADR 0161).
+MODULES := . checks clients/go
 
 GO_FILES = $(shell find . -name '*.go' -not -path './.tools/*' -not -path '*/node_modules/*')
 
@@ -47,7 +48,8 @@ test: ## Vet, then run every test with the race detector; as root on Debian, ins
 	-scripts/ensure chromium
 	go vet ./...
 	go test -race -shuffle=on -p 1 -timeout 20m $(TESTFLAGS) ./...
-	cd checks && go vet ./... && go test -shuffle=on -timeout 10m ./deploy/... ./docs/... ./kubernetes/...
+	cd checks && go vet ./... && go test -shuffle=on -timeout 10m ./clients/... ./deploy/... ./docs/... ./kubernetes/...
+	cd clients/go && go vet ./... && go test -race -shuffle=on ./...
 
 .PHONY: bench
 bench: build ## Measure geogate beside nginx, Varnish, Redis alone and PostGIS; print Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
@@ -73,9 +75,10 @@ fuzz: ## Fuzz the fast lane for a minute, and every parser, FUZZTIME seconds in 
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
 .PHONY: soak
-soak: ## Check dispatch over a million operations while processes and Redis are killed, races and long lists (about 20 minutes).
+soak: ## Check dispatch over a million operations while processes and Redis are killed, races, long lists and 1,000 revocations of keys (about 20 minutes).
 	scripts/ensure redis-server
 	go test -count=1 -timeout 90m -v -run 'TestSoak|TestTown|TestCancelAgainst|TestNoScriptIsSlow|TestListsOfAMillionRides' ./dispatch -soak
+	go test -count=1 -v -run TestSoak ./internal/identity -soak
 
 .PHONY: soak-events
 soak-events: ## Check at full size that webhooks lose no event and delay nobody (about 12 minutes).
@@ -96,6 +99,7 @@ cover: ## Run the tests and print their coverage by function.
 lint: lint-format lint-modules $(GOLANGCI) ## Check the format, go.mod and the import rules, and run golangci-lint.
 	$(GOLANGCI) run ./...
 	cd checks && ../$(GOLANGCI) run ./...
+	cd clients/go && ../../$(GOLANGCI) run ./...
 	cd checks && go test -count=1 ./lint -golangci-lint '$(CURDIR)/$(GOLANGCI)'
 
 .PHONY: lint-format
@@ -115,6 +119,10 @@ $(GOLANGCI):
 .PHONY: fmt
 fmt: ## Format the Go files.
 	gofmt -s -w $(GO_FILES)
+
+.PHONY: clients
+clients: ## Make the types of the TypeScript client anew from docs/openapi.yaml.
+	cd clients/typescript && npm ci --ignore-scripts --no-audit --no-fund && npm run generate
 
 .PHONY: adr
 adr: ## Update the list of decision records in docs/adr/README.md.

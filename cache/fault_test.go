@@ -14,6 +14,7 @@ import (
 
 	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
+	"geogate/internal/turns"
 )
 
 func TestRedisFaultsNeverFailAGet(t *testing.T) {
@@ -211,4 +212,47 @@ func TestClusterGoesOnWithoutOneNode(t *testing.T) {
 		_, err := caches[1].Get(ctx, off[10], Directives{OnlyIfCached: true}, nil)
 		return err == nil
 	})
+}
+
+// busy is a hook that lets no call of the caller "busy" through.
+type busy struct{}
+
+func (busy) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (busy) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if ctx.Value(turns.CallerKey{}) == "busy" {
+			cmd.SetErr(turns.ErrBusy)
+			return turns.ErrBusy
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (busy) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if ctx.Value(turns.CallerKey{}) == "busy" {
+			for _, cmd := range cmds {
+				cmd.SetErr(turns.ErrBusy)
+			}
+			return turns.ErrBusy
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// A caller with too much under way goes on without Redis, and nobody else does.
+func TestBusyCallersSayNothingAboutRedis(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	rdb.AddHook(busy{})
+	c := running(t, New(rdb, Config{}))
+	var calls atomic.Int64
+	want(t, get(t, c, "known", Directives{}, counted(&calls)), Miss, "", "call 1")
+	for i := range 10 {
+		r, err := c.Get(turns.As(t.Context(), "busy"), fmt.Sprint("unknown", i), Directives{}, counted(&calls))
+		if err != nil || r.Class != Miss {
+			t.Errorf("Get of a busy caller = %s, %v, want a miss", r.Class, err)
+		}
+	}
+	want(t, get(t, c, "known", Directives{}, neverFill(t)), Hit, LayerRedis, "call 1")
 }

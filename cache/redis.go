@@ -12,6 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"github.com/sony/gobreaker/v2"
+
+	"geogate/internal/turns"
 )
 
 // errRedisSkipped means that Redis was not asked, because it has not been
@@ -100,8 +102,7 @@ func (r *redisLayer) breaker(node string) *gobreaker.CircuitBreaker[struct{}] {
 		Timeout:      breakerPause,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
 		IsSuccessful: answered,
-		// A caller that leaves says nothing about Redis.
-		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
+		IsExcluded:   saysNothing,
 		OnStateChange: func(node string, from, to gobreaker.State) {
 			switch {
 			case to == gobreaker.StateOpen && from == gobreaker.StateClosed:
@@ -112,6 +113,12 @@ func (r *redisLayer) breaker(node string) *gobreaker.CircuitBreaker[struct{}] {
 		},
 	}))
 	return b.(*gobreaker.CircuitBreaker[struct{}])
+}
+
+// saysNothing reports whether an error is the caller's own: they have left, or have too
+// much under way.
+func saysNothing(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, turns.ErrBusy)
 }
 
 // answered reports whether Redis works. An error reply about one command, such

@@ -2,7 +2,10 @@ module geogate/checks
 
 go 1.26.0
 
+replace geogate/clients/go => ../clients/go
+
 require (
+	geogate/clients/go v0.0.0
 	github.com/compose-spec/compose-go/v2 v2.16.2
 	github.com/getkin/kin-openapi v0.152.0
 	github.com/google/go-cmp v0.7.0

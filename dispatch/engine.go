@@ -21,6 +21,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"geogate/internal/geo"
 	"geogate/internal/hub"
@@ -96,7 +97,9 @@ type Engine struct {
 	live   board
 	// subscribed tells whether wake-ups arrive at hub.
 	subscribed atomic.Bool
-	regions    []string // declared; never changes
+	looking    chan struct{} // has room for maxLooks
+	polls      *rate.Limiter // of looks without a wake-up
+	regions    []string      // declared; never changes
 
 	choosing chan struct{}  // as many as rides of workers are asked about
 	aside    sync.WaitGroup // their choices
@@ -167,6 +170,8 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		cfg:     cfg,
 		worker:  strings.ToLower(rand.Text()),
 		static:  strings.TrimSuffix(string(static), "}"),
+		looking: make(chan struct{}, maxLooks),
+		polls:   rate.NewLimiter(maxPolls, maxPolls),
 		regions: slices.Clone(cfg.Regions),
 
 		choosing: make(chan struct{}, choosingMost),

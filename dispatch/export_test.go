@@ -48,6 +48,12 @@ func (e *Engine) ClaimAndStop(ctx context.Context) ([]string, error) {
 // Lease is how long a dead worker holds up its rides.
 const Lease = lease
 
+// MaxLooks is how many of those who wait look at a time.
+const MaxLooks = maxLooks
+
+// RideScript is the hash of the script that reads a ride.
+func RideScript() string { return rideScript.Hash() }
+
 // Subscribed reports whether wake-ups arrive.
 func (e *Engine) Subscribed() bool { return e.subscribed.Load() }
 

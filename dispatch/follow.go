@@ -184,6 +184,7 @@ type RideFollower struct {
 	seat *seat
 
 	look   bool         // the ride may have changed
+	looked bool         // the first look, which needs no turn, has been taken
 	asked  time.Time    // when positions were asked for
 	told   time.Time    // when one was returned
 	last   LivePosition // which that was
@@ -253,7 +254,7 @@ func (f *RideFollower) Next(ctx context.Context) (Update, error) {
 		case <-f.wake:
 			f.look = true
 		case <-f.tick.C:
-			f.look = true
+			f.look = f.look || f.e.polls.Allow()
 		case <-f.seat.filled:
 		case <-timer.C:
 		}
@@ -263,7 +264,18 @@ func (f *RideFollower) Next(ctx context.Context) (Update, error) {
 
 // changes returns the versions that came since.
 func (f *RideFollower) changes(ctx context.Context) (Update, error) {
-	rides, ended, err := f.e.versions(ctx, f.id, f.after)
+	var rides []Ride
+	var ended bool
+	look := func() (err error) {
+		rides, ended, err = f.e.versions(ctx, f.id, f.after)
+		return err
+	}
+	var err error
+	if f.looked {
+		err = f.e.inTurn(ctx, look)
+	} else {
+		f.looked, err = true, look()
+	}
 	if err != nil {
 		return Update{}, fmt.Errorf("follow ride: %w", err)
 	}
@@ -299,7 +311,11 @@ func (f *RideFollower) listen(ctx context.Context) (time.Duration, error) {
 	rest := !f.rested && quiet >= liveRest
 	if rest || time.Since(f.asked) >= liveRenew {
 		f.rested = f.rested || rest
-		p, err := f.e.listenTo(ctx, f.id, liveLife)
+		var p LivePosition
+		err := f.e.inTurn(ctx, func() (err error) {
+			p, err = f.e.listenTo(ctx, f.id, liveLife)
+			return err
+		})
 		switch {
 		case errors.Is(err, ErrTooLate) || errors.Is(err, ErrNotFound):
 			f.look, f.asked = true, time.Now()

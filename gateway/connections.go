@@ -21,6 +21,8 @@ const (
 	DefaultMaxConnections = 8192
 	// DefaultMaxConnectionsPerClient bounds what one address may hold of that.
 	DefaultMaxConnectionsPerClient = 1024
+	// DefaultMaxStreams bounds how many of them may be event streams.
+	DefaultMaxStreams = exchange.DefaultMaxStreams
 	// spareConnections are kept for probes when all others are busy.
 	spareConnections = 64
 	// otherDescriptors are kept for everything else that a process opens: Redis,

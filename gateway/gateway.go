@@ -85,7 +85,7 @@ type Config struct {
 	CORSOrigins    []string       // web pages that may use the dispatch endpoints
 	Metrics        *Metrics       // shared with the packages below; nil: of its own
 	ReverseCells   []Cell         // by growing MinZoom; none: positions stay exact
-	MaxStreams     int            // event streams open at a time; 0: 4096
+	MaxStreams     int            // event streams open at a time; 0: DefaultMaxStreams
 	StreamsEach    int            // of them by one client; 0: 256
 	MaxConnections int            // open at a time; 0: 8192; never more than the descriptors allow
 	ConnsEach      int            // of them from one address, unless a proxy is trusted; 0: 1024

@@ -124,7 +124,7 @@ func TestDependabot(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range slices.Concat(files(t, "go.mod"), files(t, "*/go.mod"), files(t, "*/*/package.json"), files(t, "Dockerfile")) {
+	for _, name := range slices.Concat(files(t, "go.mod"), files(t, "*/go.mod"), files(t, "clients/*/go.mod"), files(t, "*/*/package.json"), files(t, "Dockerfile")) {
 		if !watched["/"+name] {
 			t.Errorf("%s is not watched: %v", name, slices.Sorted(maps.Keys(watched)))
 		}

@@ -35,6 +35,9 @@ var elsewhere = []struct{ command, tested, reason string }{
 	{"docker compose --profile nominatim", "checks/deploy/compose_test.go TestComposeNominatim", "no Docker here: the file is read as Compose reads it"},
 	{"docker compose exec geogate /bin/geogate doctor", "e2e/command_test.go TestDoctor", "no Docker here"},
 	{"make image", "scripts/image-check buildah", "builds on stand-ins for the base images: make image-check"},
+	{"cd clients/typescript", "checks/clients/typescript_test.go TestTypeScript", ""},
+	{"npm install ./geogate-client", "checks/clients/typescript_test.go TestTypeScript", ""},
+	{"go mod edit -require geogate/clients/go", "checks/go.mod replace geogate/clients/go", "the checks use it so"},
 	{"apt install ./geogate", "scripts/package-check dpkg --install", "installs on this machine: make package-check"},
 
 	// Run by whoever runs the tests.

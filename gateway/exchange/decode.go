@@ -53,9 +53,12 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 // bodyProblem says what went wrong with reading a body of up to limit bytes.
 func bodyProblem(err error, limit int64) error {
 	var tooLarge *http.MaxBytesError
+	var refused *Problem
 	switch {
 	case errors.As(err, &tooLarge):
 		return BodyTooLarge(limit)
+	case errors.As(err, &refused):
+		return refused
 	case err != nil:
 		return BadRequest("incomplete_body", "the body ended early or arrived too slowly")
 	}

@@ -2,15 +2,63 @@ package exchange
 
 import "iter"
 
-// CountElements counts the elements of the JSON array in body, and stops as soon
-// as there are more than most. It holds nothing.
-func CountElements(body []byte, most int) (n int) {
-	for range Elements(body) {
-		if n++; n > most {
-			break
+// Array looks at JSON as it comes in, so that what is no array, or has too many
+// elements, can be refused before it is in memory. The zero value has seen nothing.
+type Array struct {
+	begun, filled   bool // a value, an element of it has been seen
+	is              bool // the value is an array
+	depth, commas   int
+	inText, escaped bool
+}
+
+// Look takes the next part of the JSON.
+func (a *Array) Look(part []byte) {
+	for _, c := range part {
+		switch {
+		case a.escaped:
+			a.escaped = false
+		case a.inText:
+			a.escaped, a.inText = c == '\\', c != '"'
+		default:
+			a.see(c)
 		}
 	}
-	return n
+}
+
+// see takes a byte outside of texts.
+func (a *Array) see(c byte) {
+	if isSpace(c) {
+		return
+	}
+	if !a.begun {
+		a.begun, a.is = true, c == '['
+	} else if a.depth == 1 && c != ']' {
+		a.filled = true
+	}
+	switch c {
+	case '"':
+		a.inText = true
+	case '[', '{':
+		a.depth++
+	case ']', '}':
+		a.depth--
+	case ',':
+		if a.depth == 1 {
+			a.commas++
+		}
+	}
+}
+
+// Is reports whether the JSON is an array, as far as it has been seen.
+func (a *Array) Is() bool { return a.is }
+
+// Elements is how many elements the array has: so far at least, and exactly so many
+// once all of it has been seen, if it is valid. It is 0 for anything else.
+func (a *Array) Elements() int {
+	if !a.is || !a.filled {
+		return 0
+	}
+	return a.commas + 1
 }
 
 // Elements yields the elements of the JSON array in body one by one, each a part

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -32,6 +34,28 @@ func TestElements(t *testing.T) {
 		if ok != tt.ok || ok && got != tt.want {
 			t.Errorf("Elements(%q) = %q, %t, want %q, %t", tt.in, got, ok, tt.want, tt.ok)
 		}
+		if n := strings.Count(tt.want, "|"); ok && counted(tt.in, 1) != n {
+			t.Errorf("Array counts %d elements in %q, want %d", counted(tt.in, 1), tt.in, n)
+		}
+	}
+}
+
+// counted is how many elements an Array counts in JSON that comes in parts of a size.
+func counted(body string, size int) int {
+	var a Array
+	for part := range slices.Chunk([]byte(body), size) {
+		a.Look(part)
+	}
+	return a.Elements()
+}
+
+func TestArrayIsKnownByItsFirstByte(t *testing.T) {
+	for body, want := range map[string]bool{"": false, " \n": false, " [": true, `{"a":[1,2]}`: false, `"["`: false} {
+		var a Array
+		a.Look([]byte(body))
+		if a.Is() != want || a.Elements() != 0 {
+			t.Errorf("Array(%q) = %t with %d elements, want %t with none", body, a.Is(), a.Elements(), want)
+		}
 	}
 }
 
@@ -55,6 +79,9 @@ func FuzzElements(f *testing.F) {
 		}
 		if !ok || len(got) != len(want) {
 			t.Fatalf("%q has %d elements, %t, want %d", body, len(got), ok, len(want))
+		}
+		if n := counted(string(body), 3); n != len(want) {
+			t.Errorf("Array counts %d elements in %q, want %d", n, body, len(want))
 		}
 		for i := range want {
 			if !bytes.Equal(got[i], want[i]) {

@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"geogate/internal/identity"
+	"geogate/internal/turns"
 )
 
 // Handler answers a request or returns why not. The gateway turns the error into
@@ -69,6 +70,8 @@ func (ex *Exchange) Value(k any) any {
 		return ex
 	case chi.RouteCtxKey:
 		return &ex.route
+	case turns.CallerKey{}:
+		return ex.Counted()
 	}
 	return ex.Context.Value(k)
 }

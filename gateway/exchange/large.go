@@ -38,14 +38,21 @@ func NewLargeBodies() *LargeBodies {
 	return &LargeBodies{NewShares(maxLargeBodies, maxLargeBodiesPerClient)}
 }
 
-// Read is ReadBody with a limit above MaxBody. The body counts as in memory until
-// done is called, which must be called unless there is an error.
-func (l *LargeBodies) Read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, done func(), err error) {
+// Read is ReadBody with a limit above MaxBody. look sees each part as it comes in, and
+// ends the reading with its error. The body counts as in memory until done is called,
+// which must be called unless there is an error.
+func (l *LargeBodies) Read(w http.ResponseWriter, r *http.Request, limit int64, look func(part []byte) error) (body []byte, done func(), err error) {
 	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
 		return nil, nil, err
 	}
 	limited := http.MaxBytesReader(w, r.Body, limit)
 	body, err = io.ReadAll(io.LimitReader(limited, MaxBody))
+	if err == nil {
+		err = look(body)
+	}
+	if err != nil && len(body) == MaxBody {
+		pass(w, limited)
+	}
 	if err != nil || len(body) < MaxBody {
 		return body, func() {}, bodyProblem(err, limit)
 	}
@@ -53,7 +60,7 @@ func (l *LargeBodies) Read(w http.ResponseWriter, r *http.Request, limit int64) 
 	if err != nil {
 		return nil, nil, err
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeBodyTimeout)) // a bus has no connection
+	hurry(w)
 	if r.ContentLength > 0 {
 		body = append(make([]byte, 0, min(r.ContentLength, limit)+1), body...)
 	}
@@ -64,12 +71,29 @@ func (l *LargeBodies) Read(w http.ResponseWriter, r *http.Request, limit int64) 
 		var n int
 		n, err = limited.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
+		if refused := look(body[len(body)-n:]); refused != nil {
+			done()
+			pass(w, limited)
+			return nil, nil, bodyProblem(refused, limit)
+		}
 	}
 	if !errors.Is(err, io.EOF) {
 		done()
 		return nil, nil, bodyProblem(err, limit)
 	}
 	return body, done, nil
+}
+
+// hurry gives the rest of a body its time.
+func hurry(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeBodyTimeout)) // a bus has no connection
+}
+
+// pass lets the rest of a body that is refused go by: a client who is still sending
+// would not hear why.
+func pass(w http.ResponseWriter, rest io.Reader) {
+	hurry(w)
+	_, _ = io.Copy(io.Discard, rest) // whatever ends it, the answer is ready
 }
 
 // take waits for a share.

@@ -20,8 +20,8 @@ import (
 const (
 	// DefaultMaxStreams bounds what streams may cost a process: each holds a
 	// connection and some 50 KiB, 87 KiB with the built-in Redis, so all of them
-	// 200 to 350 MiB.
-	DefaultMaxStreams = 4096
+	// 100 to 175 MiB.
+	DefaultMaxStreams = 2048
 	// DefaultMaxStreamsPerClient bounds what one client may hold of that.
 	DefaultMaxStreamsPerClient = 256
 	// defaultHeartbeat keeps a silent stream open: Heroku's router closes

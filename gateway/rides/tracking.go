@@ -49,25 +49,32 @@ type trackAnswer struct {
 
 // Track stores one position or an array of them in one round trip.
 func (a *API) Track(w http.ResponseWriter, r *http.Request) error {
-	body, done, err := a.bodies.Read(w, r, maxArrayBody)
+	var array exchange.Array
+	size := 0
+	body, done, err := a.bodies.Read(w, r, maxArrayBody, func(part []byte) error {
+		array.Look(part)
+		size += len(part)
+		switch {
+		case array.Elements() > maxPositions:
+			return errTooManyPositions
+		case !array.Is() && size > exchange.MaxBody:
+			return exchange.BodyTooLarge(exchange.MaxBody)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	defer done()
-	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+	if !array.Is() {
 		return a.trackOne(w, r, body)
 	}
-	n := exchange.CountElements(body, maxPositions)
-	switch {
-	case n == 0:
-		return exchange.BadRequest("empty_array", "the array has no positions")
-	case n > maxPositions:
-		return exchange.NewProblem(http.StatusRequestEntityTooLarge, "too_many_positions",
-			fmt.Sprintf("an array may have at most %d positions", maxPositions))
-	}
-	answer, err := a.trackAll(r, body, n)
+	answer, err := a.trackAll(r, body, array.Elements())
 	if err != nil {
 		return err
+	}
+	if answer.Accepted == 0 && len(answer.Rejected) == 0 {
+		return exchange.BadRequest("empty_array", "the array has no positions")
 	}
 	if answer.Accepted == 0 {
 		p := exchange.BadRequest("nothing_stored", "none of the positions was stored")
@@ -78,9 +85,6 @@ func (a *API) Track(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) trackOne(w http.ResponseWriter, r *http.Request, body []byte) error {
-	if len(body) > exchange.MaxBody {
-		return exchange.BodyTooLarge(exchange.MaxBody)
-	}
 	var p position
 	if err := exchange.Unmarshal(body, &p); err != nil {
 		return err
@@ -153,6 +157,9 @@ func idOf(item []byte, code string) string {
 	}
 	return string(named.ID)
 }
+
+var errTooManyPositions = exchange.NewProblem(http.StatusRequestEntityTooLarge, "too_many_positions",
+	fmt.Sprintf("an array may have at most %d positions", maxPositions))
 
 var errNoArray = exchange.BadRequest("invalid_json", "the body is not JSON: its array is malformed, or ends early")
 

@@ -21,6 +21,7 @@ import (
 	"geogate/internal/natsbus"
 	"geogate/internal/routing"
 	"geogate/internal/schema"
+	"geogate/internal/turns"
 	"geogate/internal/webhook"
 )
 
@@ -149,7 +150,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)
-		work.Go(func() error { return onceChecked(a.watch, worker.Run)(ctx) }) // gives its chunks back while HTTP drains
+		work.Go(func() error { return onceChecked(a.watch, worker.Run)(turns.As(ctx, "bulk jobs")) }) // gives its chunks back while HTTP drains
 	}
 
 	a.fleet.ListensOn(l.Addr().String())

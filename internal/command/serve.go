@@ -63,8 +63,10 @@ const (
 	// 40 MiB of bodies.
 	memoryBesides = 192 << 20
 	// memoryOfConnection is for each connection that MAX_CONNECTIONS allows beyond
-	// its default.
+	// its default,
 	memoryOfConnection = 24 << 10
+	// memoryOfStream for each event stream that MAX_STREAMS does.
+	memoryOfStream = 50 << 10
 )
 
 // setMemoryTarget has the garbage collector work harder above what geogate needs
@@ -78,6 +80,7 @@ func setMemoryTarget(s settings) {
 }
 
 func memoryTarget(s settings) int64 {
-	more := max(0, s.MaxConnections-gateway.DefaultMaxConnections)
-	return memoryBesides + int64(s.CacheMemory) + int64(more)*memoryOfConnection
+	connections := max(0, s.MaxConnections-gateway.DefaultMaxConnections)
+	streams := max(0, s.MaxStreams-gateway.DefaultMaxStreams)
+	return memoryBesides + int64(s.CacheMemory) + int64(connections)*memoryOfConnection + int64(streams)*memoryOfStream
 }

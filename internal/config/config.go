@@ -53,7 +53,7 @@ type Config struct {
 	CORSOrigins        []string       `env:"CORS_ORIGINS" form:"origins such as https://app.example.org, comma-separated" help:"web pages that may use the dispatch endpoints; geocoding is open to all"`
 	MaxConnections     int            `env:"MAX_CONNECTIONS" envDefault:"8192" form:"a whole number above 0" help:"most connections in all, less where the system allows fewer descriptors"`
 	ConnectionsEach    int            `env:"MAX_CONNECTIONS_PER_CLIENT" envDefault:"1024" form:"a whole number above 0" help:"most connections from one address, unless TRUSTED_PROXIES is set"`
-	MaxStreams         int            `env:"MAX_STREAMS" envDefault:"4096" form:"a whole number above 0" help:"most open event streams in all; each takes 50 to 90 KiB"`
+	MaxStreams         int            `env:"MAX_STREAMS" envDefault:"2048" form:"a whole number above 0" help:"most open event streams in all; each takes 50 to 90 KiB"`
 	StreamsEach        int            `env:"MAX_STREAMS_PER_CLIENT" envDefault:"256" form:"a whole number above 0" help:"most open event streams of one client"`
 
 	DispatchTimeout     time.Duration `env:"DISPATCH_TIMEOUT" envDefault:"4m" form:"a duration such as 4m" help:"how long a ride may search for a driver"`

@@ -19,6 +19,7 @@ import (
 
 	"geogate/internal/embedded"
 	"geogate/internal/headroom"
+	"geogate/internal/turns"
 )
 
 const (
@@ -74,8 +75,10 @@ func Open(options *redis.UniversalOptions) *Client {
 			builtIn: server,
 		}
 	}
+	client := redis.NewUniversalClient(options)
+	client.AddHook(fairly{turns.New(callsEach)})
 	return &Client{
-		UniversalClient: redis.NewUniversalClient(options),
+		UniversalClient: client,
 		label:           label(options),
 		tls:             options.TLSConfig != nil,
 	}

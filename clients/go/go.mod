@@ -1,0 +1,3 @@
+module geogate/clients/go
+
+go 1.24
