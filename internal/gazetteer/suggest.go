@@ -50,6 +50,10 @@ const (
 	maxVisited = 2000
 	// maxCountries is for how many countries that is done.
 	maxCountries = 3
+	// maxBlocksOfCountries is how many blocks of names are opened where only these
+	// countries count: a small one has too few places for the search to end early,
+	// and around has looked at all of them. 64 blocks are 0.5 ms.
+	maxBlocksOfCountries = 64
 	// maxAreaWords is how many words at the end may name areas: Paris, Lamar
 	// County, Tex.
 	maxAreaWords = 3
@@ -95,7 +99,7 @@ type suggestions struct {
 func (s *suggestions) byName(key string, areas []string) {
 	index := s.gazetteer.prefixes
 	placed := 0
-	index.Names(index.Range(key), s.least(), func(name []byte, all []packed.Posting) float64 {
+	index.Names(index.Range(key), s.least(), s.blocks(), func(name []byte, all []packed.Posting) float64 {
 		whole := len(name) == len(key)
 		if areas != nil && !whole && name[len(key)] != ' ' {
 			return s.least()
@@ -117,7 +121,7 @@ func (s *suggestions) byName(key string, areas []string) {
 
 // byWord collects the most prominent places of which a later word begins with key.
 func (s *suggestions) byWord(key string) {
-	s.gazetteer.prefixes.Words(key, s.least()+innerWord, func(_ []byte, all []packed.Posting) float64 {
+	s.gazetteer.prefixes.Words(key, s.least()+innerWord, s.blocks(), func(_ []byte, all []packed.Posting) float64 {
 		for _, p := range all {
 			if p.Kind == packed.Main || p.Kind == packed.Near {
 				s.add(p, -innerWord, nil)
@@ -143,7 +147,7 @@ func (s *suggestions) around(key string) {
 	if s.prefix.Near != nil {
 		look(*s.prefix.Near, nearReach)
 	}
-	if len(s.prefix.CountryCodes) > maxCountries {
+	if !s.fewCountries() {
 		return
 	}
 	for _, code := range s.prefix.CountryCodes {
@@ -153,6 +157,21 @@ func (s *suggestions) around(key string) {
 			look(a.Point, geo.Distance(a.Point, corner))
 		}
 	}
+}
+
+// fewCountries reports whether only so few countries count that each is looked
+// through.
+func (s *suggestions) fewCountries() bool {
+	n := len(s.prefix.CountryCodes)
+	return n > 0 && n <= maxCountries
+}
+
+// blocks is how many blocks of names may be opened in one pass over them.
+func (s *suggestions) blocks() int {
+	if s.fewCountries() {
+		return maxBlocksOfCountries
+	}
+	return math.MaxInt
 }
 
 // least is the score below which a candidate is of no use.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 
 	"geogate/internal/streets/packed"
 )
@@ -11,39 +12,58 @@ import (
 // Files are the open files of a library.
 type Files []*Streets
 
-// Search asks all files and sorts their answers. A word that one file knows is
-// no slip in the others.
-func (o Files) Search(ctx context.Context, q Query) ([]Match, error) {
-	if len(o) > 1 {
-		if list, understood, err := o.search(ctx, q, false); understood || err != nil {
-			return list, err
+// Search asks all files and sorts their answers.
+func (o Files) Search(ctx context.Context, q Query) (all []Match, err error) {
+	asked := parsed.Get().(*question)
+	defer parsed.Put(asked)
+	asked.parse(&q)
+	begun := make([]*search, 0, MaxFiles)
+	defer func() {
+		for _, x := range begun {
+			x.end()
 		}
-	}
-	list, _, err := o.search(ctx, q, true)
-	return list, err
-}
-
-func (o Files) search(ctx context.Context, q Query, slips bool) (all []Match, understood bool, err error) {
+	}()
+	understood, known := false, uint32(0)
 	for i, s := range o {
 		if err := ctx.Err(); err != nil {
-			return nil, false, err //nolint:wrapcheck // the caller left
+			return nil, err //nolint:wrapcheck // the caller left
 		}
 		mine := q
 		mine.Exclude = idsOf(q.Exclude, i)
-		list, whole, err := s.find(mine, slips)
-		if err != nil {
-			return nil, false, err
+		x := s.begin(mine, asked)
+		begun = append(begun, x)
+		understood = understood || x.understood()
+		known |= x.found()
+	}
+	// A word that one file knows is no slip in the others, unless nothing is found.
+	for _, others := range [...]uint32{known, 0} {
+		for i, x := range begun {
+			if err := ctx.Err(); err != nil {
+				return nil, err //nolint:wrapcheck // the caller left
+			}
+			if !understood {
+				x.runSlips(others)
+			}
+			list, err := x.matches()
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, numbered(list, i)...)
 		}
-		all = append(all, numbered(list, i)...)
-		understood = understood || whole
+		if understood || len(all) > 0 {
+			break
+		}
 	}
 	slices.SortStableFunc(all, func(a, b Match) int { return cmp.Compare(b.Score, a.Score) })
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	return all[:min(len(all), limit)], understood, nil
+	return all[:min(len(all), limit)], nil
 }
+
+// parsed are questions, cut into terms once for all files, in memory that is used again.
+var parsed = sync.Pool{New: func() any { return &question{} }}
 
 // Reverse asks all files; the finest answer counts, then the nearest.
 func (o Files) Reverse(q ReverseQuery) (best Match, found bool, err error) {

@@ -63,25 +63,23 @@ type Languages []string
 
 // name is the name to show, in the first language that has one.
 func (s *Streets) name(tags []packed.Tag, l Languages) string {
-	if len(tags) == 0 {
-		return ""
-	}
-	keys := make([]string, len(tags))
-	for i, t := range tags {
-		keys[i] = s.file.String(t.Key)
-	}
 	for _, lang := range l {
 		base, _, _ := strings.Cut(lang, "-")
 		for _, code := range [...]string{lang, base} {
-			if i := slices.Index(keys, "name:"+code); i >= 0 {
+			if i := s.tag(tags, "name:"+code); i >= 0 {
 				return s.file.String(tags[i].Value)
 			}
 		}
 	}
-	for _, key := range []string{"name", "brand", "official_name", "short_name", "ref"} {
-		if i := slices.Index(keys, key); i >= 0 {
+	for _, key := range [...]string{"name", "brand", "official_name", "short_name", "ref"} {
+		if i := s.tag(tags, key); i >= 0 {
 			return s.file.String(tags[i].Value)
 		}
 	}
 	return ""
+}
+
+// tag is the index of the tag with a key, -1 for none.
+func (s *Streets) tag(tags []packed.Tag, key string) int {
+	return slices.IndexFunc(tags, func(t packed.Tag) bool { return s.file.Is(t.Key, key) })
 }

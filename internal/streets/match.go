@@ -1,6 +1,7 @@
 package streets
 
 import (
+	"fmt"
 	"slices"
 
 	"geogate/internal/geo"
@@ -84,8 +85,9 @@ func (s *Streets) Lookup(osmType byte, id int64) (m Match, ok bool) {
 	return m, ok
 }
 
-// matches turns the results into answers, as many as were asked for.
-func (s *search) matches() []Match {
+// matches turns the results into answers, as many as were asked for. The error
+// is that of a damaged file.
+func (s *search) matches() ([]Match, error) {
 	limit := s.query.Limit
 	if limit <= 0 {
 		limit = defaultLimit
@@ -114,12 +116,15 @@ func (s *search) matches() []Match {
 		}
 		list = append(list, m)
 	}
-	return list
+	if err := s.file.Err(); err != nil {
+		return nil, fmt.Errorf("search streets: %w", err)
+	}
+	return list, nil
 }
 
 // admits tells whether the filters of the question let a doc through.
 func (s *search) admits(d packed.Doc, doc uint32) bool {
-	q := s.query
+	q := &s.query
 	if q.Bounded && q.Viewbox != nil && !inBox(q.Viewbox, d.Lat, d.Lon) {
 		return false
 	}

@@ -145,8 +145,7 @@ func (s *Streets) areasOf(m Match, context uint32) (docs []uint32) {
 	n := s.file.Context(context)
 	for count := n.Next(); count > 0 && n.More(); count-- {
 		doc := n.Next()
-		outlined := s.file.Object(s.file.Doc(doc).Object).Shape != 0
-		if outlined && len(m.around) > 0 && !slices.Contains(m.around, doc) {
+		if len(m.around) > 0 && !slices.Contains(m.around, doc) && s.file.Object(s.file.Doc(doc).Object).Shape != 0 {
 			moved = true
 		}
 		docs = append(docs, doc)

@@ -2,26 +2,22 @@ package streets
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"geogate/internal/geo"
 	"geogate/internal/place"
 	"geogate/internal/streets/packed"
-	"geogate/internal/streets/words"
 )
 
 // search is the memory of one search, used again by others.
 type search struct {
 	*Streets
+	question
 
-	query      *Query
-	terms      []term
-	split      []words.Word
+	query      Query
 	alts       []alt
 	lazy       []alt // too frequent to list the docs of
 	beginnings []alt // that the last word may become
-	numbers    []number
 	total      float32
 	byRole     [3]uint32 // terms that may be names of streets, points of interest, areas
 	context    uint32    // terms that may say where something lies
@@ -29,7 +25,7 @@ type search struct {
 
 	table      table
 	candidates []candidate
-	contexts   map[uint32]uint32 // terms that a context holds
+	contexts   table // terms that a context holds, as far as they were asked for
 	results    []candidate
 }
 
@@ -60,30 +56,53 @@ const enough = 0.72
 // Search answers a question, the best answer first. The error is that of a
 // damaged file.
 func (s *Streets) Search(q Query) ([]Match, error) {
-	found, _, err := s.find(q, true)
-	return found, err
+	x := s.begin(q, nil)
+	defer x.end()
+	if !x.understood() {
+		x.runSlips(0)
+	}
+	return x.matches()
 }
 
-// find is Search, which looks for words that are spelled otherwise only with
-// slips. understood says that some answer explains every word as it is spelled.
-func (s *Streets) find(q Query, slips bool) (found []Match, understood bool, err error) {
+// begin looks for answers that need no slips. asked is the question if it was
+// parsed before. end has to follow.
+func (s *Streets) begin(q Query, asked *question) *search {
 	x := s.scratch.Get().(*search)
-	defer s.scratch.Put(x)
-	x.Streets, x.query = s, &q
-	x.results = x.results[:0]
-	if x.parse(&q); len(x.terms) > 0 {
-		x.expand(q.Prefix)
-		x.run()
-		understood = x.understood()
-		if slips && !understood && x.addSlips() {
-			x.run()
+	x.Streets, x.query = s, q
+	if asked == nil {
+		x.parse(&q)
+	} else {
+		x.terms = append(x.terms[:0], asked.terms...)
+		x.spellings = append(x.spellings[:0], asked.spellings...)
+		x.numbers = append(x.numbers[:0], asked.numbers...)
+	}
+	x.expand(q.Prefix)
+	x.run()
+	return x
+}
+
+// end gives the memory to the next search.
+func (s *search) end() {
+	s.query = Query{}
+	s.Streets.scratch.Put(s)
+}
+
+// found are the terms that words of the file match as they are spelled.
+func (s *search) found() (mask uint32) {
+	for _, a := range s.alts {
+		if !a.slip {
+			mask |= a.mask
 		}
 	}
-	found = x.matches()
-	if err := s.file.Err(); err != nil {
-		return nil, false, fmt.Errorf("search streets: %w", err)
+	return mask
+}
+
+// runSlips looks again, for words that are spelled otherwise, too. others are the
+// terms that other files know: what only they know is not misspelled here.
+func (s *search) runSlips(others uint32) {
+	if s.addSlips(others &^ s.found()) {
+		s.run()
 	}
-	return found, understood, nil
 }
 
 // understood tells whether some result explains every word as it is spelled.
@@ -92,26 +111,36 @@ func (s *search) understood() bool {
 }
 
 // addSlips adds words that differ by a slip of the pen from those of the
-// question. Numbers are taken as they are: any other one exists as well.
-func (s *search) addSlips() bool {
-	before := len(s.alts)
-	known := uint32(0)
+// question, except for some terms. Numbers are taken as they are: any other one
+// exists as well.
+func (s *search) addSlips(except uint32) bool {
 	if len(s.results) > 0 {
 		c := s.results[0]
-		known = c.where &^ c.slip
+		except |= c.where &^ c.slip
 		if c.covered > 0.8 {
-			known |= c.name &^ c.slip
+			except |= c.name &^ c.slip
 		}
 	}
+	slippery := uint32(0)
+	for i, t := range s.terms {
+		if !t.digits && len(t.text) >= 3 {
+			slippery |= 1 << i
+		}
+	}
+	slippery &^= except
+	if s.hopeless(slippery) {
+		return false
+	}
+	before := len(s.alts)
 	for i := range s.terms {
-		t := &s.terms[i]
 		bit := uint32(1) << i
-		if t.digits || len(t.text) < 3 || known&bit != 0 {
+		if slippery&bit == 0 {
 			continue
 		}
-		s.addHalves(t.text, bit)
-		s.file.Similar(t.text, func(w uint32, text string) {
-			if len(text) > 2 {
+		text := s.terms[i].text
+		s.addHalves(text, bit)
+		s.file.Similar(text, func(w uint32, other string) {
+			if len(other) > 2 {
 				s.addAlt(w, bit, true)
 			}
 		})
@@ -119,12 +148,26 @@ func (s *search) addSlips() bool {
 	return len(s.alts) > before
 }
 
+// hopeless reports whether no answer of this file can explain enough, even if
+// some terms are slips of its words.
+func (s *search) hopeless(slippery uint32) bool {
+	held := s.found()
+	for _, n := range s.numbers {
+		held |= n.mask
+	}
+	// The sums are rounded: what is just enough has to pass.
+	return s.weightOf(held)+slipShare*s.weightOf(slippery&^held) < 0.999*enough*s.total
+}
+
 // run finds the candidates for the alternatives at hand and rates the best.
 func (s *search) run() {
+	s.results = s.results[:0]
 	s.setRoles()
+	if s.slipped == 0 && s.hopeless(0) {
+		return
+	}
 	s.collect()
 	s.bound()
-	s.results = s.results[:0]
 	for i := range s.candidates {
 		s.rate(s.candidates[i])
 	}
@@ -221,10 +264,7 @@ func (s *search) eachWord(names uint32, yield func(w uint32)) {
 // hold, and keeps the best as candidates.
 func (s *search) bound() {
 	s.candidates = s.candidates[:0]
-	if s.contexts == nil {
-		s.contexts = map[uint32]uint32{}
-	}
-	clear(s.contexts)
+	s.contexts.reset()
 	areasHold, streetsHold := s.anywhere()
 	numbers, lazy := uint32(0), uint32(0)
 	for _, n := range s.numbers {
@@ -244,17 +284,17 @@ func (s *search) bound() {
 			elsewhere |= streetsHold
 		}
 		// Most docs bear one frequent word and can be passed over unread.
-		hopeless := func(name uint32) bool {
+		weak := func(name uint32) bool {
 			most := s.weightOf(name | elsewhere)
 			return most < enough*s.total || most+0.1*s.weightOf(name) < top-leeway*s.total
 		}
 		name := slot.mask & s.nameable(kind)
-		if name == 0 || hopeless(name|lazy&s.nameable(kind)) {
+		if name == 0 || weak(name|lazy&s.nameable(kind)) {
 			continue
 		}
 		if lazy != 0 && doc >= areas {
 			s.addLazy(slot)
-			if name = slot.mask & s.nameable(kind); hopeless(name) {
+			if name = slot.mask & s.nameable(kind); weak(name) {
 				continue
 			}
 		}
@@ -302,8 +342,8 @@ func (s *search) anywhere() (areas, streets uint32) {
 
 // whereabouts are the terms that the docs of a context hold.
 func (s *search) whereabouts(context uint32) uint32 {
-	if mask, ok := s.contexts[context]; ok {
-		return mask
+	if known := s.contexts.get(context); known.doc != 0 {
+		return known.mask
 	}
 	mask := uint32(0)
 	n := s.file.Context(context)
@@ -312,7 +352,7 @@ func (s *search) whereabouts(context uint32) uint32 {
 		mask |= s.table.get(n.Next()).mask
 	}
 	mask &= s.context
-	s.contexts[context] = mask
+	s.contexts.add(context, mask, false)
 	return mask
 }
 

@@ -2,8 +2,8 @@ package streets
 
 import "math/bits"
 
-// table collects for each doc the terms that its names hold. It keeps its
-// memory for the next search.
+// table collects for each doc, or each context, the terms that it holds. It
+// keeps its memory for the next search.
 type table struct {
 	slots []slot
 	used  []uint32 // slots in use

@@ -20,8 +20,10 @@ type term struct {
 	joined bool
 	role   role
 	digits bool
-	weight float32
-	docs   int // that bear the word or an alternative
+	// first and last are the range of its spellings.
+	first, last int
+	weight      float32
+	docs        int // that bear the word or an alternative
 }
 
 // alt is a word of the file that stands for terms of the question.
@@ -39,75 +41,150 @@ type number struct {
 	mask uint32
 }
 
-// parse cuts the question into terms.
-func (s *search) parse(q *Query) {
-	s.terms, s.split = s.terms[:0], s.split[:0]
-	if q.Text != "" {
-		s.addTerms(q.Text, asAny, 0)
-	} else {
-		s.addTerms(q.Amenity, asPOI|asStreet, 0)
-		s.addTerms(q.Street, asStreet|asNumber, 1)
-		s.addTerms(q.City, asArea|asContext, 2)
-		s.addTerms(q.PostalCode, asArea|asContext, 3)
-		s.addTerms(q.County, asArea|asContext, 4)
-		s.addTerms(q.State, asArea|asContext, 5)
-		s.addTerms(q.Country, asArea|asContext, 6)
-	}
-	s.dropNumberSigns()
+// question is what somebody asks, cut into terms: the same for every file.
+type question struct {
+	terms     []term
+	spellings []spelling
+	numbers   []number
+	split     []words.Word
 }
 
-func (s *search) addTerms(text string, r role, phrase int) {
-	s.split = words.Split(s.split[:0], text)
-	for _, w := range s.split {
-		if len(s.terms) == maxTerms {
+// spelling is how a term may be written in a file.
+type spelling struct {
+	text string
+	mask uint32 // the terms; several for two that are written as one
+	weak bool   // it is what is looked for as well, not instead
+}
+
+// parse cuts a question into terms.
+func (x *question) parse(q *Query) {
+	x.terms, x.spellings, x.numbers, x.split = x.terms[:0], x.spellings[:0], x.numbers[:0], x.split[:0]
+	if q.Text != "" {
+		x.addTerms(q.Text, asAny, 0)
+	} else {
+		x.addTerms(q.Amenity, asPOI|asStreet, 0)
+		x.addTerms(q.Street, asStreet|asNumber, 1)
+		x.addTerms(q.City, asArea|asContext, 2)
+		x.addTerms(q.PostalCode, asArea|asContext, 3)
+		x.addTerms(q.County, asArea|asContext, 4)
+		x.addTerms(q.State, asArea|asContext, 5)
+		x.addTerms(q.Country, asArea|asContext, 6)
+	}
+	x.dropNumberSigns()
+	for i := range x.terms {
+		x.spell(i)
+	}
+	for i := 0; i+1 < len(x.terms); i++ {
+		x.spellJoined(i)
+	}
+	x.findNumbers()
+}
+
+func (x *question) addTerms(text string, r role, phrase int) {
+	x.split = words.Split(x.split[:0], text)
+	for _, w := range x.split {
+		if len(x.terms) == maxTerms {
 			return
 		}
-		s.terms = append(s.terms, term{text: w.Text, phrase: phrase + w.Phrase, joined: w.Joined, role: r, digits: words.Digits(w.Text)})
+		x.terms = append(x.terms, term{text: w.Text, phrase: phrase + w.Phrase, joined: w.Joined, role: r, digits: words.Digits(w.Text)})
 	}
 }
 
 // dropNumberSigns drops "Nr." and its like before a number.
-func (s *search) dropNumberSigns() {
-	kept := s.terms[:0]
-	for i, t := range s.terms {
-		next := i+1 < len(s.terms) && s.terms[i+1].digits && !s.terms[i+1].joined
+func (x *question) dropNumberSigns() {
+	kept := x.terms[:0]
+	for i, t := range x.terms {
+		next := i+1 < len(x.terms) && x.terms[i+1].digits && !x.terms[i+1].joined
 		if i > 0 && next && words.NumberSign(t.text) && t.role&asNumber != 0 {
 			continue
 		}
 		kept = append(kept, t)
 	}
-	s.terms = kept
+	x.terms = kept
+}
+
+// spell lists what a term is written as: itself, what it is short for, and a
+// compound's ending spelled out.
+func (x *question) spell(i int) {
+	t, mask := &x.terms[i], uint32(1)<<i
+	t.first = len(x.spellings)
+	add := func(text string, weak bool) { x.spellings = append(x.spellings, spelling{text, mask, weak}) }
+	add(t.text, false)
+	for _, other := range words.Alternatives(t.text) {
+		add(other, false)
+	}
+	if code := words.CarCodes[t.text]; code != "" {
+		add(code, true)
+	}
+	if !t.digits {
+		words.Endings(t.text, func(full string) { add(full, false) })
+	}
+	t.last = len(x.spellings)
+}
+
+// spellJoined reads two terms as one word: Bahnhof Strasse, Bahnhof-Str.
+func (x *question) spellJoined(i int) {
+	a, b := &x.terms[i], &x.terms[i+1]
+	if a.digits || b.digits || a.phrase != b.phrase || len(a.text) < 2 {
+		return
+	}
+	mask := uint32(3) << i
+	x.spellings = append(x.spellings, spelling{a.text + b.text, mask, true})
+	for _, other := range words.Alternatives(b.text) {
+		x.spellings = append(x.spellings, spelling{a.text + other, mask, true})
+	}
+}
+
+// findNumbers lists the house numbers that the terms may mean, the longest first.
+func (x *question) findNumbers() {
+	for i := range x.terms {
+		t := &x.terms[i]
+		if !t.digits || t.role&asNumber == 0 {
+			continue
+		}
+		bit := uint32(1) << i
+		if i+1 < len(x.terms) {
+			next := &x.terms[i+1]
+			if next.digits && next.joined {
+				x.addNumber(t.text+"-"+next.text, 3<<i)
+			} else if !next.digits && next.phrase == t.phrase && (len(next.text) == 1 || next.text == "bis" || next.text == "ter" || next.text == "quater") {
+				x.addNumber(t.text+next.text, 3<<i)
+				if next.joined {
+					x.addNumber(t.text+"-"+next.text, 3<<i)
+				}
+			}
+		}
+		x.addNumber(t.text, bit)
+	}
+	slices.SortStableFunc(x.numbers, func(a, b number) int { return ones(b.mask) - ones(a.mask) })
+}
+
+func (x *question) addNumber(text string, mask uint32) {
+	x.numbers = append(x.numbers, number{text, packed.Hash(text), mask})
 }
 
 // expand finds the words of the file that the terms may stand for.
 func (s *search) expand(prefix bool) {
-	s.alts, s.numbers = s.alts[:0], s.numbers[:0]
+	s.alts = s.alts[:0]
 	for i := range s.terms {
-		t := &s.terms[i]
-		bit := uint32(1) << i
-		found := s.addWord(t.text, bit)
-		for _, other := range words.Alternatives(t.text) {
-			found = s.addWord(other, bit) || found
-		}
-		if code := words.CarCodes[t.text]; code != "" {
-			s.addWord(code, bit)
+		t, bit := &s.terms[i], uint32(1)<<i
+		found := false
+		for _, sp := range s.spellings[t.first:t.last] {
+			found = s.addWord(sp.text, bit) && !sp.weak || found
 		}
 		if prefix && i == len(s.terms)-1 {
 			s.addBeginning(t.text, bit)
 		}
-		if t.digits {
-			continue
-		}
-		words.Endings(t.text, func(full string) { found = s.addWord(full, bit) || found })
-		if !found {
+		if !found && !t.digits {
 			s.addTranscribed(t.text, bit)
 			s.addHalves(t.text, bit)
 		}
 	}
-	for i := 0; i+1 < len(s.terms); i++ {
-		s.addJoined(i)
+	if n := len(s.terms); n > 0 {
+		for _, sp := range s.spellings[s.terms[n-1].last:] {
+			s.addWord(sp.text, sp.mask)
+		}
 	}
-	s.findNumbers()
 	s.weigh()
 }
 
@@ -165,8 +242,10 @@ func (s *search) addHalves(text string, bit uint32) {
 	best, at := 0, 0
 	for i := 3; i+3 <= len(text); i++ {
 		left, ok := s.file.Word(text[:i])
-		right, ok2 := s.file.Word(text[i:])
-		if ok && ok2 {
+		if !ok {
+			continue
+		}
+		if right, ok := s.file.Word(text[i:]); ok {
 			if n := min(s.file.Posting(left).Len, s.file.Posting(right).Len); n > best {
 				best, at = n, i
 			}
@@ -176,47 +255,6 @@ func (s *search) addHalves(text string, bit uint32) {
 		s.addWord(text[:at], bit)
 		s.addWord(text[at:], bit)
 	}
-}
-
-// addJoined reads two terms as one word: Bahnhof Strasse, Bahnhof-Str.
-func (s *search) addJoined(i int) {
-	a, b := &s.terms[i], &s.terms[i+1]
-	if a.digits || b.digits || a.phrase != b.phrase || len(a.text) < 2 {
-		return
-	}
-	mask := uint32(3) << i
-	s.addWord(a.text+b.text, mask)
-	for _, other := range words.Alternatives(b.text) {
-		s.addWord(a.text+other, mask)
-	}
-}
-
-// findNumbers lists the house numbers that the terms may mean, the longest first.
-func (s *search) findNumbers() {
-	for i := range s.terms {
-		t := &s.terms[i]
-		if !t.digits || t.role&asNumber == 0 {
-			continue
-		}
-		bit := uint32(1) << i
-		if i+1 < len(s.terms) {
-			next := &s.terms[i+1]
-			if next.digits && next.joined {
-				s.addNumber(t.text+"-"+next.text, 3<<i)
-			} else if !next.digits && next.phrase == t.phrase && (len(next.text) == 1 || next.text == "bis" || next.text == "ter" || next.text == "quater") {
-				s.addNumber(t.text+next.text, 3<<i)
-				if next.joined {
-					s.addNumber(t.text+"-"+next.text, 3<<i)
-				}
-			}
-		}
-		s.addNumber(t.text, bit)
-	}
-	slices.SortStableFunc(s.numbers, func(a, b number) int { return ones(b.mask) - ones(a.mask) })
-}
-
-func (s *search) addNumber(text string, mask uint32) {
-	s.numbers = append(s.numbers, number{text, packed.Hash(text), mask})
 }
 
 // weigh says how much each term tells: rare words more than frequent ones,

@@ -100,9 +100,6 @@ func (l *local) search(ctx context.Context, files streets.Files, r request.Reque
 		return Answer{}, err //nolint:wrapcheck // wrapped by Geocode
 	}
 	places := l.places(q, found)
-	if q.Has(request.Dedupe) {
-		places = deduplicated(places, q.Limit)
-	}
 	var shown []string
 	for _, p := range places {
 		shown = append(shown, strconv.FormatInt(p.ID, 10))
@@ -134,31 +131,37 @@ func (l *local) suggest(ctx context.Context, files streets.Files, r request.Requ
 // maxAlike is how many answers more are looked at, for those that read alike.
 const maxAlike = 10
 
-// deduplicated drops what reads like a better answer and is of the same kind,
-// as Nominatim does: the stops of both directions, the ways of a street.
-func deduplicated(places []place.Place, limit int) []place.Place {
-	type look struct {
-		osmType, category, name string
-		rank                    int
-	}
-	seen := make(map[look]bool, len(places))
-	kept := places[:0]
-	for _, p := range places {
-		k := look{p.OSMType, p.Category, p.DisplayName, p.AddressRank}
-		if !seen[k] && len(kept) < limit {
-			seen[k] = true
-			kept = append(kept, p)
-		}
-	}
-	return kept
+// look is what places that read alike have in common.
+type look struct {
+	osmType, category, name string
+	rank                    int
 }
 
-// places are the answers in the words of the client's languages.
+// places are the answers in the words of the client's languages. Where the client
+// wants no doubles, what reads like a better answer and is of the same kind is
+// dropped, as Nominatim does: the stops of both directions, the ways of a street.
 func (l *local) places(q *request.Question, found []streets.Match) []place.Place {
 	want := streets.Details{Languages: q.Languages(), Outline: notation(q)}
-	places := make([]place.Place, len(found))
-	for i, m := range found {
-		places[i] = m.Place(want)
+	limit := len(found)
+	dedupe := q.Has(request.Dedupe)
+	if dedupe {
+		limit = min(limit, q.Limit)
+	}
+	places := make([]place.Place, 0, limit)
+	var seen []look
+	for _, m := range found {
+		if len(places) == limit {
+			break
+		}
+		p := m.Place(want)
+		if dedupe {
+			k := look{p.OSMType, p.Category, p.DisplayName, p.AddressRank}
+			if slices.Contains(seen, k) {
+				continue
+			}
+			seen = append(seen, k)
+		}
+		places = append(places, p)
 	}
 	return places
 }

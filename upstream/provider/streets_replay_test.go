@@ -18,7 +18,7 @@ import (
 )
 
 // countries imports test extracts and opens them as one upstream.
-func countries(t *testing.T, names ...string) upstream.Provider {
+func countries(t testing.TB, names ...string) upstream.Provider {
 	t.Helper()
 	places, err := gazetteer.Load()
 	if err != nil {

@@ -85,9 +85,9 @@ func (p *Prefixes) MainName(i int) int {
 type Visit func(name []byte, all []Posting) (least float64)
 
 // Names visits the names of a range, the blocks with the highest scores first,
-// until nothing of use is left or maxBlocks were opened.
-func (p *Prefixes) Names(r Range, least float64, visit Visit) {
-	p.names.visit(r, least, func(from, to int) float64 {
+// until nothing of use is left or most blocks were opened, or maxBlocks.
+func (p *Prefixes) Names(r Range, least float64, most int, visit Visit) {
+	p.names.visit(r, least, most, func(from, to int) float64 {
 		p.file.eachName(from, to, func(name []byte, all []Posting) { least = visit(name, all) })
 		return least
 	})
@@ -95,13 +95,13 @@ func (p *Prefixes) Names(r Range, least float64, visit Visit) {
 
 // Words is Names for the names that have a word, but the first, that begins with
 // prefix.
-func (p *Prefixes) Words(prefix string, least float64, visit Visit) {
+func (p *Prefixes) Words(prefix string, least float64, most int, visit Visit) {
 	count := len(p.wordRows) / wordBytes
 	r := Range{
 		From: sort.Search(count, func(i int) bool { return string(p.word(i)) >= prefix }),
 		To:   sort.Search(count, func(i int) bool { return beyond(p.word(i), prefix) }),
 	}
-	p.words.visit(r, least, func(from, to int) float64 {
+	p.words.visit(r, least, most, func(from, to int) float64 {
 		for i := from; i < to; i++ {
 			number, _ := p.wordRow(i)
 			p.file.eachName(number, number+1, func(name []byte, all []Posting) { least = visit(name, all) })

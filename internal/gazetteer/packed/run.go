@@ -57,15 +57,16 @@ type node struct {
 
 // visit opens the blocks of a range in the order of their scores. open gets the
 // entries of a block that are in the range, and says below which score nothing is
-// of use.
-func (r run) visit(in Range, least float64, open func(from, to int) float64) {
+// of use. It opens no more than most blocks.
+func (r run) visit(in Range, least float64, most int, open func(from, to int) float64) {
 	if in.From >= in.To {
 		return
 	}
+	most = min(most, maxBlocks)
 	levels := r.levels()
 	top := len(levels) - 1
 	queue := nodes{{levels[top][0], top, 0}}
-	for opened := 0; len(queue) > 0 && opened < maxBlocks; {
+	for opened := 0; len(queue) > 0 && opened < most; {
 		n := queue.pop()
 		if lowestScore+float64(n.score)*scoreUnit <= least {
 			return

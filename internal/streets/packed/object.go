@@ -92,8 +92,9 @@ func (n *Numbers) long() int64 {
 }
 
 func (n *Numbers) tags() []Tag {
-	var tags []Tag
-	for count := n.Next(); count > 0 && n.More(); count-- {
+	count := n.Next()
+	tags := make([]Tag, 0, min(int(count), len(n.b)/2))
+	for ; count > 0 && n.More(); count-- {
 		tags = append(tags, Tag{n.Next(), n.Next()})
 	}
 	return tags

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -85,6 +86,10 @@ type File struct {
 	damaged atomic.Bool
 	words   *vellum.FST
 	close   func() error
+
+	// Memory that looks for words use again.
+	lookups   sync.Pool // of *lookup
+	iterators sync.Pool // of *vellum.FSTIterator
 }
 
 // Open opens a file. It reads the header and the words, and nothing else.

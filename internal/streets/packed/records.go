@@ -119,7 +119,12 @@ func (f *File) House(i uint32) (h House) {
 func (f *File) Number(i uint32) uint32 { return f.uint32(Houses, int(i)*houseBytes/4+1) }
 
 // String reads a string. It is a copy.
-func (f *File) String(i uint32) string {
+func (f *File) String(i uint32) string { return string(f.text(i)) }
+
+// Is reports whether a string is s, without a copy.
+func (f *File) Is(i uint32, s string) bool { return string(f.text(i)) == s }
+
+func (f *File) text(i uint32) []byte {
 	start := uint32(0)
 	if i > 0 {
 		start = f.uint32(StringEnds, int(i)-1)
@@ -127,9 +132,9 @@ func (f *File) String(i uint32) string {
 	end := f.uint32(StringEnds, int(i))
 	if end < start {
 		f.damaged.Store(true)
-		return ""
+		return nil
 	}
-	return string(f.at(Strings, uint64(start), uint64(end-start)))
+	return f.at(Strings, uint64(start), uint64(end-start))
 }
 
 // Numbers reads a list of numbers from a record: the words of names, contexts.
@@ -176,12 +181,6 @@ func (f *File) NameWords(off uint32) Numbers { return Numbers{f.record(Names, of
 // Context reads where something lies: the number of docs that make its
 // address, those docs from the smallest, then docs that people may also name.
 func (f *File) Context(off uint32) Numbers { return Numbers{f.record(Contexts, off)} }
-
-// Word finds a word's number.
-func (f *File) Word(w string) (uint32, bool) {
-	v, ok, err := f.words.Get([]byte(w))
-	return uint32(v), ok && err == nil
-}
 
 // Posting is the docs that bear a word.
 func (f *File) Posting(word uint32) Posting {
