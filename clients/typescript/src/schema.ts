@@ -897,6 +897,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the processes of the fleet */
+        get: operations["fleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/mode": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the mode of the fleet */
+        get: operations["mode"];
+        /**
+         * Set the mode of the fleet
+         * @description Every process knows it within a second. In `cached_only` no upstream is asked, and what is not stored gets 503
+         *     `cached_only`. In `read_only` no new ride begins: 503 `read_only`. While the mode is not `normal`, every answer has
+         *     `X-Geogate-Mode`.
+         */
+        put: operations["setMode"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/keys": {
         parameters: {
             query?: never;
@@ -1766,6 +1806,38 @@ export interface components {
          * @example 24h0m0s
          */
         Duration: string;
+        Member: {
+            name: string;
+            /** @description Where it listens, as it sees it. Empty: it is a worker. */
+            address: string;
+            /** @enum {string} */
+            status: "alive" | "unreachable";
+            version: string;
+            /** Format: date-time */
+            started_at: string;
+            /** @description The one of the mode that it knows. */
+            generation: number;
+        };
+        Mode: {
+            /** @enum {string} */
+            mode: "normal" | "cached_only" | "read_only";
+            /** @description How often the mode was changed. */
+            generation: number;
+            reason: string;
+            /** @description The subject of a credential, or a user at a machine. */
+            set_by: string;
+            /**
+             * Format: date-time
+             * @description `null`: nobody has set it.
+             */
+            set_at: string | null;
+            /** @description The processes that were heard of in the last 15 s. */
+            members: {
+                name: string;
+                /** @description The one that this process knows. */
+                generation: number;
+            }[];
+        };
         CacheStats: {
             hits: components["schemas"]["ByLayer"];
             stale: components["schemas"]["ByLayer"];
@@ -1926,7 +1998,7 @@ export interface components {
              *     413: `body_too_large` `too_many_positions` `upload_too_large` · 415: `unsupported_encoding` `unsupported_media_type` · 422: `address_not_found`
              *     `forbidden_target` `idempotency_key_reused` `reserved_type` `unresolved_name` · 429: `autocomplete_forbidden` `rate_limited` `too_many_failures` `too_many_jobs` `too_many_large_bodies` `too_many_rides`
              *     `too_many_streams` `too_many_uploads` `upstream_budget_spent` · 500: `internal` · 501: `no_token_secret` · 502: `upstream_invalid` ·
-             *     503: `credential_unchecked` `driver_cap` `events_backlog` `job_store_unavailable` `jobs_full` `out_of_budget` `redis_filling_up` `stopping`
+             *     503: `cached_only` `credential_unchecked` `driver_cap` `events_backlog` `job_store_unavailable` `jobs_full` `out_of_budget` `read_only` `redis_filling_up` `stopping`
              *     `too_many_connections` `too_many_downloads` `too_many_keys` `too_many_large_bodies` `too_many_large_tables` `redis_unavailable` `too_many_rides` `too_many_streams` `too_many_subscribers` `too_many_uploads` `upstream_throttled` `upstream_unavailable` ·
              *     504: `not_cached` `timeout` `upstream_timeout`
              */
@@ -4774,6 +4846,116 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    fleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The processes that were heard of in the last minute. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestID"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        members: components["schemas"]["Member"][];
+                    };
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    mode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The mode, and the generation of it that each process knows. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestID"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mode"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    setMode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mode": "cached_only",
+                 *       "reason": "the bill is spent"
+                 *     }
+                 */
+                "application/json": {
+                    /** @enum {string} */
+                    mode: "normal" | "cached_only" | "read_only";
+                    /** @description For people, at most 256 bytes. */
+                    reason?: string;
+                    /** @description Change it only if this is the present generation. */
+                    if_generation?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description The new mode. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestID"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mode"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description Another generation is there than `if_generation`. The body is the present mode. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestID"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mode"];
+                };
+            };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
