@@ -29,19 +29,6 @@ func TestWordsOfAnotherFileAreNoSlips(t *testing.T) {
 	}
 }
 
-// TestSlipsThatAreWordsElsewhere asks for a street of Monaco by a name that is
-// misspelled as a word that only another file knows.
-func TestSlipsThatAreWordsElsewhere(t *testing.T) {
-	files := Files{open(t, "li"), open(t, "ad"), open(t, "mc")}
-	list, err := files.Search(t.Context(), Query{Text: "13 Rue Base, Monaco"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(list) == 0 || list[0].Place(Details{}).Address[1].Name != "Rue Basse" {
-		t.Errorf("%d answers, want Rue Basse first", len(list))
-	}
-}
-
 // TestHopelessQuestionsHaveNoAnswer searches all the same where a search is
 // given up at once.
 func TestHopelessQuestionsHaveNoAnswer(t *testing.T) {
