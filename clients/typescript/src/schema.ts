@@ -568,6 +568,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v2/regions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The regions and where they are
+         * @description With `REGIONS_FILE`, a position that names no region belongs to the one around it, and one in none of them is refused
+         *     as `outside_service_area`.
+         */
+        get: operations["listRegions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v2/eta": {
         parameters: {
             query?: never;
@@ -612,6 +633,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v2/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List rides
+         * @description Rides that are kept, live and ended, newest first. Follow `next` until it is null: then you have seen each ride once
+         *     that matched all the while, whatever changed meanwhile. A page may be shorter than `limit`, or empty, and yet have a `next`.
+         */
+        get: operations["listRides"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v2/drivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List drivers
+         * @description Drivers who are known, in the order of their first report, by pages as `GET /v2/requests` has them.
+         */
+        get: operations["listDrivers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v2/drivers/{id}": {
         parameters: {
             query?: never;
@@ -628,6 +690,78 @@ export interface paths {
          * @description Erases everything about the driver, in one region or in all. Their next position makes them known again.
          */
         delete: operations["deleteDriver"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v2/drivers/{id}/online": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a driver's shift
+         * @description Drivers are on shift until they say otherwise. Back on shift, a driver is available at once if they were heard from
+         *     within `DRIVER_TTL` and there is room, else with their next position. Repeating it changes nothing.
+         */
+        post: operations["beginShift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v2/drivers/{id}/offline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a driver's shift
+         * @description Off shift, a driver gets no rides and no offers. Positions that they report are kept and make them available to
+         *     nobody. A driver with a ride goes offline when it ends; an offer that waits for them is declined. The shift is
+         *     remembered for `DISPATCH_RETENTION` after the driver was heard from last. Repeating it changes nothing.
+         */
+        post: operations["endShift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v2/drivers/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a driver
+         * @description The driver's own stream of server-sent events. It begins with the current state, and does not end by itself.
+         *
+         *     - `shift`: the driver, as `GET /v2/drivers/{id}` returns them; first, and when they go on shift or off.
+         *     - `offered`: an offer, as in `GET /v2/drivers/{id}/offers`.
+         *     - `matched`, `arrived`, `started`, `completed`, `cancelled`: their ride, as `GET /v2/requests/{id}` returns it, at each
+         *       change. `id` is that of the ride and of its version.
+         *     - `released`: the `request_id` of a ride that they were asked to take or had, and have no more.
+         *
+         *     After 15 s without an event, a comment keeps the stream alive. A client that reconnects with `Last-Event-ID` learns
+         *     first what has become of that ride. A driver may open the stream before their first position.
+         */
+        get: operations["driverEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1654,13 +1788,21 @@ export interface components {
             /** @description Straight-line distance in metres. */
             distance_m: number;
             seen_at: components["schemas"]["Time"];
+            /** @description The way to the position by road, with `rank` `eta`; absent where there is none. */
+            eta?: {
+                seconds: number;
+                metres: number;
+                /** @enum {string} */
+                source: "osrm" | "valhalla" | "estimate";
+                cache: boolean;
+            };
         };
         Driver: {
             id: string;
             lat: components["schemas"]["DriverLat"];
             lng: components["schemas"]["Lng"];
             /**
-             * @description offline: not heard from for `DRIVER_TTL`. reserved: has an offer. busy: has a matched ride. geogate finds and
+             * @description offline: not heard from for `DRIVER_TTL`, or off shift. reserved: has an offer. busy: has a matched ride. geogate finds and
              *     asks only available drivers.
              * @enum {string}
              */
@@ -1672,6 +1814,8 @@ export interface components {
             seen_at: components["schemas"]["Time"];
             /** @description The ride of a reserved or busy driver. */
             request_id: string | null;
+            /** @description false: offline as soon as they have no ride, wherever they report from. */
+            on_shift: boolean;
         };
         Offer: {
             /** @description Nobody can guess it. */
@@ -1984,7 +2128,7 @@ export interface components {
              *     400: `address_and_position` `ambiguous_position` `bad_request` `empty_array` `empty_body` `incomplete_body`
              *     `invalid_bbox` `invalid_countrycodes` `invalid_endpoint` `invalid_id` `invalid_idempotency_key` `invalid_input` `invalid_json` `invalid_last_event_id`
              *     `invalid_limit` `invalid_metadata` `invalid_motion` `invalid_note` `invalid_path` `invalid_pickup_at`
-             *     `invalid_outcome` `invalid_position` `invalid_query` `invalid_radius` `invalid_reason` `invalid_region` `invalid_tags`
+             *     `invalid_outcome` `invalid_position` `invalid_query` `invalid_radius` `invalid_rank` `invalid_reason` `invalid_region` `invalid_tags`
              *     `invalid_text` `invalid_time` `invalid_ts` `invalid_utf8` `invalid_vehicle` `invalid_wait` `missing_bbox` `missing_driver_id` `missing_id`
              *     `missing_points` `missing_position` `missing_query` `missing_request_id` `not_storable` `nothing_stored` `one_scope`
              *     `invalid_event` `invalid_state` `invalid_subscription` `invalid_ttl` `missing_type` `missing_url`
@@ -1996,7 +2140,7 @@ export interface components {
              *     401: `unauthenticated` `invalid_token` `malformed_key` · 403: `cross_origin` `forbidden_by_provider` `foreign_host` `insufficient_scope` `not_yours` · 404: `not_found` `place_not_found` ·
              *     405: `method_not_allowed` · 409: `driver_engaged` `idempotency_key_in_flight` `job_unfinished` `older` `too_late` ·
              *     413: `body_too_large` `too_many_positions` `upload_too_large` · 415: `unsupported_encoding` `unsupported_media_type` · 422: `address_not_found`
-             *     `forbidden_target` `idempotency_key_reused` `reserved_type` `unresolved_name` · 429: `autocomplete_forbidden` `rate_limited` `too_many_failures` `too_many_jobs` `too_many_large_bodies` `too_many_rides`
+             *     `forbidden_target` `idempotency_key_reused` `outside_service_area` `reserved_type` `unresolved_name` · 429: `autocomplete_forbidden` `rate_limited` `too_many_failures` `too_many_jobs` `too_many_large_bodies` `too_many_rides`
              *     `too_many_streams` `too_many_uploads` `upstream_budget_spent` · 500: `internal` · 501: `no_token_secret` · 502: `upstream_invalid` ·
              *     503: `cached_only` `credential_unchecked` `driver_cap` `events_backlog` `job_store_unavailable` `jobs_full` `out_of_budget` `read_only` `redis_filling_up` `stopping`
              *     `too_many_connections` `too_many_downloads` `too_many_keys` `too_many_large_bodies` `too_many_large_tables` `redis_unavailable` `too_many_rides` `too_many_streams` `too_many_subscribers` `too_many_uploads` `upstream_throttled` `upstream_unavailable` ·
@@ -2625,6 +2769,11 @@ export interface operations {
                     vehicle?: components["schemas"]["Vehicle"];
                     tags?: components["schemas"]["Tags"];
                     region?: components["schemas"]["Region"];
+                    /**
+                     * @description `eta` orders the drivers by time by road; absent: by distance.
+                     * @enum {string}
+                     */
+                    rank?: "eta";
                 };
             };
         };
@@ -3434,6 +3583,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
         };
@@ -4098,6 +4248,39 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    listRegions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All regions. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestID"];
+                    "Cache-Control"?: string;
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        regions: {
+                            name: string;
+                            /** @description GeoJSON, a Polygon or MultiPolygon; null for a region that has only a name. */
+                            geometry: Record<string, never> | null;
+                        }[];
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
     eta: {
         parameters: {
             query?: never;
@@ -4181,6 +4364,8 @@ export interface operations {
                 vehicle?: components["schemas"]["Vehicle"];
                 /** @description Tags separated by commas; finds drivers that have all of them. */
                 tags?: string;
+                /** @description `eta` orders the drivers by time by road, the quickest of the nearest 16 or more; absent: by distance. */
+                rank?: "eta";
                 region?: components["parameters"]["Region"];
             };
             header?: {
@@ -4225,6 +4410,95 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
+        };
+    };
+    listRides: {
+        parameters: {
+            query?: {
+                /**
+                 * @description One state, or several with commas between them.
+                 * @example matched,arrived
+                 */
+                state?: string;
+                /** @description Rides that show this driver. */
+                driver?: string;
+                /** @description Rides of this rider. */
+                rider?: string;
+                /** @description The region to look in; all regions when absent. */
+                region?: components["parameters"]["AnyRegion"];
+                limit?: number;
+                /** @description `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestID"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        requests: components["schemas"]["Ride"][];
+                        next: string | null;
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listDrivers: {
+        parameters: {
+            query?: {
+                /**
+                 * @description One state, or several with commas between them.
+                 * @example available
+                 */
+                state?: string;
+                /**
+                 * @description west,south,east,north in degrees; west above east crosses the date line.
+                 * @example 9.4,47.0,9.7,47.3
+                 */
+                bbox?: string;
+                limit?: number;
+                /** @description `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestID"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        drivers: components["schemas"]["Driver"][];
+                        next: string | null;
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
         };
     };
     getDriver: {
@@ -4298,6 +4572,122 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    beginShift: {
+        parameters: {
+            query?: {
+                /** @description The region to look in; all regions when absent. */
+                region?: components["parameters"]["AnyRegion"];
+            };
+            header?: never;
+            path: {
+                /** @description The driver's id, percent-encoded. */
+                id: components["parameters"]["DriverID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The driver, as they are then. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestID"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Driver"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    endShift: {
+        parameters: {
+            query?: {
+                /** @description The region to look in; all regions when absent. */
+                region?: components["parameters"]["AnyRegion"];
+            };
+            header?: never;
+            path: {
+                /** @description The driver's id, percent-encoded. */
+                id: components["parameters"]["DriverID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The driver, as they are then. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestID"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Driver"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    driverEvents: {
+        parameters: {
+            query?: {
+                region?: components["parameters"]["Region"];
+                /** @description The same, for libraries that cannot set the header; `lastEventId` works too. */
+                last_event_id?: string;
+            };
+            header?: {
+                /** @description The `id` of the last event that the client received. Browsers send it by themselves. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /** @description The driver's id, percent-encoded. */
+                id: components["parameters"]["DriverID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestID"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example retry: 1012
+                     *
+                     *     event: offered
+                     *     data: {"offer_id":"default.fdkb24pj5jh6vbzwm22uf5ps2q.9a1f","request_id":"default.fdkb24pj5jh6vbzwm22uf5ps2q","pickup":{"lat":-33.44262,"lng":-70.63054},"distance_m":194.63,"expires_at":"2026-11-22T09:30:15.000Z"}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
         };
