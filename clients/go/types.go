@@ -45,6 +45,7 @@ type Driver struct {
 	Region    string    `json:"region"`
 	SeenAt    time.Time `json:"seen_at"`
 	RequestID string    `json:"request_id"` // the ride of a reserved or busy driver
+	OnShift   bool      `json:"on_shift"`   // false: offline as soon as they have no ride
 }
 
 // RideRequest is what a rider asks for: Point or Q, an address, is where.
@@ -121,6 +122,15 @@ type Candidate struct {
 	Point
 	DistanceM float64   `json:"distance_m"` // metres
 	SeenAt    time.Time `json:"seen_at"`
+	ETA       *ETA      `json:"eta"` // where drivers are ranked by it
+}
+
+// ETA is how long and how far a way is by road.
+type ETA struct {
+	Seconds float64 `json:"seconds"`
+	Metres  float64 `json:"metres"`
+	Source  string  `json:"source"` // the routing engine, or estimate
+	Cache   bool    `json:"cache"`
 }
 
 // Offer is a ride that a driver may accept until it expires.
