@@ -237,7 +237,7 @@ func (e *Engine) await(ctx context.Context, topic string, look func() (done bool
 			return err
 		})
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the caller has what look saw last
+			return nil // the caller has what look saw last
 		}
 	}
 	return err

@@ -19,7 +19,7 @@ func TestLargeBodyIsRefusedAsItComes(t *testing.T) {
 		w := httptest.NewRecorder()
 		ex := New(w, r, nil)
 		bodies, seen := NewLargeBodies(), 0
-		_, _, err := bodies.Read(w, r.WithContext(ex), 1<<20, func(part []byte) error {
+		_, _, err := bodies.Read(w, r.WithContext(ex), 1<<20, func([]byte) error {
 			if seen++; seen == parts {
 				return refusal
 			}

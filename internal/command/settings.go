@@ -74,7 +74,7 @@ func (s *settings) readRegions(path string) error {
 	if path == "" {
 		return nil
 	}
-	file, err := os.Open(path) //nolint:gosec // the operator's own
+	file, err := os.Open(path)
 	if err != nil {
 		return err //nolint:wrapcheck // names the file
 	}

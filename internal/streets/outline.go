@@ -150,11 +150,12 @@ func (l outline) kml() string {
 	}
 	polygon := func(rings [][]packed.Point) string {
 		edges := each(rings, line("LinearRing"))
-		text := "<Polygon><outerBoundaryIs>" + edges[0] + "</outerBoundaryIs>"
+		var text strings.Builder
+		text.WriteString("<Polygon><outerBoundaryIs>" + edges[0] + "</outerBoundaryIs>")
 		for _, hole := range edges[1:] {
-			text += "<innerBoundaryIs>" + hole + "</innerBoundaryIs>"
+			text.WriteString("<innerBoundaryIs>" + hole + "</innerBoundaryIs>")
 		}
-		return text + "</Polygon>"
+		return text.String() + "</Polygon>"
 	}
 	if l.point() {
 		return line("Point")(l.lines[0])

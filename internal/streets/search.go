@@ -84,7 +84,7 @@ func (s *Streets) begin(q Query, asked *question) *search {
 // end gives the memory to the next search.
 func (s *search) end() {
 	s.query = Query{}
-	s.Streets.scratch.Put(s)
+	s.scratch.Put(s)
 }
 
 // found are the terms that words of the file match as they are spelled.

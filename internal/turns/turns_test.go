@@ -27,7 +27,7 @@ func TestQueueKeepsCallersApart(t *testing.T) {
 		begins bool
 	}{{"a", true}, {"a", true}, {"a", false}, {"b", true}, {"", true}, {"", true}, {"", true}, {"b", true}, {"b", false}} {
 		done, err := begin(step.caller)
-		if begins := err == nil; begins != step.begins || !begins && !(errors.Is(err, turns.ErrBusy) && errors.Is(err, context.Canceled)) {
+		if begins := err == nil; begins != step.begins || !begins && (!errors.Is(err, turns.ErrBusy) || !errors.Is(err, context.Canceled)) {
 			t.Errorf("call %d, of %q: error %v, want it to begin: %t", len(ends)+1, step.caller, err, step.begins)
 		}
 		if err == nil {
