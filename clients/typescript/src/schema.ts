@@ -2126,7 +2126,7 @@ export interface components {
              * @description The error for programs; later versions may add codes.
              *
              *     400: `address_and_position` `ambiguous_position` `bad_request` `empty_array` `empty_body` `incomplete_body`
-             *     `invalid_bbox` `invalid_countrycodes` `invalid_endpoint` `invalid_id` `invalid_idempotency_key` `invalid_input` `invalid_json` `invalid_last_event_id`
+             *     `invalid_bbox` `invalid_countrycodes` `invalid_cursor` `invalid_endpoint` `invalid_id` `invalid_idempotency_key` `invalid_input` `invalid_json` `invalid_last_event_id`
              *     `invalid_limit` `invalid_metadata` `invalid_motion` `invalid_note` `invalid_path` `invalid_pickup_at`
              *     `invalid_outcome` `invalid_position` `invalid_query` `invalid_radius` `invalid_rank` `invalid_reason` `invalid_region` `invalid_tags`
              *     `invalid_text` `invalid_time` `invalid_ts` `invalid_utf8` `invalid_vehicle` `invalid_wait` `missing_bbox` `missing_driver_id` `missing_id`
