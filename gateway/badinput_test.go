@@ -155,7 +155,7 @@ func TestBadInput(t *testing.T) {
 		{"driver: unknown region", "GET /v2/drivers/x?region=nowhere", "", 400, "unknown_region", nil},
 		{"driver: parameter", "GET /v2/drivers/x?wait=1s", "", 400, "unknown_parameter", nil},
 		{"driver: method", "POST /v2/drivers/x", "", 405, "method_not_allowed", nil},
-		{"driver: no id", "GET /v2/drivers/", "", 404, "not_found", nil},
+		{"driver: no id", "DELETE /v2/drivers/", "", 405, "method_not_allowed", nil},
 		{"delete driver: unknown", "DELETE /v2/drivers/x", "", 404, "not_found", nil},
 		{"delete driver: control character", "DELETE /v2/drivers/a%0Ab", "", 400, "invalid_id", nil},
 		{"delete driver: region", "DELETE /v2/drivers/x?region=A", "", 400, "unknown_region", nil},
