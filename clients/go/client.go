@@ -155,6 +155,10 @@ func (c *Client) attempt(ctx context.Context, req call, attempt int, out any) (w
 	return wait, nil
 }
 
+// unbounded is the client of those who bring none. The contexts of calls bound them:
+// streams last.
+var unbounded http.Client
+
 func (c *Client) send(ctx context.Context, req call) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, req.method, strings.TrimRight(c.BaseURL, "/")+req.target, bytes.NewReader(req.body))
 	if err != nil {
@@ -170,7 +174,7 @@ func (c *Client) send(ctx context.Context, req call) (*http.Response, error) {
 	}
 	client := c.HTTP
 	if client == nil {
-		client = http.DefaultClient
+		client = &unbounded
 	}
 	res, err := client.Do(r)
 	if err != nil {

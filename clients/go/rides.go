@@ -11,14 +11,16 @@ import (
 // Search returns the places that a geocoder finds for an address.
 func (c *Client) Search(ctx context.Context, address string) (Places, error) {
 	var places Places
-	return places, c.Call(ctx, http.MethodGet, "/api?"+url.Values{"q": {address}}.Encode(), nil, &places)
+	err := c.Call(ctx, http.MethodGet, "/api?"+url.Values{"q": {address}}.Encode(), nil, &places)
+	return places, err
 }
 
 // Reverse returns the place at a position, or none.
 func (c *Client) Reverse(ctx context.Context, at Point) (Places, error) {
 	var places Places
 	query := url.Values{"lat": {degrees(at.Lat)}, "lon": {degrees(at.Lng)}}
-	return places, c.Call(ctx, http.MethodGet, "/api?"+query.Encode(), nil, &places)
+	err := c.Call(ctx, http.MethodGet, "/api?"+query.Encode(), nil, &places)
+	return places, err
 }
 
 func degrees(d float64) string { return strconv.FormatFloat(d, 'f', -1, 64) }
@@ -27,7 +29,8 @@ func degrees(d float64) string { return strconv.FormatFloat(d, 'f', -1, 64) }
 // was: then it returns an *Error whose Problem names them.
 func (c *Client) Track(ctx context.Context, positions ...Position) (Tracked, error) {
 	var tracked Tracked
-	return tracked, c.Call(ctx, http.MethodPost, "/tracking", positions, &tracked, Repeatable())
+	err := c.Call(ctx, http.MethodPost, "/tracking", positions, &tracked, Repeatable())
+	return tracked, err
 }
 
 // Nearest returns up to limit drivers who are available, the nearest first.
@@ -49,13 +52,15 @@ func (c *Client) RequestRide(ctx context.Context, request RideRequest, key strin
 		key = rand.Text()
 	}
 	var ride Ride
-	return ride, c.Call(ctx, http.MethodPost, "/v2/search", request, &ride, IdempotencyKey(key))
+	err := c.Call(ctx, http.MethodPost, "/v2/search", request, &ride, IdempotencyKey(key))
+	return ride, err
 }
 
 // Ride returns a ride as it is.
 func (c *Client) Ride(ctx context.Context, id string) (Ride, error) {
 	var ride Ride
-	return ride, c.Call(ctx, http.MethodGet, ridePath(id, ""), nil, &ride)
+	err := c.Call(ctx, http.MethodGet, ridePath(id, ""), nil, &ride)
+	return ride, err
 }
 
 // Cancel cancels a ride. reason may be empty.
@@ -97,7 +102,8 @@ func ridePath(id, step string) string { return "/v2/requests/" + url.PathEscape(
 // Driver returns a driver as they are.
 func (c *Client) Driver(ctx context.Context, id string) (Driver, error) {
 	var driver Driver
-	return driver, c.Call(ctx, http.MethodGet, "/v2/drivers/"+url.PathEscape(id), nil, &driver)
+	err := c.Call(ctx, http.MethodGet, "/v2/drivers/"+url.PathEscape(id), nil, &driver)
+	return driver, err
 }
 
 // SignOff takes a driver who has no ride off duty.

@@ -86,7 +86,7 @@ func (c *Client) connect(ctx context.Context, target string, last *string, yield
 	}
 	res, err := c.send(ctx, call{method: http.MethodGet, target: target, header: header})
 	if err != nil {
-		return 0, nil //nolint:nilerr // a connection that is lost comes back
+		return 0, nil // a connection that is lost comes back
 	}
 	defer func() { _ = res.Body.Close() }()
 	switch {
