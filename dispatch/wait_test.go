@@ -17,7 +17,7 @@ func TestWait(t *testing.T) {
 		run(t, e)
 		ride := request(t, e, santiago)
 
-		short, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		if got, err := e.Wait(short, ride.ID, ride.Revision); err != nil || got.Version != ride.Version {
 			t.Errorf("Wait in vain = %+v, %v, want the ride as it is", got, err)

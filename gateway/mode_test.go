@@ -120,7 +120,7 @@ func TestReadOnly(t *testing.T) {
 	}
 	for _, row := range []struct{ line, body string }{
 		{"POST /tracking", `{"id":"7","lat":1,"lng":1}`},
-		{"GET /v2/requests/" + ride.ID + "?wait=10ms", ""},
+		{"GET /v2/requests/" + ride.ID, ""},
 		{"POST /search", `{"lat":1,"lng":1}`},
 		{"POST /v2/complete", `{"request_id":"` + ride.ID + `"}`},
 		{"GET /search?q=vaduz&format=json", ""},
