@@ -70,26 +70,8 @@ func Kinds() []string {
 // next upstream when this one knows nothing. The error holds all mistakes, each
 // by entry and expected form, and no secrets.
 func ParseSpecs(list string) ([]Spec, error) {
-	var specs []Spec
-	var errs []error
-	names := make(map[string]bool)
-	n := 0
-	for entry := range strings.SplitSeq(list, ",") {
-		if entry = strings.TrimSpace(entry); entry == "" {
-			continue
-		}
-		n++
-		s, mistakes := parseSpec(entry)
-		for _, err := range mistakes {
-			errs = append(errs, fmt.Errorf("upstream %d (%s): %w", n, s.Kind, err))
-		}
-		if s.Name != "" && names[s.Name] {
-			errs = append(errs, fmt.Errorf("upstream %d (%s): name: %q is taken, give it another by #name=", n, s.Kind, s.Name))
-		}
-		names[s.Name] = true
-		specs = append(specs, s)
-	}
-	if n == 0 {
+	specs, errs := outbound.ParseEntries(list, "upstream", parseSpec, func(s Spec) (kind, name string) { return s.Kind, s.Name })
+	if len(specs) == 0 {
 		errs = append(errs, errors.New(`no upstream given, expected for example "gazetteer"`))
 	}
 	if len(errs) > 0 {

@@ -119,3 +119,26 @@ func DurationOption[S any](set func(*S, time.Duration)) Option[S] {
 		return nil
 	}
 }
+
+// ParseEntries reads a list of servers as an operator writes it, separated by commas. It
+// returns all mistakes, each by what an entry is called, its number and its kind; a name
+// may be used once.
+func ParseEntries[S any](list, what string, parse func(entry string) (S, []error), called func(S) (kind, name string)) (specs []S, errs []error) {
+	names := make(map[string]bool)
+	for entry := range strings.SplitSeq(list, ",") {
+		if entry = strings.TrimSpace(entry); entry == "" {
+			continue
+		}
+		s, mistakes := parse(entry)
+		specs = append(specs, s)
+		kind, name := called(s)
+		for _, err := range mistakes {
+			errs = append(errs, fmt.Errorf("%s %d (%s): %w", what, len(specs), kind, err))
+		}
+		if name != "" && names[name] {
+			errs = append(errs, fmt.Errorf("%s %d (%s): name: %q is taken, give it another by #name=", what, len(specs), kind, name))
+		}
+		names[name] = true
+	}
+	return specs, errs
+}

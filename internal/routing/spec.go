@@ -60,25 +60,7 @@ func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
 // times are estimated. The error holds all mistakes, each by entry and expected
 // form, and no secrets.
 func ParseSpecs(list string) ([]Spec, error) {
-	var specs []Spec
-	var errs []error
-	names := make(map[string]bool)
-	n := 0
-	for entry := range strings.SplitSeq(list, ",") {
-		if entry = strings.TrimSpace(entry); entry == "" {
-			continue
-		}
-		n++
-		s, mistakes := parseSpec(entry)
-		for _, err := range mistakes {
-			errs = append(errs, fmt.Errorf("router %d (%s): %w", n, s.Kind, err))
-		}
-		if s.Name != "" && names[s.Name] {
-			errs = append(errs, fmt.Errorf("router %d (%s): name: %q is taken, give it another by #name=", n, s.Kind, s.Name))
-		}
-		names[s.Name] = true
-		specs = append(specs, s)
-	}
+	specs, errs := outbound.ParseEntries(list, "router", parseSpec, func(s Spec) (kind, name string) { return s.Kind, s.Name })
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
