@@ -172,7 +172,9 @@ func TestLeaseIsTakenOver(t *testing.T) {
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		boom := errors.New("boom")
+		failed := make(chan struct{}) // before there is an answer that would serve in place of the error
 		wg.Go(func() {
+			defer close(failed)
 			_, err := caches[0].Get(ctx, "failed", Directives{}, func(context.Context, *Priority) (Entry, error) {
 				close(begun)
 				<-fail
@@ -185,7 +187,12 @@ func TestLeaseIsTakenOver(t *testing.T) {
 		<-begun
 		var calls atomic.Int64
 		time.AfterFunc(50*time.Millisecond, func() { close(fail) })
-		want(t, get(t, caches[1], "failed", Directives{}, counted(&calls)), Miss, "", "call 1")
+		fill := counted(&calls)
+		r := get(t, caches[1], "failed", Directives{}, func(ctx context.Context, p *Priority) (Entry, error) {
+			<-failed
+			return fill(ctx, p)
+		})
+		want(t, r, Miss, "", "call 1")
 	})
 	t.Run("not from one that is slow", func(t *testing.T) {
 		caches := fleet(t, 2, func(testing.TB) redis.UniversalClient { return rdb }, Config{LeaseTTL: 150 * time.Millisecond})

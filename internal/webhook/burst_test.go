@@ -97,6 +97,17 @@ func TestHandingOutNeverHoldsRedis(t *testing.T) {
 			}
 		}
 	}
+	// The last event may still be on its way past subscribers who do not listen for it.
+	for more := true; more; {
+		answer, err := workers[0].call(t.Context(), claimAtMost, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(answer.claims) > 0 {
+			t.Fatalf("%d deliveries too many", len(answer.claims))
+		}
+		more = answer.more
+	}
 	slices.Sort(took)
 	t.Logf("%d turns: median %s, longest %s", len(took), took[len(took)/2], took[len(took)-1])
 	most := 10 * longestScript
