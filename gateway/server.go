@@ -14,7 +14,6 @@ import (
 	"geogate/gateway/fastlane"
 	"geogate/gateway/geocoding"
 	"geogate/internal/fleet"
-	"geogate/upstream"
 )
 
 const (
@@ -93,30 +92,37 @@ func (g *Gateway) Drain() {
 	g.drain()
 }
 
-// lanePaths are the paths whose policy is that of the lane's answers.
-func (g *Gateway) lanePaths() map[string]upstream.Endpoint {
-	paths := map[string]upstream.Endpoint{}
+// laneSources answer the routes whose policy is that of the lane's answers.
+func (g *Gateway) laneSources() map[string]exchange.Source {
+	sources := map[string]exchange.Source{}
 	for _, rt := range g.table {
-		if endpoint, found := geocoding.EndpointOf(rt.pattern); found && rt.method == get && rt.policy == dropIn {
-			paths[rt.pattern] = endpoint
+		endpoint, found := geocoding.EndpointOf(rt.pattern)
+		switch {
+		case rt.method != get:
+		case found && rt.policy == dropIn:
+			sources[rt.pattern] = g.whileNormal(g.geocoding.HeldDropIn(endpoint))
+		case rt.pattern == "/api" && rt.policy == open:
+			sources[rt.pattern] = g.whileNormal(g.geocoding.Held)
 		}
 	}
-	return paths
+	return sources
 }
 
-// plainHit is a hit of the lane. Its answers do not tell of a mode, so there are
-// none while there is something to tell.
-func (g *Gateway) plainHit(ex *exchange.Exchange, endpoint upstream.Endpoint, query, acceptLanguage string, take func(cache.Result) bool) (res cache.Result, cell string, held bool) {
-	if g.fleet.Mode() != fleet.Normal {
-		return res, "", false
+// whileNormal is source while the fleet's mode is normal: answers of the lane do not
+// tell of another one.
+func (g *Gateway) whileNormal(source exchange.Source) exchange.Source {
+	return func(ex *exchange.Exchange, query, acceptLanguage string, take func(cache.Result) bool) (hit exchange.Hit, held bool) {
+		if g.fleet.Mode() != fleet.Normal {
+			return exchange.Hit{}, false
+		}
+		return source(ex, query, acceptLanguage, take)
 	}
-	return g.geocoding.Hit(ex, endpoint, query, acceptLanguage, take)
 }
 
 // lane answers plain hits ahead of net/http.
 func (g *Gateway) lane(l net.Listener) net.Listener {
 	return fastlane.Listen(l, fastlane.Config{
-		Log: g.log, Paths: g.lanePaths(), Hit: g.plainHit, Limits: g.limits, Caller: g.laneCaller, Proxies: g.proxies,
+		Log: g.log, Sources: g.laneSources(), Limits: g.limits, Caller: g.laneCaller, Proxies: g.proxies,
 		Answered: func(ex *exchange.Exchange, route string, took time.Duration) {
 			g.metrics.ObserveLane()
 			g.logAccess(ex, route, http.MethodGet, took)

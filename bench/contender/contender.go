@@ -107,7 +107,7 @@ events { worker_connections 1024; }
 http {
   access_log %[1]s/access.log combined buffer=32k flush=100ms;
   client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy;
-  proxy_cache_path %[1]s/cache keys_zone=c:10m;
+  proxy_cache_path %[1]s/cache keys_zone=c:64m;
   keepalive_requests 100000000;
   server {
     listen %[2]s;

@@ -9,7 +9,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,6 +26,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"geogate/bench/contender"
 	"geogate/bench/machine"
 )
@@ -32,6 +36,7 @@ const (
 	serverCore = "0"
 	loadCore   = "1"
 	path       = "/search?q=vaduz&format=jsonv2"
+	ownPath    = "/api?q=vaduz"
 )
 
 // options are the flags.
@@ -61,7 +66,8 @@ func body() []byte {
 // A measured server.
 type measured struct {
 	*contender.Contender
-	script string    // of wrk; empty: one address again and again
+	target string    // path and query
+	script string    // of wrk; empty: target again and again
 	rates  []float64 // requests per second
 	p99s   []float64 // milliseconds
 	costs  []float64 // microseconds of processor time for one request
@@ -94,16 +100,25 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			c.Stop()
 		}
 	}()
-	inTurn := filepath.Join(dir, "in-turn.lua")
-	if err := os.WriteFile(inTurn, []byte(manyAnswers), 0o600); err != nil {
-		return fmt.Errorf("write the script of wrk: %w", err)
-	}
-	for _, s := range servers(o, redisAddr, inTurn) {
-		c, err := contender.Start(ctx, s.name, contender.OnCore(serverCore, s.command), dir, origin, path)
+	for _, s := range servers(o, redisAddr) {
+		target := cmp.Or(s.target, path)
+		c, err := contender.Start(ctx, s.name, contender.OnCore(serverCore, s.command), dir, origin, target)
 		if err != nil {
 			return err
 		}
-		all = append(all, &measured{Contender: c, script: s.script})
+		m := &measured{Contender: c, target: target}
+		all = append(all, m)
+		if s.answers == 0 {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "filling: %s\n", s.name)
+		if err := fill(ctx, c.Addr, s.answers); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		m.script = filepath.Join(dir, fmt.Sprintf("%d-in-turn.lua", s.answers))
+		if err := os.WriteFile(m.script, fmt.Appendf(nil, inTurn, s.answers), 0o600); err != nil {
+			return fmt.Errorf("write the script of wrk: %w", err)
+		}
 	}
 	for round := range o.rounds {
 		for _, c := range all {
@@ -120,10 +135,11 @@ func run(ctx context.Context, o options, out io.Writer) error {
 type server struct {
 	name    string
 	command contender.Command
-	script  string
+	target  string // "": path
+	answers int    // asked in turn; 0: one again and again
 }
 
-func servers(o options, redisAddr, inTurn string) []server {
+func servers(o options, redisAddr string) []server {
 	geogate := func(environment ...string) contender.Command {
 		return contender.Geogate(o.geogate, redisAddr, append(environment, "GOMAXPROCS=1")...)
 	}
@@ -137,19 +153,46 @@ func servers(o options, redisAddr, inTurn string) []server {
 		{name: "nginx proxy_cache", command: contender.Nginx("proxy_cache_valid 200 1h;")},
 		{name: "Varnish", command: contender.Varnish("sub vcl_backend_response { set beresp.ttl = 1h; }")},
 		{name: "geogate", command: geogate()},
+		{name: "geogate, GET /api", command: geogate(), target: ownPath},
 		{name: "geogate, FAST_LANE=off", command: geogate("FAST_LANE=off")},
 		// Requests for one answer would share their reads.
-		{name: "geogate, from Redis, 1,000 answers in turn", command: geogate("CACHE_MEMORY=0"), script: inTurn},
+		{name: "geogate, from Redis, 1,000 answers in turn", command: geogate("CACHE_MEMORY=0"), answers: 1000},
+		{name: "nginx proxy_cache, 100,000 answers in turn", command: contender.Nginx("proxy_cache_valid 200 1h;"), answers: 100_000},
+		{name: "geogate, 100,000 answers in turn", command: geogate("CACHE_MEMORY=1GiB"), answers: 100_000},
 	}
 }
 
-const manyAnswers = `
+// inTurn is the script of wrk that asks as many questions one after the other.
+const inTurn = `
 local n = 0
 request = function()
   n = n + 1
-  return wrk.format("GET", "/search?q=place+" .. n % 1000 .. "&format=jsonv2")
+  return wrk.format("GET", "/search?q=place+" .. n %% %d .. "&format=jsonv2")
 end
 `
+
+// fill asks each of the questions once.
+func fill(ctx context.Context, addr string, answers int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(32)
+	for n := range answers {
+		group.Go(func() error {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/search?q=place+%d&format=jsonv2", addr, n), nil)
+			if err != nil {
+				return err
+			}
+			res, err := client.Do(req)
+			if err != nil {
+				return fmt.Errorf("fill: %w", err)
+			}
+			_, err = io.Copy(io.Discard, res.Body)
+			return errors.Join(err, res.Body.Close())
+		})
+	}
+	return group.Wait()
+}
+
+var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
 
 var (
 	countLine = regexp.MustCompile(`(\d+) requests in`)
@@ -163,7 +206,7 @@ func (c *measured) measure(ctx context.Context, o options) error {
 	if c.script != "" {
 		args = append(args, "-s", c.script)
 	}
-	cmd := exec.CommandContext(ctx, "taskset", append(args, "http://"+c.Addr+path)...)
+	cmd := exec.CommandContext(ctx, "taskset", append(args, "http://"+c.Addr+c.target)...)
 	before, err := c.ProcessorTime()
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ func Respond(w http.ResponseWriter, status int, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
-	Write(w, status, "application/json", append(body, '\n'))
+	Write(w, status, JSON, append(body, '\n'))
 	return nil
 }
 

@@ -2,6 +2,7 @@ package fastlane
 
 import (
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ var answers = sync.Pool{New: func() any { return &answer{limits: header{http.Hea
 func (a *answer) make(c *conn, unread []byte) (size int) {
 	a.start = time.Now()
 	r, ex := &a.request, &a.exchange
-	if size = r.parse(unread, c.lane.Paths); size == 0 {
+	if size = r.parse(unread, c.lane.Sources); size == 0 {
 		return 0
 	}
 	if r.forwardedFor == "" && c.lane.Proxies.Trusted() {
@@ -39,7 +40,7 @@ func (a *answer) make(c *conn, unread []byte) (size int) {
 	if ex.Caller = c.lane.Caller(r.credential); ex.Caller == nil {
 		return 0
 	}
-	res, cell, held := c.lane.Hit(ex, r.endpoint, r.query, r.language, func(res cache.Result) bool {
+	hit, held := r.source(ex, r.query, r.language, func(res cache.Result) bool {
 		if res.Status != http.StatusOK {
 			return false
 		}
@@ -52,17 +53,16 @@ func (a *answer) make(c *conn, unread []byte) (size int) {
 		return 0
 	}
 	ex.RequestID = exchange.RequestID(r.id)
-	ex.Recorder.Status = res.Status
-	a.write(&res, cell)
+	ex.Recorder.Status = hit.Status
+	a.write(&hit)
 	c.lane.Answered(ex, r.path, time.Since(a.start))
 	return size
 }
 
 // write appends the answer to out, with the header in net/http's order.
-func (a *answer) write(res *cache.Result, cell string) {
+func (a *answer) write(hit *exchange.Hit) {
 	ex := &a.exchange
-	ex.Freshness.Set(res)
-	block, body := res.HeaderBlock(), res.Body
+	ex.Freshness.Set(&hit.Result)
 	a.out = append(a.out, "HTTP/1.1 200 OK\r\n"...)
 	field := func(name, value string) {
 		a.out = append(append(append(append(a.out, name...), ": "...), value...), "\r\n"...)
@@ -72,17 +72,23 @@ func (a *answer) write(res *cache.Result, cell string) {
 	field("Age", ex.Freshness.Age[0])
 	field("Cache-Control", ex.Freshness.CacheControl[0])
 	field("Cache-Status", ex.Freshness.CacheStatus[0])
-	if exchange.AcceptsGzip(a.request.encodings[:]) {
-		if z := res.Gzip(); z != nil {
-			block, body = z.HeaderBlock(), z.Body
-		}
+	body := hit.Body
+	switch z := a.gzip(hit); {
+	case hit.Envelope != nil:
+		field("Content-Length", strconv.Itoa(hit.Envelope.Len()))
+		field("Content-Type", exchange.JSON)
+		field("Etag", hit.Envelope.ETag)
+	case z != nil:
+		a.out = append(a.out, z.HeaderBlock()...)
+		body = z.Body
+	default:
+		a.out = append(a.out, hit.HeaderBlock()...)
 	}
-	a.out = append(a.out, block...)
 	field("Referrer-Policy", exchange.NoReferrer[0])
 	field("Vary", exchange.VariesBy[0])
 	field("X-Cache", ex.Cache)
-	if cell != "" {
-		field("X-Cache-Cell", cell)
+	if hit.Cell != "" {
+		field("X-Cache-Cell", hit.Cell)
 	}
 	field("X-Content-Type-Options", exchange.Nosniff[0])
 	for _, name := range [...]string{exchange.RateHeaders.Limit, exchange.RateHeaders.Remaining, exchange.RateHeaders.Reset} {
@@ -95,8 +101,22 @@ func (a *answer) write(res *cache.Result, cell string) {
 		a.dated = second
 		a.date = append(a.start.UTC().AppendFormat(append(a.date[:0], "Date: "...), http.TimeFormat), crlfcrlf...)
 	}
-	a.out = append(append(a.out, a.date...), body...)
-	ex.Recorder.Bytes = int64(len(body))
+	a.out = append(a.out, a.date...)
+	head := len(a.out)
+	if hit.Envelope != nil {
+		a.out = hit.Envelope.AppendTo(a.out)
+	} else {
+		a.out = append(a.out, body...)
+	}
+	ex.Recorder.Bytes = int64(len(a.out) - head)
+}
+
+// gzip is the stored body in gzip, if that is what goes out.
+func (a *answer) gzip(hit *exchange.Hit) *cache.Gzipped {
+	if hit.Envelope != nil || !exchange.AcceptsGzip(a.request.encodings[:]) {
+		return nil
+	}
+	return hit.Gzip()
 }
 
 // header takes the header fields of the limiter.

@@ -1,5 +1,5 @@
 // Package fastlane answers what is plainest and most frequent ahead of net/http:
-// GETs of Nominatim's endpoints that are hits in memory (ADR 0070). Its answers,
+// GETs of /api and of Nominatim's endpoints that are hits in memory (ADR 0070). Its answers,
 // limits, log lines and metrics are those of the handlers: it calls the same
 // functions.
 package fastlane
@@ -14,20 +14,15 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"geogate/cache"
 	"geogate/gateway/exchange"
 	"geogate/internal/identity"
-	"geogate/upstream"
 )
 
 // Config is what a lane shares with the handlers. All of it is required.
 type Config struct {
 	Log zerolog.Logger
-	// Paths are the routes that the lane may answer, as the table has them.
-	Paths map[string]upstream.Endpoint
-	// Hit answers from memory, or not at all. It calls take, which may set ex.Client,
-	// before it counts the answer.
-	Hit func(ex *exchange.Exchange, endpoint upstream.Endpoint, query, acceptLanguage string, take func(cache.Result) bool) (res cache.Result, cell string, held bool)
+	// Sources are the routes that the lane may answer, by their paths in the table.
+	Sources map[string]exchange.Source
 	// Answered takes note of an answer, in the log and the metrics.
 	Answered func(ex *exchange.Exchange, route string, took time.Duration)
 	// Caller is who sent a request with an Authorization header, "" for none; nil:

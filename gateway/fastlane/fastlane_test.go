@@ -13,7 +13,13 @@ import (
 	"geogate/gateway/gatewaytest"
 )
 
-const plainHit = "GET " + gatewaytest.Vaduz + " HTTP/1.1\r\nHost: x\r\n\r\n"
+const (
+	plainHit   = "GET " + gatewaytest.Vaduz + " HTTP/1.1\r\nHost: x\r\n\r\n"
+	ownHit     = "GET /api?q=Vaduz HTTP/1.1\r\nHost: x\r\n\r\n"
+	ownPoint   = "GET /api?lat=47.14&lon=9.52 HTTP/1.1\r\nHost: x\r\n\r\n"
+	ownNothing = "GET /api?q=nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
+	ownNoPlace = "GET /api?lat=1&lon=1 HTTP/1.1\r\nHost: x\r\n\r\n"
+)
 
 func TestFastLaneIsNetHTTP(t *testing.T) {
 	l := newLanes(t, func(c *gateway.Config) { c.RateLimit = gateway.RateLimit{Requests: 10_000, Per: time.Hour} })

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"strings"
 
-	"geogate/upstream"
+	"geogate/gateway/exchange"
 )
 
 // request is a request that the lane understands in full.
 type request struct {
-	endpoint     upstream.Endpoint
+	source       exchange.Source
 	path, query  string
 	host         string
 	connection   string
@@ -32,9 +32,9 @@ var knownFields = [...]string{
 
 // parse reads the request that b begins with and returns its length, or 0 when
 // it is not one for the lane. Nothing is forgiven: every line ends in CRLF,
-// everything is ASCII, and the target is the path of an endpoint, written as
+// everything is ASCII, and the target is the path of a source, written as
 // in the route table, with or without a query.
-func (r *request) parse(b []byte, paths map[string]upstream.Endpoint) (size int) {
+func (r *request) parse(b []byte, sources map[string]exchange.Source) (size int) {
 	end := bytes.Index(b, crlfcrlf)
 	if end < 0 {
 		return 0
@@ -47,8 +47,7 @@ func (r *request) parse(b []byte, paths map[string]upstream.Endpoint) (size int)
 		return 0
 	}
 	r.path, r.query, _ = strings.Cut(target, "?")
-	var known bool
-	if r.endpoint, known = paths[r.path]; !known {
+	if r.source = sources[r.path]; r.source == nil {
 		return 0
 	}
 	if strings.Contains(r.query, "access_token") {

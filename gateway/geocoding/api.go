@@ -1,7 +1,6 @@
 package geocoding
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -88,13 +87,13 @@ func (a *API) answerPlaces(w http.ResponseWriter, r *http.Request, query url.Val
 		return refusedByUpstream(res)
 	}
 	exchange.Of(r).Freshness.Write(w.Header(), &res)
-	etag := apiETag(res)
-	w.Header().Set("ETag", etag)
-	if r.Method != http.MethodPost && exchange.NotModified(r, etag) { // 304 answers GET and HEAD only (RFC 9110, 13.1.2)
+	answer := a.wrap(req.Endpoint(), &res)
+	w.Header().Set("ETag", answer.ETag)
+	if r.Method != http.MethodPost && exchange.NotModified(r, answer.ETag) { // 304 answers GET and HEAD only (RFC 9110, 13.1.2)
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	exchange.Write(w, http.StatusOK, "application/json", apiBody(req.Endpoint(), res, a.hint(req.Endpoint(), res)))
+	exchange.Write(w, http.StatusOK, exchange.JSON, answer.AppendTo(make([]byte, 0, answer.Len())))
 	return nil
 }
 
@@ -141,7 +140,7 @@ func checkAddress(q string) error {
 const townsOnly = "only towns are known here: set UPSTREAMS, see docs/geocoders.md"
 
 // hint says why an address was not found, if geogate knows.
-func (a *API) hint(endpoint upstream.Endpoint, res cache.Result) string {
+func (a *API) hint(endpoint upstream.Endpoint, res *cache.Result) string {
 	if endpoint != upstream.Search || res.Outcome != string(upstream.Empty) {
 		return ""
 	}
@@ -151,38 +150,38 @@ func (a *API) hint(endpoint upstream.Endpoint, res cache.Result) string {
 	return ""
 }
 
-// apiBody wraps the list of places as the geocoder gave it, without decoding it.
-func apiBody(endpoint upstream.Endpoint, res cache.Result, hint string) []byte {
-	var b bytes.Buffer
-	b.Grow(len(res.Body) + 64)
-	fmt.Fprintf(&b, `{"cache":%t`, res.Class == cache.Hit || res.Class == cache.Stale)
+// wrap writes around the list of places what geogate says of it. The places stay as
+// the geocoder gave them: nothing is decoded.
+func (a *API) wrap(endpoint upstream.Endpoint, res *cache.Result) *exchange.Envelope {
+	e := &exchange.Envelope{Body: res.Body, ETag: apiETag(res)}
+	b := make([]byte, 0, 96)
+	b = append(b, `{"cache":`...)
+	b = strconv.AppendBool(b, res.Class == cache.Hit || res.Class == cache.Stale)
 	if res.Class == cache.Stale {
-		b.WriteString(`,"stale":true`)
+		b = append(b, `,"stale":true`...)
 	}
 	if res.Provider != "" {
-		fmt.Fprintf(&b, `,"source":%q`, res.Provider)
+		b = strconv.AppendQuote(append(b, `,"source":`...), res.Provider)
 	}
-	b.WriteString(`,"data":`)
-	switch {
-	case endpoint != upstream.Reverse:
-		b.Write(res.Body)
-	case res.Outcome == string(upstream.Found):
-		b.WriteByte('[')
-		b.Write(res.Body)
-		b.WriteByte(']')
-	default:
-		b.WriteString("[]")
+	e.Before, e.After = append(b, `,"data":`...), wholeAnswer
+	if endpoint == upstream.Reverse {
+		e.Before, e.After = append(e.Before, '['), wholeList
+		if res.Outcome != string(upstream.Found) {
+			e.Body = nil
+		}
 	}
-	if hint != "" {
-		fmt.Fprintf(&b, `,"hint":%q`, hint)
+	if hint := a.hint(endpoint, res); hint != "" {
+		e.After = fmt.Appendf(nil, `,"hint":%q}`, hint)
 	}
-	b.WriteByte('}')
-	return b.Bytes()
+	return e
 }
+
+// What ends the answers of /api: after a list of the geocoder's, and after a place.
+var wholeAnswer, wholeList = []byte("}"), []byte("]}")
 
 // apiETag is weak: the places are the same whether they came from the cache or
 // not, the bytes are not.
-func apiETag(res cache.Result) string {
+func apiETag(res *cache.Result) string {
 	if res.ETag == "" {
 		return ""
 	}

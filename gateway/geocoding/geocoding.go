@@ -83,19 +83,43 @@ func (a *API) look(ctx context.Context, req upstream.Request, d cache.Directives
 	return res, err
 }
 
-// Hit is the drop-in endpoints for an answer that is in memory: it notes on ex
-// what lookup would and calls take as cache.Peek does. false: nothing has
-// happened, and the handler shall answer.
-func (a *API) Hit(ex *exchange.Exchange, endpoint upstream.Endpoint, query, acceptLanguage string, take func(cache.Result) bool) (res cache.Result, cell string, held bool) {
-	req, cell, err := a.Canonical(endpoint, upstream.ParseQuery(query), acceptLanguage)
-	if err != nil || req.Callback() != "" {
-		return cache.Result{}, "", false
+// HeldDropIn answers as DropIn does what is in memory.
+func (a *API) HeldDropIn(endpoint upstream.Endpoint) exchange.Source {
+	return func(ex *exchange.Exchange, query, acceptLanguage string, take func(cache.Result) bool) (hit exchange.Hit, held bool) {
+		req, cell, err := a.Canonical(endpoint, upstream.ParseQuery(query), acceptLanguage)
+		if err != nil || req.Callback() != "" {
+			return exchange.Hit{}, false
+		}
+		hit.Cell = cell
+		hit.Result, held = a.held(ex, req, take)
+		return hit, held
 	}
+}
+
+// Held answers as Get does what is in memory.
+func (a *API) Held(ex *exchange.Exchange, query, acceptLanguage string, take func(cache.Result) bool) (hit exchange.Hit, held bool) {
+	values, err := exchange.Parameters(&url.URL{RawQuery: query}, apiParameters...)
+	if err != nil {
+		return exchange.Hit{}, false
+	}
+	req, cell, err := a.request(values, acceptLanguage)
+	if err != nil {
+		return exchange.Hit{}, false
+	}
+	if hit.Result, held = a.held(ex, req, take); !held {
+		return exchange.Hit{}, false
+	}
+	hit.Cell, hit.Envelope = cell, a.wrap(req.Endpoint(), &hit.Result)
+	return hit, true
+}
+
+// held is lookup for what is in memory.
+func (a *API) held(ex *exchange.Exchange, req upstream.Request, take func(cache.Result) bool) (res cache.Result, held bool) {
 	if res, held = a.geocoder.Held(req, cache.Directives{}, take); !held {
-		return cache.Result{}, "", false
+		return cache.Result{}, false
 	}
 	a.isTyping(req, ex.Client) // a series goes on with what is cached
 	ex.Cache, ex.Upstream = string(res.Class), res.Provider
 	ex.Query = maphash.String(a.seed, req.Key())
-	return res, cell, true
+	return res, true
 }

@@ -58,7 +58,7 @@ func (a *API) Suggest(w http.ResponseWriter, r *http.Request) error {
 	}
 	ex.Cache, ex.Upstream = string(res.Class), res.Provider
 	ex.Freshness.Write(w.Header(), &res)
-	etag := apiETag(res)
+	etag := apiETag(&res)
 	w.Header().Set("ETag", etag)
 	if exchange.NotModified(r, etag) {
 		w.WriteHeader(http.StatusNotModified)
