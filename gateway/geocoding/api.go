@@ -163,13 +163,16 @@ func (a *API) wrap(endpoint upstream.Endpoint, res *cache.Result) *exchange.Enve
 	if res.Provider != "" {
 		b = strconv.AppendQuote(append(b, `,"source":`...), res.Provider)
 	}
-	e.Before, e.After = append(b, `,"data":`...), wholeAnswer
+	b = append(b, `,"data":`...)
+	e.After = wholeAnswer
 	if endpoint == upstream.Reverse {
-		e.Before, e.After = append(e.Before, '['), wholeList
+		b = append(b, '[')
+		e.After = wholeList
 		if res.Outcome != string(upstream.Found) {
 			e.Body = nil
 		}
 	}
+	e.Before = b
 	if hint := a.hint(endpoint, res); hint != "" {
 		e.After = fmt.Appendf(nil, `,"hint":%q}`, hint)
 	}
