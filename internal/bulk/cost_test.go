@@ -42,9 +42,10 @@ func readToEnd(tb testing.TB, u Upload) (rows int, err error) {
 	return r.spec.Rows, err
 }
 
-// The slowest of them took 117 s a mebibyte when each line looked ahead anew.
+// The slowest of them took 117 s a mebibyte when each line looked ahead anew, so that half of
+// it took 30. The limit is far from both: what a byte costs is what BenchmarkHostileFiles shows.
 func TestNoFileIsSlowToRead(t *testing.T) {
-	const size, most = 1 << 20, 2 * time.Second
+	const size, most = 512 << 10, 10 * time.Second
 	for _, tt := range hostile {
 		t.Run(tt.name, func(t *testing.T) {
 			began := time.Now()
@@ -64,7 +65,7 @@ func TestNoFileIsSlowToRead(t *testing.T) {
 
 // Files of one line, or with NUL characters, are refused and cost nothing either.
 func TestHostileFilesThatAreRefused(t *testing.T) {
-	const size, most = 16 << 20, 2 * time.Second
+	const size, most = 16 << 20, 10 * time.Second
 	for name, file := range map[string]io.Reader{
 		"NUL characters":      strings.NewReader(strings.Repeat("a\x00\x00\x00", size/4)),
 		"one line":            strings.NewReader(strings.Repeat("x", size)),
