@@ -100,8 +100,8 @@ func TestPeopleBeforeJobs(t *testing.T) {
 		return nil
 	})
 	for i := range 3 {
-		if a := g.get(t, fmt.Sprintf("/api?q=Person+%d", i)); a.Status != http.StatusOK || a.Took > 2900*time.Millisecond {
-			t.Errorf("a person's new place: %s after %s, want a turn within two seconds", a, a.Took)
+		if a := g.get(t, fmt.Sprintf("/api?q=Person+%d", i)); a.Status != http.StatusOK || a.Took > 10*time.Second {
+			t.Errorf("a person's new place: %s after %s, want one of the next turns: behind the job it would be past UPSTREAM_WAIT", a, a.Took)
 		}
 		if a := g.get(t, "/api?q=Known+1"); a.Status != http.StatusOK || a.Header.Get("X-Cache") != "HIT" {
 			t.Errorf("a known place: %s", a)
