@@ -228,6 +228,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	g.metrics.Collect(metrics.Sources{
 		Cache: geocoder.Cache(), Chain: geocoder.Chain(), Engine: engine, Router: g.routing, Streams: streams.Open,
 		Log: happenings.Log, Subscribers: happenings.Subscribers, RedisMemory: cfg.RedisMemory, Mode: g.fleet.Value,
+		Jobs: cfg.Jobs, Disagreements: cfg.Disagreements,
 	})
 	g.router = g.route()
 	return g

@@ -131,6 +131,8 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 	events, guard := event.New(rdb, event.Config{}), webhook.NewGuard(webhook.GuardConfig{Open: loopback})
 	t.Cleanup(guard.Close)
 	asynctest.Background(t, events.Run)
+	hooks := hooks
+	hooks.Observe = s.Metrics.ObserveDelivery
 	asynctest.Background(t, webhook.NewSender(rdb, events, guard, hooks).Run)
 	asynctest.Background(t, store.Run)
 	asynctest.Background(t, engine.Run)

@@ -29,10 +29,14 @@ var (
 		"Failed attempts that were followed by another one.", []string{"subscriber"}, nil)
 	deadDesc = prometheus.NewDesc("geogate_webhook_dead_total",
 		"Deliveries that became dead letters.", []string{"subscriber"}, nil)
+	deadLettersDesc = prometheus.NewDesc("geogate_webhook_dead_letters",
+		"Dead letters that are kept and can be delivered again.", []string{"subscriber"}, nil)
 	pendingDesc = prometheus.NewDesc("geogate_webhook_pending",
 		"Deliveries not yet settled.", []string{"subscriber"}, nil)
 	deliveryLagDesc = prometheus.NewDesc("geogate_webhook_lag_seconds",
 		"Age of the oldest delivery not yet settled.", []string{"subscriber"}, nil)
+	subscribersDesc = prometheus.NewDesc("geogate_webhook_subscribers",
+		"Subscribers by state (active, failing, disabled).", []string{"state"}, nil)
 	enabledDesc = prometheus.NewDesc("geogate_webhook_enabled",
 		"0 for a subscriber that is disabled because its endpoint only fails.", []string{"subscriber"}, nil)
 	eventLagDesc = prometheus.NewDesc("geogate_events_lag_seconds",
@@ -40,7 +44,7 @@ var (
 )
 
 func (c eventCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{deliveredDesc, failedDesc, retriedDesc, deadDesc, pendingDesc, deliveryLagDesc, enabledDesc, eventLagDesc} {
+	for _, d := range []*prometheus.Desc{deliveredDesc, failedDesc, retriedDesc, deadDesc, deadLettersDesc, pendingDesc, deliveryLagDesc, subscribersDesc, enabledDesc, eventLagDesc} {
 		descs <- d
 	}
 }
@@ -53,7 +57,9 @@ func (c eventCollector) Collect(out chan<- prometheus.Metric) {
 	if err != nil {
 		return
 	}
+	states := map[webhook.State]int{webhook.Active: 0, webhook.Failing: 0, webhook.Disabled: 0}
 	for _, s := range subscribers {
+		states[s.State]++
 		counter := func(d *prometheus.Desc, n int64) {
 			out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), s.ID)
 		}
@@ -64,13 +70,17 @@ func (c eventCollector) Collect(out chan<- prometheus.Metric) {
 		counter(failedDesc, s.Failed)
 		counter(retriedDesc, s.Retried)
 		counter(deadDesc, s.Dead)
+		gauge(deadLettersDesc, float64(s.DeadLetters))
 		gauge(pendingDesc, float64(s.Pending))
 		gauge(deliveryLagDesc, s.Lag.Seconds())
 		enabled := 1.0
-		if s.State == "disabled" {
+		if s.State == webhook.Disabled {
 			enabled = 0
 		}
 		gauge(enabledDesc, enabled)
+	}
+	for state, n := range states {
+		out <- prometheus.MustNewConstMetric(subscribersDesc, prometheus.GaugeValue, float64(n), string(state))
 	}
 	groups, err := c.log.Groups(ctx)
 	if err != nil {
@@ -79,6 +89,19 @@ func (c eventCollector) Collect(out chan<- prometheus.Metric) {
 	for _, g := range groups {
 		out <- prometheus.MustNewConstMetric(eventLagDesc, prometheus.GaugeValue, g.Lag.Seconds(), g.Name)
 	}
+}
+
+func newAttemptHistogram() *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "geogate_webhook_attempt_duration_seconds",
+		Help:    "Time that attempts to deliver took, by outcome (delivered, refused, timeout, connection failed and the like); of this process.",
+		Buckets: latencies,
+	}, []string{"outcome"})
+}
+
+// ObserveDelivery counts an attempt to deliver; it fits webhook.Config.Observe.
+func (m *Metrics) ObserveDelivery(t webhook.Tried) {
+	m.deliveries.WithLabelValues(t.Outcome).Observe(t.Took.Seconds())
 }
 
 // ObserveBus adds what a bus counts for itself; call it before serving, once.

@@ -16,6 +16,7 @@ import (
 
 	"geogate/cache"
 	"geogate/dispatch"
+	"geogate/internal/bulk"
 	"geogate/internal/event"
 	"geogate/internal/fleet"
 	"geogate/internal/headroom"
@@ -29,13 +30,14 @@ import (
 // gateway has Metrics of its own, so that several can live in one process, as
 // they do in tests. Safe for concurrent use.
 type Metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.HistogramVec
-	calls    *prometheus.HistogramVec
-	roads    *prometheus.HistogramVec
-	waits    *prometheus.HistogramVec
-	redis    *prometheus.HistogramVec
-	matches  *prometheus.HistogramVec
+	registry   *prometheus.Registry
+	requests   *prometheus.HistogramVec
+	calls      *prometheus.HistogramVec
+	roads      *prometheus.HistogramVec
+	waits      *prometheus.HistogramVec
+	redis      *prometheus.HistogramVec
+	matches    *prometheus.HistogramVec
+	deliveries *prometheus.HistogramVec
 
 	laneAnswers prometheus.Counter // they are in requests, too
 
@@ -66,11 +68,13 @@ func New() *Metrics {
 		roads:    newRoadHistogram(),
 		redis:    histogram("geogate_cache_redis_duration_seconds", "Time of round trips of the cache to Redis, by operation and whether they failed.", "op", "failed"),
 		matches:  newMatchHistogram(),
+
+		deliveries: newAttemptHistogram(),
 	}
 	m.laneAnswers = prometheus.NewCounter(prometheus.CounterOpts{Name: "geogate_fast_lane_answers_total", Help: "Hits answered ahead of net/http."})
 	m.registry.MustRegister(m.laneAnswers)
 	m.answers.Store(&map[answerLabels]prometheus.Observer{})
-	m.registry.MustRegister(m.requests, m.calls, m.waits, m.roads, m.redis, m.matches, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.requests, m.calls, m.waits, m.roads, m.redis, m.matches, m.deliveries, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -98,12 +102,21 @@ type Sources struct {
 	Subscribers *webhook.Registry
 	RedisMemory func() headroom.State // nil: not known
 	Mode        func() fleet.Value
+	Jobs        *bulk.Master // nil: there are none
+
+	Disagreements func() []string // about settings; nil: not known
 }
 
 // Collect adds what s counts for itself; call it before serving, once.
 func (m *Metrics) Collect(s Sources) {
 	m.registry.MustRegister(geocodeCollector{s.Cache, s.Chain},
 		routerCollector{s.Router}, dispatchCollector{s.Engine, s.Streams}, eventCollector{s.Log, s.Subscribers}, modeCollector{s.Mode})
+	if s.Jobs != nil {
+		m.registry.MustRegister(jobCollector{s.Jobs})
+	}
+	if s.Disagreements != nil {
+		m.registry.MustRegister(disagreementCollector{s.Disagreements})
+	}
 	if s.RedisMemory != nil {
 		m.registry.MustRegister(memoryCollector{s.RedisMemory})
 	}

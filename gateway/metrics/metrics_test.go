@@ -3,9 +3,11 @@ package metrics_test
 import (
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
+	"geogate/gateway"
 	"geogate/gateway/gatewaytest"
 )
 
@@ -54,6 +56,22 @@ func TestDashboardAsksForMetricsThatExist(t *testing.T) {
 	for _, name := range names {
 		if !strings.Contains(metrics, "\n"+name) {
 			t.Errorf("the dashboard asks for %s, which /metrics does not tell", name)
+		}
+	}
+}
+
+func TestMetricsTellTheBuild(t *testing.T) {
+	f := gatewaytest.New(t, gatewaytest.WithAdmin, func(c *gateway.Config) {
+		c.Disagreements = func() []string { return []string{"DRIVER_TTL is 1m0s here and 2m0s elsewhere"} }
+	})
+	f.Metrics.TellBuild("v1.2.3", "0123456789ab")
+	figures := f.Figures(t)
+	for _, want := range []string{
+		`geogate_build_info{commit="0123456789ab",goversion="` + runtime.Version() + `",version="v1.2.3"} 1`,
+		`geogate_settings_disagreements 1`,
+	} {
+		if !strings.Contains(figures, want) {
+			t.Errorf("/metrics lacks %s", want)
 		}
 	}
 }

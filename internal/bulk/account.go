@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -144,4 +146,52 @@ func (m *Master) Kept(ctx context.Context) (Kept, error) {
 		}
 	}
 	return k, nil
+}
+
+// Stats are figures about jobs, all clients and processes together.
+type Stats struct {
+	Kept
+
+	Queued, Running int64
+	// OldestQueued is for how long the eldest job that no worker has had yet has
+	// waited; 0: there is none.
+	OldestQueued time.Duration
+
+	// Ended is how many jobs ever reached each final state, and Rows how many rows
+	// each outcome. Every one is there, if only with 0.
+	Ended map[State]int64
+	Rows  map[Outcome]int64
+}
+
+// Stats asks Redis, at a cost that does not grow with the number of jobs. Error:
+// ErrUnavailable.
+func (m *Master) Stats(ctx context.Context) (Stats, error) {
+	var (
+		queued, running *redis.IntCmd
+		eldest          *redis.ZSliceCmd
+		tally           *redis.MapStringStringCmd
+	)
+	_, err := m.account.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		queued = p.ZCount(ctx, m.ledger.active(), "-inf", "0")
+		running = p.ZCount(ctx, m.ledger.active(), "(0", "+inf")
+		eldest = p.ZRangeWithScores(ctx, m.ledger.active(), 0, 0)
+		tally = p.HGetAll(ctx, m.ledger.tally())
+		return nil
+	})
+	if err != nil {
+		return Stats{}, redisError("read figures", err)
+	}
+	s := Stats{Queued: queued.Val(), Running: running.Val(), Ended: map[State]int64{}, Rows: map[Outcome]int64{}}
+	if first := eldest.Val(); len(first) > 0 && first[0].Score < 0 {
+		s.OldestQueued = max(0, time.Since(time.UnixMicro(int64(first[0].Score+unserved))))
+	}
+	number := func(name string) int64 { n, _ := strconv.ParseInt(tally.Val()[name], 10, 64); return n }
+	for _, state := range []State{Finished, Failed, Cancelled} {
+		s.Ended[state] = number(string(state))
+	}
+	for _, outcome := range []Outcome{OutcomeFound, OutcomeEmpty, OutcomeInvalid, OutcomeFailed} {
+		s.Rows[outcome] = number(rowsOf(outcome))
+	}
+	s.Kept, err = m.Kept(ctx)
+	return s, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"geogate/internal/asynctest"
 )
 
 // kept checks what is charged against what the charges add up to.
@@ -245,4 +248,51 @@ func TestLookAtJobWithManyNames(t *testing.T) {
 	if took > 5*time.Millisecond {
 		t.Errorf("a look takes %s, want 5 ms at most", took)
 	}
+}
+
+// A job that no worker has had yet is queued and has waited; the eldest is served first.
+// What has become of jobs and rows is counted.
+func TestStats(t *testing.T) {
+	worlds(t, func(t *testing.T, w *world) {
+		var ids []string
+		for range 5 {
+			ids = append(ids, w.create(t, "address\nStreet 1\nnowhere 1\nrefused\n", Options{}).ID)
+		}
+		stats := func() Stats {
+			t.Helper()
+			s, err := w.master.Stats(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		before := stats()
+		if before.Queued != 5 || before.Running != 0 || before.Jobs != 5 || before.OldestQueued <= 0 || before.OldestQueued > patience {
+			t.Errorf("before the first worker: %+v", before)
+		}
+		for _, id := range ids[:2] {
+			c, err := w.master.ledger.claimNext(t.Context(), newID(), patience)
+			if err != nil || c == nil || c.job != id {
+				t.Fatalf("claimNext = %+v, %v, want job %s, the eldest of %q", c, err, id, ids)
+			}
+		}
+		if s := stats(); s.Queued != 3 || s.Running != 2 || s.OldestQueued <= 0 {
+			t.Errorf("with two jobs in hand: %+v", s)
+		}
+		for _, id := range ids[:2] {
+			if err := w.master.Delete(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.worker(t, WorkerConfig{})
+		var s Stats
+		asynctest.Within(t, patience, "all are counted", func() bool {
+			s = stats()
+			return s.Ended[Finished] == 3 && s.Rows[OutcomeFound] == 3
+		})
+		want := map[Outcome]int64{OutcomeFound: 3, OutcomeEmpty: 3, OutcomeInvalid: 3, OutcomeFailed: 0}
+		if s.Queued != 0 || s.Running != 0 || s.OldestQueued != 0 || s.Ended[Cancelled] != 2 || s.Ended[Failed] != 0 || !maps.Equal(s.Rows, want) {
+			t.Errorf("at the end: %+v", s)
+		}
+	})
 }

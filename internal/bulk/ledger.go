@@ -59,6 +59,12 @@ func (l *ledger) keys(id string) []string {
 // active orders the jobs that have work by when they last got some.
 func (l *ledger) active() string { return l.namespace + ":jobs:active" }
 
+// tally counts rows by their outcome and jobs by the state in which they ended.
+func (l *ledger) tally() string { return l.namespace + ":jobs:tally" }
+
+// rowsOf is the field of the tally for rows with this outcome.
+func rowsOf(o Outcome) string { return "rows " + string(o) }
+
 // redisError is ErrUnavailable with its cause.
 func redisError(verb string, err error) error {
 	switch {
@@ -81,9 +87,13 @@ func (l *ledger) open(ctx context.Context, id, owner string, s *spec, now time.T
 	if err != nil {
 		return redisError("open job", err)
 	}
-	// Never served: before all that have been.
-	return redisError("open job", l.rdb.ZAdd(ctx, l.active(), redis.Z{Score: 0, Member: id}).Err())
+	return redisError("open job", l.rdb.ZAdd(ctx, l.active(), redis.Z{Score: float64(now.UnixMicro()) - unserved, Member: id}).Err())
 }
+
+// unserved is taken from the score of a job that no worker has had yet, so that it
+// comes before all that one has had, the eldest first. It is the year 2112, in µs: what
+// is left is negative, and a double holds it exactly. Earlier releases gave such jobs 0.
+const unserved = 1 << 52
 
 // stateFields are what a Job is made of.
 var stateFields = []string{
@@ -246,6 +256,20 @@ func (l *ledger) fail(ctx context.Context, id, why string) error {
 		return redisError("fail job", err)
 	}
 	return redisError("fail job", l.rdb.ZRem(ctx, l.active(), id).Err())
+}
+
+// count adds to what has become of jobs and rows, all processes together. It is told
+// once, after the fact: a process that dies in between leaves it uncounted.
+func (l *ledger) count(ctx context.Context, grown map[string]int) error {
+	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for name, n := range grown {
+			if n != 0 {
+				p.HIncrBy(ctx, l.tally(), name, int64(n))
+			}
+		}
+		return nil
+	})
+	return redisError("count", err)
 }
 
 // erase removes all that the ledger knows of a job; false when it knew nothing.

@@ -191,11 +191,17 @@ func (m *Master) Delete(ctx context.Context, id string) error {
 	if !validID(id) {
 		return fmt.Errorf("delete job: %w", ErrNotFound)
 	}
-	if _, err := m.ledger.state(ctx, id); err != nil {
+	job, err := m.ledger.state(ctx, id)
+	if err != nil {
 		return fmt.Errorf("delete job: %w", err)
 	}
 	if err := m.erase(ctx, id); err != nil {
 		return fmt.Errorf("delete job: %w", err)
+	}
+	if !job.State.Ended() {
+		if err := m.ledger.count(ctx, map[string]int{string(Cancelled): 1}); err != nil {
+			m.cfg.Log.Debug().Err(err).Msg("deletion not counted")
+		}
 	}
 	m.bell.ring(ctx, id)
 	return nil

@@ -149,6 +149,7 @@ func (w *Worker) failJob(ctx context.Context, id string, cause error) error {
 	if err := w.ledger.fail(ctx, id, "the stored rows are lost"); err != nil {
 		return err
 	}
+	w.count(ctx, map[string]int{string(Failed): 1})
 	w.bell.ring(ctx, id)
 	return nil
 }
@@ -274,12 +275,21 @@ func (w *Worker) save(ctx context.Context, p *inHand, act string) error {
 		}
 		p.kept = time.Now()
 	}
-	if _, err := w.ledger.save(ctx, p.claim, act, record, w.cfg.Lease); err != nil {
+	state, err := w.ledger.save(ctx, p.claim, act, record, w.cfg.Lease)
+	if err != nil {
 		return err
 	}
 	if record == nil {
 		return nil
 	}
+	grown := map[string]int{
+		rowsOf(OutcomeFound): counts.Found - p.record.Found, rowsOf(OutcomeEmpty): counts.Empty - p.record.Empty,
+		rowsOf(OutcomeInvalid): counts.Invalid - p.record.Invalid, rowsOf(OutcomeFailed): counts.Failed - p.record.Failed,
+	}
+	if state == Finished {
+		grown[string(Finished)] = 1
+	}
+	w.count(ctx, grown)
 	if p.record.blob != "" {
 		p.old = append(p.old, p.record.blob)
 	}
@@ -289,6 +299,13 @@ func (w *Worker) save(ctx context.Context, p *inHand, act string) error {
 		p.old = nil
 	}
 	return nil
+}
+
+// count adds to the figures that people watch; the work does not depend on them.
+func (w *Worker) count(ctx context.Context, grown map[string]int) {
+	if err := w.ledger.count(ctx, grown); err != nil {
+		w.troubles.Do(func() { w.cfg.Log.Warn().Err(err).Msg("figures of bulk jobs not counted") })
+	}
 }
 
 // ask asks for every row that has no answer yet.

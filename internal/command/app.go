@@ -53,6 +53,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	metrics := gateway.NewMetrics()
+	metrics.TellBuild(buildVersion(), built().Commit)
 	geo, err := openGeocoding(s, rdb, log, metrics)
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
@@ -90,6 +91,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Retries:   webhook.Schedule(s.WebhookRetries),
 		UserAgent: userAgent(),
 		Log:       log,
+		Observe:   metrics.ObserveDelivery,
 	}
 	a.sender = webhook.NewSender(rdb, a.events, a.guard, hooks)
 	events := gateway.Events{Log: a.events, Subscribers: webhook.NewRegistry(rdb, a.guard, hooks)}

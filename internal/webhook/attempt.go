@@ -25,16 +25,21 @@ func (s *Sender) attempt(sending context.Context, c claim) *result {
 	if err != nil && sending.Err() != nil {
 		return nil
 	}
+	tried := Tried{Took: time.Since(started)}
 	r := &result{Subscriber: c.subscriber, Event: c.event.ID, Pause: -1}
 	switch {
 	case err != nil:
 		r.Error = wordFor(err)
+		tried.Outcome = r.Error
 	case status >= 200 && status <= 299:
 		r.OK = true
+		tried.Outcome = "delivered"
 	default:
 		r.Error = "status " + strconv.Itoa(status)
 		r.Gone = status == http.StatusGone
+		tried.Outcome = "refused"
 	}
+	s.cfg.Observe(tried)
 	if !r.OK {
 		if pause, again := s.cfg.Retries.pause(c.failures + 1); again {
 			r.Pause = max(pause, after).Milliseconds()
@@ -45,7 +50,7 @@ func (s *Sender) attempt(sending context.Context, c claim) *result {
 	}
 	line, err := json.Marshal(loggedAttempt{
 		Attempt: Attempt{Status: status, Error: r.Error},
-		At:      started.UnixMilli(), Took: time.Since(started).Milliseconds(),
+		At:      started.UnixMilli(), Took: tried.Took.Milliseconds(),
 	})
 	if err == nil { // numbers and fixed words always encode
 		r.Log = string(line)

@@ -95,6 +95,16 @@ type Config struct {
 	Grace        time.Duration // how long attempts under way may finish when Run ends; 3 s
 	UserAgent    string        // geogate
 	Log          zerolog.Logger
+
+	// Observe is told of each attempt by the goroutine that made it; nil: nobody is.
+	Observe func(Tried)
+}
+
+// Tried is one attempt to deliver, for whoever counts. An attempt that the end of the
+// process cut short is none.
+type Tried struct {
+	Outcome string // "delivered", "refused" (a status other than 2xx), or wordFor the error
+	Took    time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -118,6 +128,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Grace == 0 {
 		c.Grace = 3 * time.Second
+	}
+	if c.Observe == nil {
+		c.Observe = func(Tried) {}
 	}
 	if c.UserAgent == "" {
 		c.UserAgent = "geogate"
