@@ -25,7 +25,7 @@ var (
 	jobRowsDesc = prometheus.NewDesc("geogate_jobs_rows_total",
 		"Rows of bulk jobs that are done, by outcome (found, empty, invalid, failed), of the fleet.", []string{"outcome"}, nil)
 	jobWaitDesc = prometheus.NewDesc("geogate_jobs_oldest_queued_seconds",
-		"For how long the eldest bulk job that no worker has had yet has waited; 0 without one.", nil, nil)
+		"For how long the oldest bulk job that no worker has had yet has waited; 0 without one.", nil, nil)
 )
 
 func (c jobCollector) Describe(descs chan<- *prometheus.Desc) {

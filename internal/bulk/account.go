@@ -153,7 +153,7 @@ type Stats struct {
 	Kept
 
 	Queued, Running int64
-	// OldestQueued is for how long the eldest job that no worker has had yet has
+	// OldestQueued is for how long the oldest job that no worker has had yet has
 	// waited; 0: there is none.
 	OldestQueued time.Duration
 
@@ -168,13 +168,13 @@ type Stats struct {
 func (m *Master) Stats(ctx context.Context) (Stats, error) {
 	var (
 		queued, running *redis.IntCmd
-		eldest          *redis.ZSliceCmd
+		oldest          *redis.ZSliceCmd
 		tally           *redis.MapStringStringCmd
 	)
 	_, err := m.account.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		queued = p.ZCount(ctx, m.ledger.active(), "-inf", "0")
 		running = p.ZCount(ctx, m.ledger.active(), "(0", "+inf")
-		eldest = p.ZRangeWithScores(ctx, m.ledger.active(), 0, 0)
+		oldest = p.ZRangeWithScores(ctx, m.ledger.active(), 0, 0)
 		tally = p.HGetAll(ctx, m.ledger.tally())
 		return nil
 	})
@@ -182,7 +182,7 @@ func (m *Master) Stats(ctx context.Context) (Stats, error) {
 		return Stats{}, redisError("read figures", err)
 	}
 	s := Stats{Queued: queued.Val(), Running: running.Val(), Ended: map[State]int64{}, Rows: map[Outcome]int64{}}
-	if first := eldest.Val(); len(first) > 0 && first[0].Score < 0 {
+	if first := oldest.Val(); len(first) > 0 && first[0].Score < 0 {
 		s.OldestQueued = max(0, time.Since(time.UnixMicro(int64(first[0].Score+unserved))))
 	}
 	number := func(name string) int64 { n, _ := strconv.ParseInt(tally.Val()[name], 10, 64); return n }

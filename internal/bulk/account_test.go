@@ -250,7 +250,7 @@ func TestLookAtJobWithManyNames(t *testing.T) {
 	}
 }
 
-// A job that no worker has had yet is queued and has waited; the eldest is served first.
+// A job that no worker has had yet is queued and has waited; the oldest is served first.
 // What has become of jobs and rows is counted.
 func TestStats(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
@@ -273,7 +273,7 @@ func TestStats(t *testing.T) {
 		for _, id := range ids[:2] {
 			c, err := w.master.ledger.claimNext(t.Context(), newID(), patience)
 			if err != nil || c == nil || c.job != id {
-				t.Fatalf("claimNext = %+v, %v, want job %s, the eldest of %q", c, err, id, ids)
+				t.Fatalf("claimNext = %+v, %v, want job %s, the oldest of %q", c, err, id, ids)
 			}
 		}
 		if s := stats(); s.Queued != 3 || s.Running != 2 || s.OldestQueued <= 0 {

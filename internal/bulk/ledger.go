@@ -91,7 +91,7 @@ func (l *ledger) open(ctx context.Context, id, owner string, s *spec, now time.T
 }
 
 // unserved is taken from the score of a job that no worker has had yet, so that it
-// comes before all that one has had, the eldest first. It is the year 2112, in µs: what
+// comes before all that one has had, the oldest first. It is the year 2112, in µs: what
 // is left is negative, and a double holds it exactly. Earlier releases gave such jobs 0.
 const unserved = 1 << 52
 
