@@ -32,6 +32,7 @@ type driver struct {
 	mu     sync.Mutex
 	at, to geo.Point
 	silent time.Duration // how long they report nothing
+	gone   bool          // they are not heard of again
 	route  []geo.Point   // of a recorded drive, which they follow instead
 	step   int
 }
@@ -40,6 +41,9 @@ type driver struct {
 func (d *driver) move(c *city, passed time.Duration) (geo.Point, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.gone {
+		return geo.Point{}, false
+	}
 	if len(d.route) > 0 {
 		at := d.route[d.step%len(d.route)]
 		d.step += max(1, int(passed.Seconds()))
@@ -63,6 +67,12 @@ func (d *driver) goTo(p geo.Point) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.to = p
+}
+
+func (d *driver) vanish() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.gone = true
 }
 
 // position is a driver's report on the wire.
