@@ -32,7 +32,6 @@ type driver struct {
 	mu     sync.Mutex
 	at, to geo.Point
 	silent time.Duration // how long they report nothing
-	gone   bool          // they are not heard of again
 	route  []geo.Point   // of a recorded drive, which they follow instead
 	step   int
 }
@@ -41,20 +40,18 @@ type driver struct {
 func (d *driver) move(c *city, passed time.Duration) (geo.Point, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.gone {
-		return geo.Point{}, false
-	}
+	heard := d.silent <= 0
+	d.silent = max(0, d.silent-passed)
 	if len(d.route) > 0 {
 		at := d.route[d.step%len(d.route)]
 		d.step += max(1, int(passed.Seconds()))
-		return at, true // a real GPS has its own noise
+		return at, heard // a real GPS has its own noise
 	}
 	if d.at == d.to {
 		d.to = c.place(d.rng)
 	}
 	d.at = towards(d.at, d.to, driveSpeed*passed.Seconds())
-	if d.silent > 0 {
-		d.silent -= passed
+	if !heard {
 		return geo.Point{}, false
 	}
 	if d.rng.Float64() < silenceChance*passed.Seconds() {
@@ -69,10 +66,14 @@ func (d *driver) goTo(p geo.Point) {
 	d.to = p
 }
 
+// goneFor is how long a driver is silent of whom nobody hears again: longer than geogate
+// waits for them. Then another one has their car, so that the town keeps its drivers.
+const goneFor = 5 * time.Minute
+
 func (d *driver) vanish() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.gone = true
+	d.silent = goneFor
 }
 
 // position is a driver's report on the wire.

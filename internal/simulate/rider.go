@@ -131,16 +131,18 @@ func (t *trip) saw(got ride) {
 	}
 	was := t.ride
 	t.ride = got
-	switch {
-	case isHeld(got.State) && got.driver() != was.driver():
+	another := isHeld(got.State) && (!isHeld(was.State) || got.driver() != was.driver())
+	if isHeld(was.State) && (another || t.isSearching()) {
+		t.count(func(r *Report) { r.cameBack(t.release) })
+	}
+	if another {
 		told := time.Duration(t.client.now()-t.asked) * time.Microsecond
 		t.count(func(r *Report) { r.matched(!t.had, t.had || t.scheduled, told) })
 		t.had = true
 		t.send(got.driver(), t.pickup)
-	case got.State == "started" && was.State != "started":
+	}
+	if got.State == "started" && was.State != "started" {
 		t.send(got.driver(), t.city.place(t.rng))
-	case isHeld(was.State) && t.isSearching():
-		t.count(func(r *Report) { r.cameBack(t.release) })
 	}
 }
 
