@@ -139,3 +139,19 @@ func readAll(name string) []byte {
 	text, _ := os.ReadFile(name) // for a message only
 	return text
 }
+
+// eventuallyTimeout bounds what a check waits for.
+const eventuallyTimeout = 60 * time.Second
+
+// Eventually waits until something holds that is under way, and fails the test if it
+// never does.
+func Eventually(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(eventuallyTimeout); !holds(); <-tick.C {
+		if time.Now().After(deadline) {
+			tb.Fatalf("not within %s: %s", eventuallyTimeout, what)
+		}
+	}
+}

@@ -1,8 +1,6 @@
 package metrics_test
 
 import (
-	"os"
-	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -35,28 +33,6 @@ func TestMetricsTellWhatTheCacheDid(t *testing.T) {
 	}
 	if strings.Contains(got, "aduz") || strings.Contains(got, "such") {
 		t.Error("/metrics tells what clients asked for")
-	}
-}
-
-// Every metric that the dashboard asks for is one that geogate has.
-func TestDashboardAsksForMetricsThatExist(t *testing.T) {
-	f := gatewaytest.NewWithRouters(t, "osrm+http://127.0.0.1:1", gatewaytest.WithAdmin) // nobody is there
-	f.Do(t, "GET "+gatewaytest.Vaduz, "")
-	f.Do(t, "POST /v2/search", gatewaytest.RiderInSantiago)
-	f.Do(t, "POST /v2/eta", `{"from":[{"lat":47,"lng":9}],"to":[{"lat":47,"lng":9.1}]}`)
-	metrics := f.Do(t, "GET /metrics", "", gatewaytest.AsAdmin).Text
-	dashboard, err := os.ReadFile("../../docs/grafana/geogate.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := regexp.MustCompile(`geogate_[a-z_]+`).FindAllString(string(dashboard), -1)
-	if len(names) < 10 {
-		t.Fatalf("the dashboard asks for %d metrics only", len(names))
-	}
-	for _, name := range names {
-		if !strings.Contains(metrics, "\n"+name) {
-			t.Errorf("the dashboard asks for %s, which /metrics does not tell", name)
-		}
 	}
 }
 
