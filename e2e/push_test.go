@@ -228,7 +228,7 @@ func TestPushRelay(t *testing.T) {
 			return nil
 		})
 	}
-	forged, err := http.Post(relay, "application/json", strings.NewReader(`{"type":"request.offered","data":{"driver":{"id":"android"}}}`))
+	forged, err := s.fcm.Client().Post(relay, "application/json", strings.NewReader(`{"type":"request.offered","data":{"driver":{"id":"android"}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
