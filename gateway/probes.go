@@ -22,7 +22,7 @@ func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) error {
 }
 
 type readiness struct {
-	Status    string           `json:"status"` // ready, degraded, starting, draining
+	Status    string           `json:"status"` // ready, degraded, starting (catching up included), draining
 	Redis     string           `json:"redis"`  // up, down
 	Upstreams []upstreamHealth `json:"upstreams"`
 	// Routers is absent where there are none.
@@ -90,7 +90,7 @@ func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
 	if g.disagreements != nil {
 		answer.Disagreements = g.disagreements()
 	}
-	if g.ready.Load() {
+	if g.ready.Load() && g.fleet.Current() {
 		return exchange.Respond(w, http.StatusOK, answer)
 	}
 	answer.Status = "starting"

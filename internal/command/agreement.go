@@ -2,6 +2,8 @@ package command
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -30,9 +32,19 @@ func sharedSettings(cfg settings) map[string]string {
 		"DISPATCH_LEAD":          cfg.DispatchLead.String(),
 		"DISPATCH_LOST_AFTER":    cfg.DispatchLostAfter.String(),
 		"DRIVER_TTL":             cfg.DriverTTL.String(),
+		"FLEET_KEY":              digestOf(string(cfg.FleetKey)),
 		"JOBS_STORE":             string(cfg.JobsStore),
 		"WEBHOOK_RETRIES":        fmt.Sprint(cfg.WebhookRetries),
 	}
+}
+
+// digestOf tells secrets apart without showing them; empty: there is none.
+func digestOf(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:4])
 }
 
 // kindsOf are the kinds of routing engines: not their addresses, which each process may

@@ -14,7 +14,6 @@ import (
 	"geogate/gateway"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/event"
-	"geogate/internal/fleet"
 	"geogate/internal/gazetteer"
 	"geogate/internal/geo"
 	"geogate/internal/identity"
@@ -141,6 +140,10 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 // drains while everything it needs still runs, then the engine and the cache
 // give back what they hold, and Redis goes last.
 func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signal) error {
+	a.fleet.ListensOn(l.Addr().String())
+	if err := a.fleet.Open(); err != nil {
+		return errors.Join(err, l.Close(), a.redis.Close())
+	}
 	stopClock := background(ctx, a.redis.RunClock)
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
@@ -155,8 +158,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 		work.Go(func() error { return onceChecked(a.watch, worker.Run)(turns.As(ctx, "bulk jobs")) }) // gives its chunks back while HTTP drains
 	}
 
-	a.fleet.ListensOn(l.Addr().String())
-	learnMode(ctx, a.fleet, a.log)
+	a.fleet.Join(ctx)
 	err := a.gateway.Serve(ctx, l)
 	err = errors.Join(err, stopSupport(), work.Wait())
 	a.guard.Close()
@@ -222,13 +224,6 @@ func (i *identities) gateway(s settings) gateway.Identity {
 		Credentials: gateway.Credentials{Keys: i.keys, Minter: s.minter},
 		HasAdmin:    s.AdminToken != "",
 		BusKey:      string(s.NATSKey),
-	}
-}
-
-// learnMode lets a process know the mode before it does anything, if Redis answers.
-func learnMode(ctx context.Context, f *fleet.Fleet, log zerolog.Logger) {
-	if err := f.Look(ctx); err != nil {
-		log.Debug().Err(err).Msg("mode not known yet")
 	}
 }
 

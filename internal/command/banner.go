@@ -69,9 +69,21 @@ func bannerLines(ctx context.Context, a *app, addr net.Addr) []bannerLine {
 	if a.cfg.NATSURL != "" {
 		lines = append(lines, bannerLine{"bus", "NATS at " + strings.Join(a.cfg.NATSURL.Hosts(), ", ")})
 	}
+	if a.cfg.FleetBind.IsValid() {
+		lines = append(lines, bannerLine{"gossip", describeGossip(a.cfg.Config)})
+	}
 	return append(lines,
 		bannerLine{"proxies", describeProxies(a.cfg.Config)},
 		bannerLine{"web pages", openIf(len(a.cfg.CORSOrigins) > 0, "those of "+strings.Join(a.cfg.CORSOrigins, ", ")+" may use everything, others may geocode", "may geocode, and nothing else (no CORS_ORIGINS)")})
+}
+
+// describeGossip tells where, with whom, and whether others can read it.
+func describeGossip(cfg config.Config) string {
+	text := "at " + cfg.FleetBind.String()
+	if len(cfg.FleetJoin) > 0 {
+		text += " with " + strings.Join(cfg.FleetJoin, ", ")
+	}
+	return text + openIf(cfg.FleetKey != "", ", encrypted", ", not encrypted (no FLEET_KEY)")
 }
 
 func writeBannerText(w io.Writer, lines []bannerLine) {

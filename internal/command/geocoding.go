@@ -8,8 +8,10 @@ import (
 	"geogate/gateway"
 	"geogate/internal/bulk"
 	"geogate/internal/command/redisclient"
+	"geogate/internal/config"
 	"geogate/internal/fleet"
 	"geogate/internal/gazetteer"
+	"geogate/internal/gossip"
 	"geogate/internal/headroom"
 	"geogate/internal/streets"
 	"geogate/upstream"
@@ -48,6 +50,9 @@ func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metr
 		Log: log, Memory: int64(s.CacheMemory), RedisBudget: rdb.Budget(), ObserveRedis: metrics.ObserveRedis,
 		MayStore: g.room.Allows,
 	})
+	if s.FleetBind.IsValid() {
+		g.fleet.Gossip(gossip.Config{Bind: s.FleetBind.AddrPort, Join: s.FleetJoin, Key: s.GossipKey(), Log: log})
+	}
 	for _, c := range s.ReverseCells {
 		g.cells = append(g.cells, gateway.Cell(c))
 	}
@@ -65,13 +70,14 @@ func withGeocoding(ctx context.Context, p *Process, do func(context.Context, *ge
 	if err != nil {
 		return err
 	}
+	s.FleetBind = config.FleetBind{} // a command of a moment is no member
 	log := newLogger(s.Config, p.Stderr)
 	rdb := redisclient.OpenPatient(s.redis)
 	geo, err := openGeocoding(s, rdb, log, gateway.NewMetrics())
 	if err != nil {
 		return errors.Join(err, rdb.Close())
 	}
-	learnMode(ctx, geo.fleet, log)
+	geo.fleet.Join(ctx)
 	stop := background(ctx, geo.cache.Run, geo.room.Run, rdb.RunClock)
 	err = do(ctx, geo)
 	return errors.Join(err, stop(), rdb.Close())

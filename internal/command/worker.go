@@ -44,15 +44,18 @@ func (cmd workerCmd) Run(ctx context.Context, p *Process) error {
 	if err != nil {
 		return errors.Join(err, rdb.Close())
 	}
+	if err := geo.fleet.Open(); err != nil {
+		return errors.Join(err, rdb.Close())
+	}
 	worker := work.worker(geo, cmd.chunks(s.Workers))
 	log.Info().Int("workers", cmd.chunks(s.Workers)).Str("redis", rdb.Label()).Msg("working on bulk jobs")
 
-	learnMode(ctx, geo.fleet, log)
 	watch := schema.NewWatch(rdb, sharedSettings(s), log, migrations...)
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	// The cache outlives the worker, which still saves what it has.
 	stop := background(ctx, watching(watch, refuse), geo.cache.Run, geo.room.Run, work.bell.Run, geo.files.reloading(p.reloads()), geo.fleet.Run)
+	geo.fleet.Join(ctx)
 	err = onceChecked(watch, worker.Run)(ctx)
 	err = errors.Join(err, stop(), rdb.Close())
 	log.Info().Msg("stopped")

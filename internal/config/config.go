@@ -74,6 +74,10 @@ type Config struct {
 	DispatchLostAfter   time.Duration `env:"DISPATCH_LOST_AFTER" envDefault:"2m" form:"a duration such as 2m, 0s for never" help:"a driver on the way to a pickup who is silent for this long loses the ride; 0s: never"`
 	DriverTTL           time.Duration `env:"DRIVER_TTL" envDefault:"60s" form:"a duration such as 60s" help:"drivers not heard of for this long get no rides"`
 
+	FleetBind FleetBind `env:"FLEET_BIND" form:"an IP address and a port, such as 10.0.0.5:7946 or :7946" help:"address for gossip with the other processes, TCP and UDP; empty: they meet in Redis only"`
+	FleetJoin FleetJoin `env:"FLEET_JOIN" form:"hosts such as 10.0.0.5:7946, comma-separated, 64 at most" help:"where other processes are: addresses, or one DNS name of all, looked up again and again; without a port that of FLEET_BIND"`
+	FleetKey  Secret    `env:"FLEET_KEY" form:"32 random bytes in base64" help:"encrypts the gossip; required unless FLEET_BIND is a loopback address"`
+
 	WebhookRetries     []time.Duration `env:"WEBHOOK_RETRIES" envDefault:"1s,2s,5s,10s,30s,5m,30m,2h,5h,10h,24h" form:"durations above 0 and up to 168h, comma-separated, such as 1s,30s,5m" help:"pauses after failed attempts to deliver an event"`
 	WebhookAllow       []netip.Prefix  `env:"WEBHOOK_ALLOW_CIDRS" form:"address ranges such as 10.0.0.0/8, comma-separated" help:"private addresses that webhooks may go to, on any port and without TLS; for development"`
 	NATSURL            NATSURL         `env:"NATS_URL" form:"nats:// or tls:// with a host, several comma-separated" help:"event bus; empty: none"`
@@ -230,6 +234,7 @@ func (c *Config) rangeProblems() []string {
 			add("CORS_ORIGINS", fmt.Sprintf("%q is not an origin such as https://app.example.org", origin))
 		}
 	}
+	problems = append(problems, c.fleetProblems()...)
 	slices.Sort(problems)
 	return problems
 }

@@ -2,9 +2,12 @@
 //
 // It is one value with a generation. The higher generation wins everywhere;
 // between equal ones, the later name. Redis keeps it, and every process looks
-// there twice a second, so a change reaches all of them within a second. While
-// Redis is down each process stays with what it knows, and nothing can be set;
-// a Redis that was emptied gets the value back from whoever knows it.
+// there twice a second, so a change reaches all of them within a second. A Redis
+// that was emptied gets the value back from whoever knows it.
+//
+// Processes that reach one another may gossip as well. Then the value is set and
+// spreads while Redis is down, too. Without gossip each process stays with what it
+// knows meanwhile, and nothing can be set.
 package fleet
 
 import (
@@ -21,7 +24,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
+	"geogate/internal/gossip"
 	"geogate/internal/lua"
 	"geogate/internal/pause"
 )
@@ -42,14 +47,20 @@ const (
 
 	// lookEvery is how often a process looks for a change.
 	lookEvery = 500 * time.Millisecond
+	// sleptAfter is how long without a look makes a process one that was stopped: it
+	// is not current until it has asked again.
+	sleptAfter = 10 * time.Second
 	// opTimeout bounds one call to Redis.
 	opTimeout = 1500 * time.Millisecond
+	// gossipPatience bounds it where gossip can do instead, and somebody waits. A
+	// change that Redis makes afterwards all the same is the one that gossip spreads.
+	gossipPatience = 250 * time.Millisecond
 )
 
 // MaxReason is the most bytes of a reason, and of the name of who sets a mode.
 const MaxReason = 256
 
-// ErrUnavailable is returned when Redis does not answer.
+// ErrUnavailable is returned when Redis does not answer and there is no gossip.
 var ErrUnavailable = errors.New("the fleet meets in Redis, which does not answer")
 
 // ConflictError says that another generation is there than the caller has seen.
@@ -65,6 +76,10 @@ type Fleet struct {
 	self  Member // but for Generation
 	log   zerolog.Logger
 	value atomic.Pointer[Value]
+	mesh  *gossip.Mesh // nil: there is no gossip
+	away  atomic.Bool  // Redis did not answer the last look
+	// looked is when the last look ended, whatever it brought.
+	looked atomic.Pointer[time.Time]
 }
 
 // New returns the part of this process, which runs that version of geogate. It does
@@ -77,7 +92,21 @@ func New(rdb redis.UniversalClient, version string, log zerolog.Logger) *Fleet {
 	return f
 }
 
-// ListensOn tells the others where this process answers. Call it before Run.
+// asking bounds a call to Redis for which somebody waits. Where gossip can do instead,
+// it fails at once while Redis is away.
+func (f *Fleet) asking(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	limit := opTimeout
+	if f.mesh != nil {
+		if f.away.Load() {
+			return nil, nil, ErrUnavailable
+		}
+		limit = gossipPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	return ctx, cancel, nil
+}
+
+// ListensOn tells the others where this process answers. Call it before Open and Run.
 func (f *Fleet) ListensOn(address string) { f.self.Address = address }
 
 // memberName is the machine's name and something of this process's own.
@@ -100,11 +129,24 @@ func (f *Fleet) Mode() Mode { return f.value.Load().Mode }
 
 // Run follows the value until ctx ends; then it returns nil.
 func (f *Fleet) Run(ctx context.Context) error {
+	var running errgroup.Group
+	if f.mesh != nil {
+		running.Go(func() error { return f.mesh.Run(ctx) })
+	}
+	f.follow(ctx)
+	return running.Wait() //nolint:wrapcheck // says what it did
+}
+
+// follow looks into Redis again and again, until ctx ends.
+func (f *Fleet) follow(ctx context.Context) {
 	var noted time.Time
 	known := ^uint64(0)
 	for {
+		f.catchUp(ctx)
 		err := f.Look(ctx)
-		if now, g := time.Now(), f.Value().Generation; err == nil && (g != known || now.Sub(noted) >= noteEvery) {
+		now := time.Now()
+		f.looked.Store(&now)
+		if g := f.Value().Generation; err == nil && (g != known || now.Sub(noted) >= noteEvery) {
 			if err = f.note(ctx, g); err == nil {
 				noted, known = now, g
 			}
@@ -113,16 +155,32 @@ func (f *Fleet) Run(ctx context.Context) error {
 			f.log.Debug().Err(err).Msg("mode not looked up")
 		}
 		if pause.For(ctx, pause.Around(lookEvery, 0.2)) != nil {
-			return f.leave(context.WithoutCancel(ctx))
+			f.leave(context.WithoutCancel(ctx))
+			return
 		}
 	}
+}
+
+// Current is false for a process that was stopped for a while, until it has caught up
+// with the others as far as they can be reached.
+func (f *Fleet) Current() bool {
+	looked := f.looked.Load()
+	return looked == nil || time.Since(*looked) < sleptAfter
 }
 
 // Look takes the value from Redis if it is newer, and gives it this process's if
 // that is.
 func (f *Fleet) Look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	within, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
+	err := f.look(within)
+	if ctx.Err() == nil {
+		f.away.Store(err != nil)
+	}
+	return err
+}
+
+func (f *Fleet) look(ctx context.Context) error {
 	mine := f.Value()
 	fields, err := f.rdb.HMGet(ctx, modeKey, "mode", "generation", "reason", "set_by", "set_at").Result()
 	if err != nil {
@@ -148,10 +206,16 @@ func (f *Fleet) take(v Value) {
 			return
 		}
 		if f.value.CompareAndSwap(have, &v) {
-			f.log.Info().Str("mode", string(v.Mode)).Uint64("generation", v.Generation).Str("reason", v.Reason).Str("set_by", v.SetBy).Msg("mode changed")
+			f.taken(v)
 			return
 		}
 	}
+}
+
+// taken tells that v is the value of this process now.
+func (f *Fleet) taken(v Value) {
+	f.log.Info().Str("mode", string(v.Mode)).Uint64("generation", v.Generation).Str("reason", v.Reason).Str("set_by", v.SetBy).Msg("mode changed")
+	f.spread(v)
 }
 
 // fields are those of the hash in Redis.
@@ -184,46 +248,4 @@ func parse(fields []any) Value {
 		return Value{}
 	}
 	return Value{Mode: mode, Generation: generation, Reason: text[2], SetBy: text[3], SetAt: time.UnixMilli(at).UTC()}
-}
-
-// Change is what to set.
-type Change struct {
-	Mode   Mode
-	Reason string
-	By     string
-	// IfGeneration, if it is not nil, is the generation that the caller has seen:
-	// the change is made if it still counts.
-	IfGeneration *uint64
-}
-
-// Set makes a change and returns the new value. The error is a *ConflictError,
-// or ErrUnavailable.
-func (f *Fleet) Set(ctx context.Context, c Change) (Value, error) {
-	if f.rdb == nil {
-		return Value{}, ErrUnavailable
-	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	seen := ""
-	if c.IfGeneration != nil {
-		seen = strconv.FormatUint(*c.IfGeneration, 10)
-	}
-	v := Value{Mode: c.Mode, Reason: c.Reason, SetBy: c.By, SetAt: time.Now().UTC().Truncate(time.Millisecond)}
-	answer, err := setScript.Run(ctx, f.rdb, []string{modeKey},
-		string(v.Mode), f.Value().Generation, v.Reason, v.SetBy, v.SetAt.UnixMilli(), seen).Slice()
-	if err != nil || len(answer) != 2 {
-		return Value{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	if done, _ := answer[0].(int64); done == 0 {
-		if err := f.Look(ctx); err != nil {
-			return Value{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		return Value{}, &ConflictError{f.Value()}
-	}
-	generation, _ := answer[1].(string)
-	if v.Generation, err = strconv.ParseUint(generation, 10, 64); err != nil {
-		return Value{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	f.take(v)
-	return v, nil
 }

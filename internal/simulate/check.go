@@ -15,8 +15,7 @@ const maxViolations = 50
 //   - a version of a ride that is told in two ways;
 //   - a ride that goes back: a version below one that was known before the
 //     question was sent, a state that cannot follow, anything after an end;
-//   - a driver with two rides at a time;
-//   - a ride that goes to a driver who gave it back, or moves to another region;
+//   - a driver with two matched rides at a time;
 //   - two rides for one idempotency key;
 //   - a ride that was acknowledged and has not ended when the simulation has.
 //
@@ -31,17 +30,15 @@ type checker struct {
 }
 
 type seenRide struct {
-	versions map[int64]*seenVersion
-	known    []milestone // growing in both
-	reached  int64       // the last version
-	region   string
-	released map[string]int64 // drivers who gave it back: the version after
+	versions  map[int64]seenVersion
+	known     []milestone // growing in both
+	matched   int64       // when a client first knew of the match; 0: never
+	driver    string
+	lastMatch int64 // when the last question was sent that was answered "matched"
+	reached   int64 // the last version
 }
 
-type seenVersion struct {
-	state, driver string
-	told, asked   int64 // when the first answer with it came, and the last question with such an answer was sent
-}
+type seenVersion struct{ state, driver string }
 
 // milestone: from this time on, everybody who asks must see this version.
 type milestone struct{ at, version int64 }
@@ -69,7 +66,7 @@ func (c *checker) add(r Record) {
 	}
 	ride := c.rides[r.Ride]
 	if ride == nil {
-		ride = &seenRide{versions: map[int64]*seenVersion{}, released: map[string]int64{}}
+		ride = &seenRide{versions: map[int64]seenVersion{}}
 		c.rides[r.Ride] = ride
 	}
 	if r.Op == OpAsk && r.Key != "" {
@@ -84,27 +81,11 @@ func (c *checker) add(r Record) {
 }
 
 func (c *checker) see(ride *seenRide, r Record) {
-	is := ride.versions[r.Version]
-	if is == nil {
-		is = &seenVersion{r.State, r.Driver, r.Done, r.Sent}
-		ride.versions[r.Version] = is
+	is := seenVersion{r.State, r.Driver}
+	if was, known := ride.versions[r.Version]; known && was != is {
+		c.violation("ride %s: version %d is %s with driver %q, and %s with driver %q", r.Ride, r.Version, was.state, was.driver, is.state, is.driver)
 	}
-	is.asked = max(is.asked, r.Sent)
-	if is.state != r.State || is.driver != r.Driver {
-		c.violation("ride %s: version %d is %s with driver %q, and %s with driver %q", r.Ride, r.Version, is.state, is.driver, r.State, r.Driver)
-	}
-	if ride.region == "" {
-		ride.region = r.Region
-	}
-	if r.Region != ride.region {
-		c.violation("ride %s: is in region %q, and in %q", r.Ride, ride.region, r.Region)
-	}
-	if r.Op == OpRelease {
-		ride.released[r.Actor] = r.Version
-	}
-	if isHeld(r.State) && r.Driver == "" {
-		c.violation("ride %s: %s without a driver", r.Ride, r.State)
-	}
+	ride.versions[r.Version] = is
 	for _, m := range slices.Backward(ride.known) {
 		if m.at < r.Sent {
 			if r.Version < m.version {
@@ -117,22 +98,25 @@ func (c *checker) see(ride *seenRide, r Record) {
 		ride.reached = r.Version
 		ride.known = append(ride.known, milestone{r.Done, r.Version})
 	}
+	if r.State == "matched" {
+		if r.Driver == "" {
+			c.violation("ride %s: matched without a driver", r.Ride)
+		}
+		if ride.matched == 0 {
+			ride.matched, ride.driver = r.Done, r.Driver
+		}
+		if r.Driver == ride.driver { // a ride may be given back, and get another one
+			ride.lastMatch = max(ride.lastMatch, r.Sent)
+		}
+	}
 }
 
 // follow says which states may come later than a state, by one step or more.
 var follow = map[string][]string{
-	"scheduled": anyState,
-	"searching": unscheduled,
-	"offered":   unscheduled,
-	"matched":   unscheduled, // a ride may be given back
-	"arrived":   unscheduled,
-	"started":   {"started", "completed"},
+	"searching": {"searching", "offered", "matched", "completed", "cancelled", "expired"},
+	"offered":   {"searching", "offered", "matched", "completed", "cancelled", "expired"},
+	"matched":   {"searching", "offered", "matched", "completed", "cancelled", "expired"},
 }
-
-var (
-	anyState    = append([]string{"scheduled"}, unscheduled...)
-	unscheduled = []string{"searching", "offered", "matched", "arrived", "started", "completed", "cancelled", "expired"}
-)
 
 func isEnd(state string) bool {
 	return state == "completed" || state == "cancelled" || state == "expired"
@@ -143,31 +127,22 @@ func (c *checker) finish() []string {
 	busy := map[string][]span{}
 	for _, id := range slices.Sorted(maps.Keys(c.rides)) {
 		ride := c.rides[id]
-		last := &seenVersion{}
+		var last seenVersion
 		for _, version := range slices.Sorted(maps.Keys(ride.versions)) {
 			is := ride.versions[version]
 			if last.state != "" && !slices.Contains(follow[last.state], is.state) {
 				c.violation("ride %s: %s came after %s", id, is.state, last.state)
 			}
-			if isHeld(last.state) && is.state == "completed" && is.driver != last.driver {
-				c.violation("ride %s: %s with %q, completed with %q", id, last.state, last.driver, is.driver)
-			}
-			if since, gave := ride.released[is.driver]; gave && version > since && (isHeld(is.state) || is.state == "offered") {
-				c.violation("ride %s: is %s with %q, who gave it back", id, is.state, is.driver)
-			}
-			if isHeld(is.state) {
-				spans := busy[is.driver]
-				if isHeld(last.state) && is.driver == last.driver {
-					longer := &spans[len(spans)-1]
-					longer.from, longer.until = min(longer.from, is.told), max(longer.until, is.asked)
-				} else {
-					busy[is.driver] = append(spans, span{id, is.told, is.asked})
-				}
+			if last.state == "matched" && is.state == "completed" && is.driver != last.driver {
+				c.violation("ride %s: matched with %q, completed with %q", id, last.driver, is.driver)
 			}
 			last = is
 		}
 		if c.ended && last.state != "" && !isEnd(last.state) {
 			c.violation("ride %s: is %s when all is over", id, last.state)
+		}
+		if ride.matched > 0 && ride.lastMatch > ride.matched {
+			busy[ride.driver] = append(busy[ride.driver], span{id, ride.matched, ride.lastMatch})
 		}
 	}
 	for _, driver := range slices.Sorted(maps.Keys(busy)) {
@@ -186,10 +161,6 @@ type span struct {
 }
 
 func (c *checker) overlaps(driver string, spans []span) {
-	spans = slices.DeleteFunc(spans, func(s span) bool { return s.until <= s.from })
-	if len(spans) == 0 {
-		return
-	}
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	longest := spans[0]
 	for _, s := range spans[1:] {

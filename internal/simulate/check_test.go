@@ -36,38 +36,12 @@ func TestChecker(t *testing.T) {
 			{Op: OpAsk, Sent: 1, Done: 2, Status: 200, Key: "k", Ride: "r"}, {Op: OpAsk, Sent: 1, Done: 3, Status: 200, Key: "k", Ride: "r"},
 			{Op: OpAsk, Sent: 1, Done: 3, Status: 409, Key: "k"},
 		}, ""},
-		{"given back, lost, and driven by a third", []Record{
-			say(OpAsk, 1, 2, "r", 1, "scheduled", ""), say(OpSee, 3, 4, "r", 3, "matched", "d"),
-			{Op: OpRelease, Sent: 5, Done: 6, Status: 200, Ride: "r", Version: 4, State: "searching", Actor: "d"},
-			say(OpSee, 7, 8, "r", 5, "matched", "e"), say(OpSee, 9, 10, "r", 6, "searching", ""), say(OpSee, 11, 12, "r", 7, "matched", "f"),
-			say(OpArrive, 13, 14, "r", 8, "arrived", "f"), say(OpStart, 15, 16, "r", 9, "started", "f"), say(OpComplete, 17, 18, "r", 10, "completed", "f"), end,
-		}, ""},
-		{"another ride while the first was back", []Record{
-			say(OpSee, 1, 2, "a", 2, "matched", "d"), say(OpSee, 3, 4, "a", 3, "searching", ""),
-			say(OpSee, 5, 6, "b", 2, "matched", "d"), say(OpSee, 7, 8, "b", 2, "matched", "d"), say(OpComplete, 9, 10, "b", 3, "completed", "d"),
-			say(OpSee, 11, 12, "a", 4, "matched", "d"), say(OpComplete, 13, 14, "a", 5, "completed", "d"), end,
-		}, ""},
 		{"broken off in the middle", []Record{say(OpAsk, 1, 2, "r", 1, "searching", "")}, ""},
 
 		{"a driver twice", []Record{
 			say(OpSee, 1, 2, "a", 2, "matched", "d"), say(OpSee, 3, 4, "b", 2, "matched", "d"), say(OpSee, 5, 6, "a", 2, "matched", "d"),
 			say(OpSee, 7, 8, "b", 2, "matched", "d"), say(OpSee, 9, 10, "a", 3, "completed", "d"), say(OpSee, 9, 10, "b", 3, "completed", "d"), end,
 		}, `driver d: has the rides a and b at a time`},
-		{"a driver twice, with steps", []Record{
-			say(OpSee, 1, 2, "a", 2, "matched", "d"), say(OpSee, 3, 4, "b", 2, "matched", "d"), say(OpSee, 5, 6, "a", 3, "arrived", "d"),
-			say(OpSee, 7, 8, "b", 3, "started", "d"), say(OpSee, 9, 10, "a", 4, "cancelled", ""), say(OpSee, 9, 10, "b", 4, "completed", "d"), end,
-		}, `driver d: has the rides a and b at a time`},
-		{"back to who gave it back", []Record{
-			{Op: OpRelease, Sent: 5, Done: 6, Status: 200, Ride: "r", Version: 4, State: "searching", Actor: "d"},
-			say(OpSee, 7, 8, "r", 5, "matched", "d"),
-		}, `is matched with "d", who gave it back`},
-		{"cancelled on the road", []Record{
-			say(OpSee, 1, 2, "r", 2, "started", "d"), say(OpCancel, 3, 4, "r", 3, "cancelled", ""),
-		}, "cancelled came after started"},
-		{"moves to another region", []Record{
-			{Op: OpSee, Sent: 1, Done: 2, Status: 200, Ride: "r", Version: 1, State: "searching", Region: "north"},
-			{Op: OpSee, Sent: 3, Done: 4, Status: 200, Ride: "r", Version: 2, State: "matched", Driver: "d", Region: "south"},
-		}, `is in region "north", and in "south"`},
 		{"a version goes back", []Record{
 			say(OpSee, 1, 2, "r", 2, "offered", "d"), say(OpSee, 3, 4, "r", 1, "searching", ""),
 		}, "answered version 1"},

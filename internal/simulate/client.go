@@ -92,7 +92,6 @@ type ride struct {
 	RequestID string `json:"request_id"`
 	State     string `json:"state"`
 	Version   int64  `json:"version"`
-	Region    string `json:"region"`
 	Driver    *struct {
 		ID string `json:"id"`
 	} `json:"driver"`
@@ -210,7 +209,7 @@ func (c *client) rideCall(ctx context.Context, op string, r request, fill Record
 	rec := fill
 	rec.Op, rec.Sent, rec.Done, rec.Status = op, a.sent, a.done, a.status
 	if got.RequestID != "" {
-		rec.Ride, rec.Version, rec.Driver, rec.Region = got.RequestID, got.Version, got.driver(), got.Region
+		rec.Ride, rec.Version, rec.Driver = got.RequestID, got.Version, got.driver()
 	}
 	rec.State = got.State
 	if a.sent > 0 {
@@ -252,7 +251,7 @@ func (c *client) events(ctx context.Context, id string, see func(ride) bool) {
 		// An event is as true as an answer to a question sent when the stream was.
 		c.record(Record{
 			Op: OpSee, Sent: sent, Done: c.now(), Status: http.StatusOK,
-			Ride: got.RequestID, State: got.State, Version: got.Version, Driver: got.driver(), Region: got.Region,
+			Ride: got.RequestID, State: got.State, Version: got.Version, Driver: got.driver(),
 		})
 		if !see(got) {
 			return

@@ -40,18 +40,17 @@ type driver struct {
 func (d *driver) move(c *city, passed time.Duration) (geo.Point, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	heard := d.silent <= 0
-	d.silent = max(0, d.silent-passed)
 	if len(d.route) > 0 {
 		at := d.route[d.step%len(d.route)]
 		d.step += max(1, int(passed.Seconds()))
-		return at, heard // a real GPS has its own noise
+		return at, true // a real GPS has its own noise
 	}
 	if d.at == d.to {
 		d.to = c.place(d.rng)
 	}
 	d.at = towards(d.at, d.to, driveSpeed*passed.Seconds())
-	if !heard {
+	if d.silent > 0 {
+		d.silent -= passed
 		return geo.Point{}, false
 	}
 	if d.rng.Float64() < silenceChance*passed.Seconds() {
@@ -64,16 +63,6 @@ func (d *driver) goTo(p geo.Point) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.to = p
-}
-
-// goneFor is how long a driver is silent of whom nobody hears again: longer than geogate
-// waits for them. Then another one has their car, so that the town keeps its drivers.
-const goneFor = 5 * time.Minute
-
-func (d *driver) vanish() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.silent = goneFor
 }
 
 // position is a driver's report on the wire.

@@ -12,11 +12,8 @@ import (
 const (
 	OpAsk      = "ask"      // POST /v2/search
 	OpSee      = "see"      // the ride as a poll or an event stream told it
-	OpCancel   = "cancel"   // POST /v2/cancel or /v2/requests/{id}/cancel
-	OpArrive   = "arrive"   // POST /v2/requests/{id}/arrive
-	OpStart    = "start"    // POST /v2/requests/{id}/start
-	OpComplete = "complete" // POST /v2/complete or /v2/requests/{id}/complete
-	OpRelease  = "release"  // POST /v2/requests/{id}/release
+	OpCancel   = "cancel"   // POST /v2/cancel
+	OpComplete = "complete" // POST /v2/complete
 	OpAccept   = "accept"   // POST /v2/offers/{id}/accept
 	OpDecline  = "decline"  // POST /v2/offers/{id}/decline
 	OpEnd      = "end"      // the simulation ended as planned; nothing comes after it
@@ -34,8 +31,6 @@ type Record struct {
 	State   string `json:"state,omitempty"`   // of the ride, as the answer tells it
 	Version int64  `json:"version,omitempty"` // 0: the answer does not tell
 	Driver  string `json:"driver,omitempty"`
-	Region  string `json:"region,omitempty"`
-	Actor   string `json:"actor,omitempty"` // the driver who called
 }
 
 // writeRecord writes r as a line of JSON.

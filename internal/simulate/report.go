@@ -19,11 +19,7 @@ type Report struct {
 	Rides      int `json:"rides"`       // riders who asked
 	Matched    int `json:"matched"`     // rides that got a driver
 	Completed  int `json:"completed"`   // and were driven to the end
-	Cancelled  int `json:"cancelled"`   // by riders
-	Late       int `json:"late"`        // cancelled after a match
-	GivenBack  int `json:"given_back"`  // matches that drivers gave back
-	DriverLost int `json:"driver_lost"` // matches that ended because the driver was silent
-	Scheduled  int `json:"scheduled"`   // rides asked for later
+	Cancelled  int `json:"cancelled"`   // by riders out of patience
 	Expired    int `json:"expired"`     // nobody was found in time
 	Vanished   int `json:"vanished"`    // geogate does not know them any more, as after Redis was emptied
 	Unfinished int `json:"unfinished"`  // had no end when the simulation had to end
@@ -66,35 +62,17 @@ func (r *Report) searching(n int) {
 	r.PeakSearching = max(r.PeakSearching, r.searchingNow)
 }
 
-// matched counts a match; first: the ride had none before; later: its rider did not
-// wait for this one from the beginning.
-func (r *Report) matched(first, later bool, told time.Duration) {
-	if first {
-		r.Matched++
-	}
-	if !later {
-		r.told = append(r.told, told)
-	}
+func (r *Report) matched(told time.Duration) {
+	r.Matched++
+	r.told = append(r.told, told)
 }
 
-// cameBack counts a ride that lost its driver.
-func (r *Report) cameBack(released bool) {
-	if released {
-		r.GivenBack++
-	} else {
-		r.DriverLost++
-	}
-}
-
-func (r *Report) ended(state string, had bool) {
+func (r *Report) ended(state string) {
 	switch state {
 	case "completed":
 		r.Completed++
 	case "cancelled":
 		r.Cancelled++
-		if had {
-			r.Late++
-		}
 	case "expired":
 		r.Expired++
 	case vanished:
@@ -112,8 +90,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	line("seed", "%d", r.Seed)
 	line("time", "%.0f s, %d requests, %d positions stored", r.Seconds, r.Requests, r.Positions)
-	line("rides", "%d, %d of them for later: %d matched, %d completed, %d cancelled, %d expired", r.Rides, r.Scheduled, r.Matched, r.Completed, r.Cancelled, r.Expired)
-	line("after the match", "%d cancelled, %d given back, %d drivers lost", r.Late, r.GivenBack, r.DriverLost)
+	line("rides", "%d: %d matched, %d completed, %d cancelled, %d expired", r.Rides, r.Matched, r.Completed, r.Cancelled, r.Expired)
 	line("unmatched", "%d, at most %d searching at a time", r.Rides-r.Matched, r.PeakSearching)
 	if r.Vanished+r.Unfinished+r.Lost+r.TurnedAway > 0 {
 		line("not ended", "%d vanished, %d unfinished, %d without an answer, %d turned away", r.Vanished, r.Unfinished, r.Lost, r.TurnedAway)

@@ -16,9 +16,6 @@ import (
 const (
 	// patience is how long riders search on average before they cancel.
 	patience = 40 * time.Second
-	// scheduleLeast and scheduleMost are how far ahead rides are asked for that are
-	// not for now.
-	scheduleLeast, scheduleMost = 5 * time.Second, 15 * time.Second
 	// retryMost is the longest pause between two tries of a request.
 	retryMost = 5 * time.Second
 	// vanished is the state of a ride that geogate does not know any more.
@@ -31,13 +28,9 @@ type trip struct {
 	rng    *rand.Rand
 	pickup geo.Point
 	key    string
-	asked  int64 // when, in microseconds
-	ride   ride  // as last seen
-	had    bool  // a driver, once
-
-	scheduled bool   // they asked for later
-	release   bool   // the driver is giving the ride back
-	etag      string // of the last answer that had one
+	asked  int64  // when, in microseconds
+	ride   ride   // as last seen
+	etag   string // of the last answer that had one
 }
 
 // ridesComing lets riders come, at random and independently of each other,
@@ -73,16 +66,16 @@ func (t *trip) travel(open, work context.Context) {
 	}
 	patient, cancel := context.WithTimeout(open, time.Duration(t.rng.ExpFloat64()*float64(patience)))
 	defer cancel()
-	for (t.isSearching() || isHeld(t.ride.State)) && work.Err() == nil {
-		if isHeld(t.ride.State) {
-			t.goOn(patient, open, work) // perhaps back
-			continue
-		}
+	for t.isSearching() || t.ride.State == "matched" {
 		t.count(func(r *Report) { r.searching(+1) })
-		t.search(patient, work)
+		matched := t.search(patient, work)
 		t.count(func(r *Report) { r.searching(-1) })
+		if !matched || work.Err() != nil {
+			break
+		}
+		t.drive(open, work) // a driver who was lost leaves the ride searching again
 	}
-	t.count(func(r *Report) { r.ended(t.ride.State, t.had) })
+	t.count(func(r *Report) { r.ended(t.ride.State) })
 }
 
 // ask asks until there is an answer, with one key. Some riders press twice.
@@ -90,11 +83,6 @@ func (t *trip) ask(ctx context.Context) bool {
 	body := map[string]any{"lat": t.pickup.Lat, "lng": t.pickup.Lon}
 	if t.cfg.Region != "" {
 		body["region"] = t.cfg.Region
-	}
-	if t.rng.IntN(20) == 0 {
-		t.scheduled = true
-		t.count(func(r *Report) { r.Scheduled++ })
-		body["pickup_at"] = time.Now().Add(scheduleLeast + time.Duration(t.rng.Int64N(int64(scheduleMost-scheduleLeast)))).UTC()
 	}
 	once := func(ctx context.Context) (ride, answer) {
 		return t.client.rideCall(ctx, OpAsk, request{
@@ -129,33 +117,20 @@ func (t *trip) saw(got ride) {
 	if got.Version < t.ride.Version {
 		return
 	}
-	was := t.ride
+	first := got.State == "matched" && t.ride.State != "matched"
 	t.ride = got
-	another := isHeld(got.State) && (!isHeld(was.State) || got.driver() != was.driver())
-	if isHeld(was.State) && (another || t.isSearching()) {
-		t.count(func(r *Report) { r.cameBack(t.release) })
-	}
-	if another {
+	if first {
 		told := time.Duration(t.client.now()-t.asked) * time.Microsecond
-		t.count(func(r *Report) { r.matched(!t.had, t.had || t.scheduled, told) })
-		t.had = true
-		t.send(got.driver(), t.pickup)
-	}
-	if got.State == "started" && was.State != "started" {
-		t.send(got.driver(), t.city.place(t.rng))
-	}
-}
-
-// send tells a driver where to go, as their app would.
-func (t *trip) send(driver string, to geo.Point) {
-	if d := t.byID[driver]; d != nil {
-		d.goTo(to)
+		t.count(func(r *Report) { r.matched(told) })
+		if d := t.byID[got.driver()]; d != nil {
+			d.goTo(t.pickup)
+		}
 	}
 }
 
 // search follows the ride until it is matched or has ended, and cancels it
-// when the rider is out of patience.
-func (t *trip) search(patient, work context.Context) {
+// when the rider is out of patience. It reports whether it was matched.
+func (t *trip) search(patient, work context.Context) bool {
 	byEvents := t.rng.IntN(2) == 0
 	for t.isSearching() && work.Err() == nil {
 		switch {
@@ -171,10 +146,11 @@ func (t *trip) search(patient, work context.Context) {
 			t.poll(patient)
 		}
 	}
+	return t.ride.State == "matched"
 }
 
 func (t *trip) isSearching() bool {
-	return t.ride.State == "scheduled" || t.ride.State == "searching" || t.ride.State == "offered"
+	return t.ride.State == "searching" || t.ride.State == "offered"
 }
 
 // poll waits for the next version.
@@ -196,13 +172,8 @@ func (t *trip) post(ctx context.Context, op string) {
 		method: http.MethodPost, path: "/v2/" + op, route: "POST /v2/" + op,
 		body: map[string]string{"request_id": t.ride.RequestID}, accepted: []int{http.StatusConflict},
 	}, Record{Ride: t.ride.RequestID})
-	t.took(ctx, got, a)
-}
-
-// took is take for the answer to a change of the ride.
-func (t *trip) took(ctx context.Context, got ride, a answer) {
 	if a.status == http.StatusConflict { // it tells the state only
-		t.look(ctx)
+		t.poll(ctx)
 		return
 	}
 	t.take(ctx, got, a)
@@ -226,4 +197,14 @@ func (t *trip) look(ctx context.Context) {
 		method: http.MethodGet, path: "/v2/requests/" + t.ride.RequestID, route: "GET /v2/requests/{id}",
 	}, Record{Ride: t.ride.RequestID})
 	t.take(ctx, got, a)
+}
+
+// drive is the ride itself, which ends with its completion. The look before it
+// is for the checker: up to then the driver certainly had this ride.
+func (t *trip) drive(open, work context.Context) {
+	_ = pause.For(open, time.Duration(t.rng.ExpFloat64()*float64(t.cfg.RideTime)))
+	t.look(work)
+	for t.ride.State == "matched" && work.Err() == nil {
+		t.post(work, OpComplete)
+	}
 }
