@@ -94,11 +94,31 @@ func useRides(t *testing.T, b *browser) {
 	})
 }
 
-// TestConsoleLogin logs in with a wrong key, and with a right one that may little.
-func TestConsoleLogin(t *testing.T) {
+// TestConsoleInstalled looks at the console of installations that somebody has set up,
+// one after the other in the same browser.
+func TestConsoleInstalled(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
+	for _, look := range []struct {
+		name string
+		at   func(*testing.T, *browser)
+	}{{"Login", logIn}, {"MapStyle", showMapStyle}, {"MapTiles", showMapTiles}} {
+		t.Run(look.name, func(t *testing.T) { look.at(t, b) })
+	}
+}
+
+// leave closes the page before its server ends, and forgets what it said.
+func (b *browser) leave(t *testing.T) {
+	t.Helper()
+	b.do(t, "/url", map[string]string{"url": "about:blank"})
+	b.do(t, "/se/log", map[string]string{"type": "browser"})
+}
+
+// logIn logs in with a wrong key, and with a right one that may little.
+func logIn(t *testing.T, b *browser) {
+	t.Helper()
 	g := start(t, settings("UPSTREAMS", "gazetteer", "ADMIN_TOKEN", "s3cret", "ANONYMOUS", "none"))
+	defer b.leave(t)
 	b.do(t, "/url", map[string]string{"url": g.URL + "/console/"})
 	b.within(t, "a key is asked for", "return document.querySelectorAll('dialog[open] #key').length", "1")
 	enter := func(key string) {

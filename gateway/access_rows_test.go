@@ -111,6 +111,8 @@ var access = map[string][]trial{
 	"GET /console/session":            {{want: everybody}},
 	"GET /console/history":            {{want: admins}},
 	"GET /console/labels/{z}/{x}/{y}": {{want: everybody, shows: `"labels"`}},
+	"GET /console/basemap":            {{want: everybody}},
+	"GET /console/tiles.pmtiles":      {{want: "404 404 404 404 404 404 404"}}, // there is no file
 
 	"GET /jobs":                {{want: everybody}},
 	"GET /jobs/jobs.js":        {{want: everybody}},

@@ -28,6 +28,7 @@ import (
 	"geogate/gateway/metrics"
 	"geogate/gateway/rides"
 	"geogate/gateway/roads"
+	"geogate/internal/basemap"
 	"geogate/internal/bulk"
 	"geogate/internal/fleet"
 	"geogate/internal/gazetteer"
@@ -99,7 +100,9 @@ type Config struct {
 
 	Fleet *fleet.Fleet // tells the mode, which others may set; nil: always normal
 
-	Places *gazetteer.Gazetteer // the built-in places, for the map of the console; nil: it names none
+	Places   *gazetteer.Gazetteer // the built-in places, for the map of the console; nil: it names none
+	MapStyle *basemap.Styles      // what that map looks like; nil: built in
+	MapTiles *basemap.Archive     // what lies under that map; nil: what is built in
 
 	// RedisMemory tells how much room Redis has left, and whether what is optional
 	// is still written; nil: not known. It must not block.
@@ -224,7 +227,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		Canonical: g.geocoding.Canonical, Key: geocoder.Key, EndpointOf: geocoding.EndpointOf,
 		Fresh: lives.Fresh, Empty: lives.Empty, Stale: lives.Stale,
 	}, cfg.Identity.Credentials, g.fleet)
-	g.console = console.New(console.Config{Version: cfg.Version, Places: cfg.Places, Counters: g.counters})
+	g.console = console.New(console.Config{Version: cfg.Version, Places: cfg.Places, Style: cfg.MapStyle, Tiles: cfg.MapTiles, Counters: g.counters})
 	g.metrics.Collect(metrics.Sources{
 		Cache: geocoder.Cache(), Chain: geocoder.Chain(), Engine: engine, Router: g.routing, Streams: streams.Open,
 		Log: happenings.Log, Subscribers: happenings.Subscribers, RedisMemory: cfg.RedisMemory, Mode: g.fleet.Value,

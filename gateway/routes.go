@@ -69,6 +69,8 @@ func (g *Gateway) routes() []route {
 		{get, "/console/session", scopePublic, private, g.console.Session},
 		{get, "/console/history", scopeAdmin, private, g.console.History},
 		{get, "/console/labels/{z}/{x}/{y}", scopePublic, page, g.console.Labels},
+		{get, "/console/basemap", scopeGeocode | scopeDispatch | scopeBulk, private, g.console.Basemap},
+		{get, "/console/tiles.pmtiles", scopeGeocode | scopeDispatch | scopeBulk, page, g.console.Tiles},
 
 		{get, "/api", scopeGeocode, open, g.geocoding.Get},
 		{post, "/api", scopeGeocode, open, g.geocoding.Post},

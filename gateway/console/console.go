@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"geogate/gateway/exchange"
+	"geogate/internal/basemap"
 	"geogate/internal/gazetteer"
 )
 
@@ -15,6 +16,8 @@ import (
 type Config struct {
 	Version string
 	Places  *gazetteer.Gazetteer // names the towns on the map; nil: nobody does
+	Style   *basemap.Styles      // what the map looks like; nil: the built-in one
+	Tiles   *basemap.Archive     // what lies under the map; nil: what is built in
 	// Counters tells what the process has counted. It is called every ten seconds.
 	Counters func() Counters
 }
@@ -30,10 +33,16 @@ type API struct {
 func New(cfg Config) *API { return &API{cfg: cfg, files: readFiles()} }
 
 // policy lets the page use what this server gives it and nothing else: no inline script
-// or style, no other host, no frame around it. The map draws in a worker of its own, and
-// into images that it makes itself.
-const policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; connect-src 'self'; " +
-	"img-src 'self' data: blob:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+// or style, no frame around it, and no other host but those that the style of the map
+// names. The map draws in a worker of its own, and into images that it makes itself.
+func policy(style *basemap.Style) string {
+	origins := ""
+	if style != nil && len(style.Origins) > 0 {
+		origins = " " + strings.Join(style.Origins, " ")
+	}
+	return "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; connect-src 'self'" + origins + "; " +
+		"img-src 'self' data: blob:" + origins + "; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+}
 
 // Page serves the files of the console.
 func (a *API) Page(w http.ResponseWriter, r *http.Request) error {
@@ -49,7 +58,8 @@ func (a *API) Page(w http.ResponseWriter, r *http.Request) error {
 	if f == nil {
 		return exchange.NewProblem(http.StatusNotFound, "not_found", "there is nothing at this path")
 	}
-	w.Header().Set("Content-Security-Policy", policy)
+	style, _ := a.style(r)
+	w.Header().Set("Content-Security-Policy", policy(style))
 	return f.Serve(w, r)
 }
 

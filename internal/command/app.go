@@ -12,6 +12,7 @@ import (
 
 	"geogate/dispatch"
 	"geogate/gateway"
+	"geogate/internal/basemap"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/event"
 	"geogate/internal/gazetteer"
@@ -40,6 +41,7 @@ type app struct {
 	watch    *schema.Watch
 	identity *identities
 	router   *routing.Router
+	mapStyle *basemap.Styles // nil without MAP_STYLE_URL
 	*geocoding
 }
 
@@ -94,6 +96,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 	}
 	a.sender = webhook.NewSender(rdb, a.events, a.guard, hooks)
 	events := gateway.Events{Log: a.events, Subscribers: webhook.NewRegistry(rdb, a.guard, hooks)}
+	a.mapStyle = openMapStyle(s, log)
 	who := openIdentity(s, rdb, log)
 	a.identity = who
 	a.gateway = gateway.New(geo.geocoder, a.engine, events, rdb.Answers, gateway.Config{
@@ -115,6 +118,8 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Jobs:           work.master,
 		Fleet:          a.fleet,
 		Places:         places,
+		MapStyle:       a.mapStyle,
+		MapTiles:       s.tiles,
 		FastLane:       bool(s.FastLane),
 		Router:         a.router,
 		Regions:        s.places,
@@ -151,7 +156,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 		watching(a.watch, refuse),
 		onceChecked(a.watch, a.engine.Run), onceChecked(a.watch, a.events.Run), onceChecked(a.watch, a.sender.Run),
 		onceChecked(a.watch, a.jobs.master.Run),
-		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run, a.files.reloading(reloads), a.fleet.Run)
+		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run, a.files.reloading(reloads), a.fleet.Run, a.runMapStyle)
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)
@@ -178,6 +183,21 @@ func (a *app) runBus(ctx context.Context) error {
 		a.log.Error().Err(err).Msg("bus given up")
 	}
 	return nil
+}
+
+// openMapStyle is nil where the map of the console looks as it is built in.
+func openMapStyle(s settings, log zerolog.Logger) *basemap.Styles {
+	if s.MapStyleURL == "" {
+		return nil
+	}
+	return basemap.NewStyles(string(s.MapStyleURL), userAgent(), log)
+}
+
+func (a *app) runMapStyle(ctx context.Context) error {
+	if a.mapStyle == nil {
+		return nil
+	}
+	return a.mapStyle.Run(ctx) //nolint:wrapcheck // nil
 }
 
 // background starts parts that must outlive ctx: whatever drains when ctx ends

@@ -67,6 +67,7 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 	findings := []doctor.Finding{{Check: check, Verdict: doctor.Healthy, Detail: "every variable is well-formed"}}
 	findings = append(findings, examineAccess(s)...)
 	findings = append(findings, examineRegions(s)...)
+	findings = append(findings, examineMap(ctx, s)...)
 	redisclient.LogTo(zerolog.Nop()) // the findings say all of it
 	rdb := redisclient.Open(s.redis)
 	var processes *fleet.Fleet
@@ -112,6 +113,31 @@ func examineRegions(s settings) []doctor.Finding {
 		Check: "regions", Verdict: doctor.Healthy,
 		Detail: fmt.Sprintf("%d by place (%s), in the file %s", len(names), shown, s.places.Digest()),
 	}}
+}
+
+// examineMap says what lies under the map of the console. A style that cannot be had is
+// no failure: the built-in map takes its place.
+func examineMap(ctx context.Context, s settings) []doctor.Finding {
+	const check = "map"
+	switch {
+	case s.tiles != nil:
+		kind := "pictures"
+		if s.tiles.Vector {
+			kind = "vector tiles"
+		}
+		return []doctor.Finding{{
+			Check: check, Verdict: doctor.Healthy,
+			Detail: fmt.Sprintf("%s of zoom %d to %d in %s", kind, s.tiles.MinZoom, s.tiles.MaxZoom, s.MapPMTiles),
+		}}
+	case s.MapStyleURL != "":
+		style, err := openMapStyle(s, zerolog.Nop()).Read(ctx)
+		if err != nil {
+			return []doctor.Finding{{Check: check, Verdict: doctor.Warned, Detail: err.Error() + "; the console shows the built-in map"}}
+		}
+		return []doctor.Finding{{Check: check, Verdict: doctor.Healthy, Detail: "the style asks " + strings.Join(style.Origins, ", ")}}
+	default:
+		return nil
+	}
 }
 
 type healthcheckCmd struct{}

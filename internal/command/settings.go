@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
+	"geogate/internal/basemap"
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
 	"geogate/internal/geo"
@@ -30,6 +31,7 @@ type settings struct {
 	places    *region.Map // nil without REGIONS_FILE
 	anonymous identity.Scope
 	minter    *identity.Minter // nil without TOKEN_SECRET
+	tiles     *basemap.Archive // nil without MAP_PMTILES; the end of the process closes it
 }
 
 // loadSettings reads the environment. The error, if any, is a *config.Error.
@@ -45,6 +47,8 @@ func loadSettings(getenv func(string) string) (settings, error) {
 		"REGIONS_FILE":     s.readRegions,
 		"TOKEN_SECRET":     s.readTokenSecret,
 		"REGIONS":          readRegions,
+		"MAP_STYLE_URL":    readMapStyle,
+		"MAP_PMTILES":      s.readTiles,
 	})
 	if err != nil {
 		return settings{}, err
@@ -139,5 +143,20 @@ func readRegions(list string) error {
 
 func (s *settings) readTokenSecret(secret string) (err error) {
 	s.minter, err = identity.NewMinter(secret)
+	return err
+}
+
+// readMapStyle asks nobody for the style: a server that is away keeps nothing from starting.
+func readMapStyle(address string) error {
+	if address == "" {
+		return nil
+	}
+	return basemap.CheckURL(address) //nolint:wrapcheck // says what is wanted
+}
+
+func (s *settings) readTiles(path string) (err error) {
+	if path != "" {
+		s.tiles, err = basemap.OpenArchive(path)
+	}
 	return err
 }

@@ -28,6 +28,10 @@ func TestSettingsMistakes(t *testing.T) {
 		{"ROUTER=osrm+ftp://:hunter2@host", "ROUTER: router 1 (osrm): expected an http or https URL"},
 		{"REGIONS_FILE=testdata/missing.geojson", "REGIONS_FILE: open testdata/missing.geojson: "},
 		{"REGIONS_FILE=settings_test.go", "REGIONS_FILE: not GeoJSON: "},
+		{"MAP_STYLE_URL=tiles.example.org/style.json?key=hunter2", "MAP_STYLE_URL: want an https:// or http:// URL of a MapLibre style"},
+		{"MAP_STYLE_URL=https://user:hunter2@example.org", "MAP_STYLE_URL: want an https:// or http:// URL of a MapLibre style"},
+		{"MAP_PMTILES=testdata/missing.pmtiles", "MAP_PMTILES: open testdata/missing.pmtiles: "},
+		{"MAP_PMTILES=settings_test.go", "MAP_PMTILES: settings_test.go: not an archive of PMTiles"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.setting, func(t *testing.T) {

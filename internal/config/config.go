@@ -55,6 +55,8 @@ type Config struct {
 	ConnectionsEach    int            `env:"MAX_CONNECTIONS_PER_CLIENT" envDefault:"1024" form:"a whole number above 0" help:"most connections from one address, unless TRUSTED_PROXIES is set"`
 	MaxStreams         int            `env:"MAX_STREAMS" envDefault:"2048" form:"a whole number above 0" help:"most open event streams in all; each takes 50 to 90 KiB"`
 	StreamsEach        int            `env:"MAX_STREAMS_PER_CLIENT" envDefault:"256" form:"a whole number above 0" help:"most open event streams of one client"`
+	MapStyleURL        Secret         `env:"MAP_STYLE_URL" form:"an https:// or http:// URL" help:"MapLibre style of the console's map, with the operator's own tiles; empty: the built-in map"`
+	MapPMTiles         string         `env:"MAP_PMTILES" form:"a file of tiles in the format PMTiles" help:"file of tiles such as city.pmtiles for the console's map; empty: the built-in map"`
 
 	DispatchTimeout     time.Duration `env:"DISPATCH_TIMEOUT" envDefault:"4m" form:"a duration such as 4m" help:"how long a ride may search for a driver"`
 	DispatchInterval    time.Duration `env:"DISPATCH_INTERVAL" envDefault:"2s" form:"a duration such as 2s" help:"pause between the attempts of one ride"`
@@ -215,6 +217,9 @@ func (c *Config) rangeProblems() []string {
 	}
 	if c.TrustedProxies.Hops > 0 && len(c.TrustedProxyCIDRs) > 0 {
 		add("TRUSTED_PROXIES", "want either this or TRUSTED_PROXY_CIDRS")
+	}
+	if c.MapStyleURL != "" && c.MapPMTiles != "" {
+		add("MAP_PMTILES", "want either this or MAP_STYLE_URL")
 	}
 	for name, address := range map[string]string{"AUTH_ISSUER": c.AuthIssuer, "AUTH_JWKS_URL": c.AuthJWKSURL} {
 		u, err := url.Parse(address)

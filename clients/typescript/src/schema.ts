@@ -2139,7 +2139,7 @@ export interface components {
              *
              *     401: `unauthenticated` `invalid_token` `malformed_key` · 403: `cross_origin` `forbidden_by_provider` `foreign_host` `insufficient_scope` `not_yours` · 404: `not_found` `place_not_found` ·
              *     405: `method_not_allowed` · 409: `driver_engaged` `idempotency_key_in_flight` `job_unfinished` `older` `too_late` ·
-             *     413: `body_too_large` `too_many_positions` `upload_too_large` · 415: `unsupported_encoding` `unsupported_media_type` · 422: `address_not_found`
+             *     413: `body_too_large` `too_many_positions` `upload_too_large` · 415: `unsupported_encoding` `unsupported_media_type` · 416: `invalid_range` · 422: `address_not_found`
              *     `forbidden_target` `idempotency_key_reused` `outside_service_area` `reserved_type` `unresolved_name` · 429: `autocomplete_forbidden` `rate_limited` `too_many_failures` `too_many_jobs` `too_many_large_bodies` `too_many_rides`
              *     `too_many_streams` `too_many_uploads` `upstream_budget_spent` · 500: `internal` · 501: `no_token_secret` · 502: `upstream_invalid` ·
              *     503: `cached_only` `credential_unchecked` `driver_cap` `events_backlog` `job_store_unavailable` `jobs_full` `out_of_budget` `read_only` `redis_filling_up` `stopping`

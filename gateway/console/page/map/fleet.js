@@ -89,7 +89,7 @@ const rgb = (name) => {
 
 // Fleet is a layer of its own for MapLibre.
 export class Fleet {
-  id = "fleet";
+  id = "geogate drivers"; // a style of the operator has names of its own
   type = "custom";
   renderingMode = "2d";
   drivers = new Map(); // by id

@@ -73,7 +73,7 @@ export function mount(root) {
         return [r.driver.id, to.lng, to.lat];
       });
       fleet.refresh();
-      map?.getSource("rides")?.setData({ type: "FeatureCollection", features: [...rides.values()].flatMap(points) });
+      map?.getSource("geogate rides")?.setData({ type: "FeatureCollection", features: [...rides.values()].flatMap(points) });
       list();
     });
   }
@@ -236,10 +236,10 @@ export function mount(root) {
     fleet.map = map;
     const ring = getComputedStyle(document.documentElement);
     const colour = (name) => ring.getPropertyValue(name).trim();
-    map.addSource("rides", { type: "geojson", data: { type: "FeatureCollection", features: [] } });
+    map.addSource("geogate rides", { type: "geojson", data: { type: "FeatureCollection", features: [] } });
     map.addLayer(fleet);
     map.addLayer({
-      id: "rides", type: "circle", source: "rides",
+      id: "geogate rides", type: "circle", source: "geogate rides",
       paint: {
         "circle-radius": ["match", ["get", "kind"], "pickup", 6, 4],
         "circle-color": colour("--surface"),
@@ -248,7 +248,7 @@ export function mount(root) {
       },
     });
     map.on("click", (e) => {
-      const [ride] = map.queryRenderedFeatures(e.point, { layers: ["rides"] });
+      const [ride] = map.queryRenderedFeatures(e.point, { layers: ["geogate rides"] });
       const driver = fleet.near(e.point, 18);
       if (ride) choose(`ride ${ride.properties.id}`, false);
       else if (driver) choose(`driver ${driver.id}`, false);
