@@ -80,15 +80,30 @@ func showMapStyle(t *testing.T, b *browser) {
 	}
 }
 
-// showMapTiles draws the tiles in a file.
+// showMapTiles draws the tiles in a file, a region, and a driver whose shift an operator ends.
 func showMapTiles(t *testing.T, b *browser) {
 	t.Helper()
-	g := start(t, settings("MAP_PMTILES", basemaptest.Write(t, basemaptest.Archive())))
+	region := writeFile(t, "regions.geojson", `{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"name":"vaduz"},
+		"geometry":{"type":"Polygon","coordinates":[[[9.4,47],[9.7,47],[9.7,47.3],[9.4,47.3],[9.4,47]]]}}]}`)
+	g := start(t, settings("MAP_PMTILES", basemaptest.Write(t, basemaptest.Archive()), "REGIONS_FILE", region))
 	defer b.leave(t)
 	b.do(t, "/url", map[string]string{"url": g.URL + "/console/#/map"})
 	b.within(t, "the map is drawn", mapDrawn, "true")
 	b.within(t, "the water of the tile is on it", "return window.geogateMap.map.queryRenderedFeatures({ layers: ['water water'] }).length > 0", "true")
 	b.within(t, "it says whose it is", mapCredits, "Outlines: Natural Earth | Places: GeoNames, CC BY 4.0 | © Makersx")
+	if res := g.post(t, "/tracking", `{"id":"7","lat":47.14,"lng":9.52}`); res.Status != http.StatusOK {
+		t.Fatalf("a position: %s", res)
+	}
+	b.within(t, "the driver is listed", "return document.querySelector('[data-key=\"driver 7\"]')?.textContent ?? ''", "7available")
+	b.click(t, `[data-key="driver 7"] button`)
+	b.within(t, "the region is drawn around them", "return window.geogateMap.map.queryRenderedFeatures({ layers: ['geogate regions'] }).map(f => f.properties.name)[0] ?? ''", "vaduz")
+	b.within(t, "what may be done is shown", "return [...document.querySelectorAll('[aria-label=Details] .row button')].map(b => b.textContent).join()", "✕,Take off shift,Erase this driver")
+	b.run(t, "[...document.querySelectorAll('[aria-label=Details] button')].find(b => b.textContent === 'Take off shift').focus()")
+	b.press(t, "\ue007") // Enter
+	b.within(t, "it is asked about", "return document.querySelector('dialog[open] p')?.textContent ?? ''", "End this driver's shift? They get no rides until they go online again.")
+	b.run(t, "document.querySelector('dialog .primary').focus()")
+	b.press(t, "\ue007")
+	b.within(t, "the driver leaves the map", "return window.geogateMap.fleet.drivers.size", "0")
 	b.within(t, "no other host is asked", otherHosts, "")
 	b.checkConsole(t)
 }

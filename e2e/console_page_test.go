@@ -30,6 +30,7 @@ var consoleViews = []consoleView{
 	{"rides", "return document.querySelectorAll('tbody button').length > 0", useRides},
 	{"events", "return document.querySelectorAll('.feed li').length > 0 && document.querySelectorAll('tbody td').length > 0", nil},
 	{"keys", "return document.querySelectorAll('tbody td').length > 0", nil},
+	{"fleet", "return document.querySelectorAll('tbody .state.good').length === 1", useFleet},
 }
 
 // TestConsole opens each view of the console in front of a town that moves, on a phone and
@@ -61,7 +62,7 @@ func TestConsole(t *testing.T) {
 				"return performance.getEntriesByType('resource').filter(e => !e.name.startsWith(location.origin) && !/^(data|blob):/.test(e.name)).map(e => e.name).join()", "")
 		}
 	}
-	b.checkConsole(t)
+	b.checkConsole(t, "409")
 }
 
 // useTry asks until the answer comes from the cache.
@@ -92,6 +93,33 @@ func useRides(t *testing.T, b *browser) {
 		}
 		return nil
 	})
+}
+
+// useFleet changes the mode by the keyboard, behind somebody who was faster.
+func useFleet(t *testing.T, b *browser) {
+	t.Helper()
+	setMode := func(mode, reason string) {
+		t.Helper()
+		b.run(t, `fetch("/admin/mode", { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ mode: arguments[0], reason: arguments[1] }) })`, mode, reason)
+	}
+	agree := func() {
+		t.Helper()
+		b.run(t, "document.querySelector('form [name=reason]').focus()")
+		b.press(t, "\ue007") // Enter
+		b.within(t, "a change is asked about", "return document.querySelectorAll('dialog[open]').length", "1")
+		b.run(t, "document.querySelector('dialog .primary').focus()")
+		b.press(t, "\ue007")
+	}
+	b.run(t, `const mode = document.querySelector("[name=mode]"); mode.value = "cached_only"; mode.dispatchEvent(new Event("change"))`)
+	setMode("read_only", "a move")
+	b.within(t, "the mode is told", "return document.querySelector('.figure').textContent", "read only")
+	agree()
+	b.within(t, "who was faster is told", "return document.querySelector('form [role=alert]')?.textContent ?? ''",
+		"Somebody was faster: local. The mode is read only now (a move). Change it again if you still want to.")
+	agree()
+	b.within(t, "the mode is changed", "return document.querySelector('.figure').textContent", "cached only")
+	setMode("normal", "")
+	b.within(t, "the mode is as before", "return document.querySelector('.figure').textContent", "normal")
 }
 
 // TestConsoleInstalled looks at the console of installations that somebody has set up,
@@ -129,7 +157,7 @@ func logIn(t *testing.T, b *browser) {
 	enter("wrong")
 	b.within(t, "a wrong key is told", "return document.querySelector('dialog [role=alert]')?.textContent ?? ''", "the credential is wrong, expired or revoked")
 	enter("s3cret")
-	b.within(t, "an administrator sees everything", "return [...document.querySelectorAll('#nav a')].map(a => a.textContent).join()", "Map,Try,Cache,Rides,Events,Keys")
+	b.within(t, "an administrator sees everything", "return [...document.querySelectorAll('#nav a')].map(a => a.textContent).join()", "Map,Try,Cache,Rides,Events,Keys,Fleet")
 	if kept := b.run(t, "return Object.keys(localStorage).length + ' ' + document.cookie"); kept != "0 " {
 		t.Errorf("the key is kept beyond the tab: %q", kept)
 	}

@@ -12,6 +12,7 @@ const views = [
   { path: "rides", title: "Rides", needs: "dispatch" },
   { path: "events", title: "Events", needs: "events" },
   { path: "keys", title: "Keys", needs: "admin" },
+  { path: "fleet", title: "Fleet", needs: "admin" },
 ];
 
 const main = document.getElementById("main");

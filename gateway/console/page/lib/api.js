@@ -14,7 +14,7 @@ export const credential = {
 export class Problem extends Error {
   constructor(status, body) {
     super(body.hint ? `${body.detail} – ${body.hint}` : body.detail || `geogate answered ${status}.`);
-    Object.assign(this, { status, code: body.code, state: body.state });
+    Object.assign(this, { status, code: body.code, state: body.state, body });
   }
 }
 
@@ -52,6 +52,7 @@ export async function call(method, path, options) {
 
 export const get = (path, options) => call("GET", path, options);
 export const post = (path, body, options) => call("POST", path, { ...options, body });
+export const put = (path, body) => call("PUT", path, { body });
 export const remove = (path) => call("DELETE", path);
 
 // follow reads a stream of server-sent events until stop is called, and comes again when

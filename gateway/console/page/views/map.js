@@ -1,6 +1,6 @@
 // The map: drivers and rides as they move.
 
-import { follow, remove } from "../lib/api.js";
+import { follow, get, post, remove } from "../lib/api.js";
 import { h, state, ago, metres, number, problem, confirm, toast } from "../lib/dom.js";
 import { rideActions } from "../lib/rides.js";
 import { createMap } from "../map/base.js";
@@ -9,7 +9,7 @@ import { searchBox } from "../map/search.js";
 
 const listed = 40; // drivers in the list for keyboards
 
-export function mount(root) {
+export function mount(root, { may }) {
   const fleet = new Fleet();
   const rides = new Map();
   let map = null, stop = () => {}, box = "", chosen = null, fitted = location.hash.includes("?"), gone = false;
@@ -85,9 +85,15 @@ export function mount(root) {
     return [point(r.pickup, "pickup"), ...(r.dropoff ? [point(r.dropoff, "dropoff")] : [])];
   }
 
-  let written = 0;
+  let written = 0, later = 0;
   function list() {
-    if (performance.now() - written < 900) return;
+    clearTimeout(later);
+    if (gone) return;
+    const wait = written + 900 - performance.now();
+    if (written > 0 && wait > 0) { // nobody else may move for long
+      later = setTimeout(list, wait);
+      return;
+    }
     written = performance.now();
     const by = { available: 0, reserved: 0, busy: 0 };
     const seen = [];
@@ -148,7 +154,7 @@ export function mount(root) {
     details.hidden = false;
     const close = h("button", { class: "plain", "aria-label": "Close the details", onclick: () => { chosen = null; details.hidden = true; written = 0; list(); } }, "✕");
     details.replaceChildren(
-      h("div", { class: "row" }, h("h2", { class: "grow mono", tabindex: -1 }, kind === "driver" ? id : id.split(".").pop().slice(0, 16)), close),
+      h("div", { class: "row" }, h("h2", { class: "grow", tabindex: -1 }, kind === "driver" ? "Driver " : "Ride ", h("span", { class: "mono" }, kind === "driver" ? id : id.split(".").pop().slice(0, 16))), close),
       ...(thing ? [h("dl", {}, ...facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])), actions(kind, id, thing)]
         : [h("p", { class: "quiet" }, "No longer on the map.")]));
     if (anew) details.querySelector("h2").focus({ preventScroll: true });
@@ -168,21 +174,53 @@ export function mount(root) {
 
   function actions(kind, id, thing) {
     if (kind === "driver") {
-      return h("p", {}, thing.request_id ? h("button", { onclick: () => choose(`ride ${thing.request_id}`) }, "Show their ride")
-        : h("button", { class: "danger", onclick: () => forget(id) }, "Erase this driver"));
+      return h("p", { class: "row" },
+        thing.request_id && h("button", { onclick: () => choose(`ride ${thing.request_id}`) }, "Show their ride"),
+        may("drive") && h("button", { onclick: () => endShift(thing) }, "Take off shift"),
+        may("drive") && !thing.request_id && h("button", { class: "danger", onclick: () => forget(thing) }, "Erase this driver"));
     }
     return h("p", { class: "row" },
       thing.driver && h("button", { onclick: () => choose(`driver ${thing.driver.id}`) }, "Show the driver"),
       ...rideActions(thing));
   }
 
-  async function forget(id) {
-    if (!(await confirm("Erase all that is known of this driver? They come back with their next position.", "Erase the driver"))) return;
+  const pathOf = (d, step = "") => `/v2/drivers/${encodeURIComponent(d.id)}${step}?region=${encodeURIComponent(d.region)}`;
+
+  async function endShift(d) {
+    const question = d.request_id ? "End this driver's shift? They finish their ride first." : "End this driver's shift? They get no rides until they go online again.";
+    if (!(await confirm(question, "End their shift"))) return;
     try {
-      await remove(`/v2/drivers/${encodeURIComponent(id)}`);
+      const after = await post(pathOf(d, "/offline"));
+      if (after.state === "offline") fleet.delete(d.id);
+      draw();
+      toast(after.state === "offline" ? "They are off shift." : "They go off shift after their ride.");
     } catch (error) {
       toast(error.message);
     }
+  }
+
+  async function forget(d) {
+    if (!(await confirm("Erase all that is known of this driver? They come back with their next position.", "Erase the driver"))) return;
+    try {
+      await remove(pathOf(d));
+    } catch (error) {
+      toast(error.message);
+    }
+  }
+
+  // showRegions draws the regions that have a place.
+  async function showRegions() {
+    const { regions } = await get("/v2/regions");
+    if (gone) return;
+    map.addSource("geogate regions", {
+      type: "geojson",
+      data: { type: "FeatureCollection", features: regions.filter((r) => r.geometry).map(({ name, geometry }) => ({ type: "Feature", properties: { name }, geometry })) },
+    });
+    map.addLayer({ id: "geogate regions", type: "fill", source: "geogate regions", paint: { "fill-color": colour("--note"), "fill-opacity": 0.06 } }, fleet.id);
+    map.addLayer({
+      id: "geogate edges", type: "line", source: "geogate regions",
+      paint: { "line-color": colour("--note"), "line-width": 2, "line-opacity": 0.8, "line-dasharray": [4, 2] },
+    }, fleet.id);
   }
 
   // fit shows, once, where most drivers are.
@@ -227,6 +265,7 @@ export function mount(root) {
     if (fitted) history.replaceState(null, "", `#/map?${map.getZoom().toFixed(2)}/${c.lat.toFixed(5)}/${c.lng.toFixed(5)}`);
   }
 
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const [zoom, lat, lng] = (location.hash.split("?")[1] || "").split("/").map(Number);
   const begin = Number.isFinite(lng) ? { zoom, center: [lng, lat] } : { zoom: 1.5, center: [10, 30] };
   if (!Number.isFinite(lng)) fitted = false;
@@ -234,8 +273,6 @@ export function mount(root) {
     if (gone) return made.remove();
     map = made;
     fleet.map = map;
-    const ring = getComputedStyle(document.documentElement);
-    const colour = (name) => ring.getPropertyValue(name).trim();
     map.addSource("geogate rides", { type: "geojson", data: { type: "FeatureCollection", features: [] } });
     map.addLayer(fleet);
     map.addLayer({
@@ -256,6 +293,7 @@ export function mount(root) {
     map.on("mousemove", (e) => { map.getCanvas().style.cursor = fleet.near(e.point, 14) ? "pointer" : ""; });
     map.on("moveend", () => { watch(); keepPlace(); });
     map.getCanvas().setAttribute("aria-label", "Map of drivers and rides; the lists beside it have the same");
+    showRegions().catch((error) => toast(error.message));
     watch();
     draw();
     window.geogateMap = { map, fleet, rides }; // for whoever looks into it by the browser's tools
