@@ -15,6 +15,9 @@ const (
 	// allEvery is how often everything is read again: whatever got lost on the way, in a
 	// failover or in a stream cut short, is made good by then.
 	allEvery = time.Minute
+	// changesRead is how long after a call the next one still finds all that has changed in
+	// between: store.lua keeps it a little longer.
+	changesRead = 8 * time.Second
 	// movesSettle is how long after the time of a move somebody may have moved again at that
 	// same millisecond.
 	movesSettle = 100 * time.Millisecond
@@ -35,12 +38,13 @@ type Follower struct {
 	engine  *Engine
 	regions []followed
 	all     time.Time // when everything was read; zero: must be
+	last    time.Time // when the last call began
 }
 
 // followed is how far a Follower has come in a region.
 type followed struct {
 	name    string
-	event   string          // the last one read
+	change  string          // the last one read
 	moved   float64         // the time of the last move read, in ms
 	reached time.Time       // when it was read first
 	seen    map[string]bool // drivers who moved at that time and were read since it was over
@@ -56,16 +60,17 @@ func (e *Engine) Follow() *Follower {
 }
 
 // Next reads what has changed since the last call; at first, once a minute and after an
-// error, everything. Errors: ErrUnavailable.
+// error, everything; also when it was not called for some seconds. Errors: ErrUnavailable.
 func (f *Follower) Next(ctx context.Context) (Moves, error) {
-	moves := Moves{All: time.Since(f.all) >= allEvery}
 	began := time.Now()
+	moves := Moves{All: began.Sub(f.all) >= allEvery || began.Sub(f.last) > changesRead}
 	for i := range f.regions {
 		if err := f.engine.follow(ctx, &f.regions[i], &moves); err != nil {
 			f.all = time.Time{}
 			return Moves{}, fmt.Errorf("follow what moves: %w", err)
 		}
 	}
+	f.last = began
 	if moves.All {
 		f.all = began
 	}
@@ -75,7 +80,7 @@ func (f *Follower) Next(ctx context.Context) (Moves, error) {
 // follow adds to moves what has changed in a region.
 func (e *Engine) follow(ctx context.Context, in *followed, moves *Moves) error {
 	drivers, rides := map[string]bool{}, map[string]bool{}
-	read := []func(context.Context, *followed, map[string]bool, map[string]bool) error{e.readEvents, e.readMoved}
+	read := []func(context.Context, *followed, map[string]bool, map[string]bool) error{e.readChanges, e.readMoved}
 	if moves.All {
 		// What happens while everything is read comes with the next call.
 		read = []func(context.Context, *followed, map[string]bool, map[string]bool) error{e.skipToNow, e.readAll}
@@ -95,7 +100,7 @@ func (e *Engine) follow(ctx context.Context, in *followed, moves *Moves) error {
 func (e *Engine) skipToNow(ctx context.Context, in *followed, _, _ map[string]bool) error {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
-	last, err := e.rdb.XRevRangeN(ctx, prefix(in.name)+":events", "+", "-", 1).Result()
+	last, err := e.rdb.XRevRangeN(ctx, prefix(in.name)+":changes", "+", "-", 1).Result()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -103,9 +108,9 @@ func (e *Engine) skipToNow(ctx context.Context, in *followed, _, _ map[string]bo
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	in.event, in.moved, in.reached, in.seen = "0-0", 0, time.Now(), map[string]bool{}
+	in.change, in.moved, in.reached, in.seen = "0-0", 0, time.Now(), map[string]bool{}
 	if len(last) > 0 {
-		in.event = last[0].ID
+		in.change = last[0].ID
 	}
 	if len(newest) > 0 {
 		in.moved = newest[0].Score
@@ -137,15 +142,15 @@ func (e *Engine) scan(ctx context.Context, key string, cursor uint64) (page []st
 	return e.rdb.ZScan(ctx, key, cursor, "", movesPage).Result()
 }
 
-// readEvents collects whose state has changed.
-func (e *Engine) readEvents(ctx context.Context, in *followed, drivers, rides map[string]bool) error {
+// readChanges collects whose state has changed.
+func (e *Engine) readChanges(ctx context.Context, in *followed, drivers, rides map[string]bool) error {
 	for {
-		page, err := e.eventsAfter(ctx, in.name, in.event)
+		page, err := e.changesAfter(ctx, in.name, in.change)
 		if err != nil {
 			return err
 		}
 		for _, entry := range page {
-			in.event = entry.ID
+			in.change = entry.ID
 			for field, ids := range map[string]map[string]bool{"driver": drivers, "was": drivers, "ride": rides} {
 				if id, _ := entry.Values[field].(string); id != "" {
 					ids[id] = true
@@ -158,10 +163,10 @@ func (e *Engine) readEvents(ctx context.Context, in *followed, drivers, rides ma
 	}
 }
 
-func (e *Engine) eventsAfter(ctx context.Context, region, after string) ([]redis.XMessage, error) {
+func (e *Engine) changesAfter(ctx context.Context, region, after string) ([]redis.XMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
-	page, err := e.rdb.XRangeN(ctx, prefix(region)+":events", "("+after, "+", movesPage).Result()
+	page, err := e.rdb.XRangeN(ctx, prefix(region)+":changes", "("+after, "+", movesPage).Result()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

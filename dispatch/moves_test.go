@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -49,11 +50,14 @@ func (w *watcher) look(t testing.TB) (all bool, known string) {
 
 func TestFollow(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		e := dispatch.New(rdb, dispatch.Config{})
+		e := dispatch.New(rdb, dispatch.Config{Emit: func(context.Context, []dispatch.Event) error { return nil }})
+		run(t, e)
+		handedOn := func() bool { return rdb.XLen(t.Context(), "geogate:{default}:events").Val() == 0 }
 		track(t, e, at("1", santiago), at("2", north(1000)))
 		w := watch(e)
 		expect := func(what string, wantAll bool, want string) {
 			t.Helper()
+			asynctest.Eventually(t, "the outbox has forgotten it", handedOn)
 			if all, got := w.look(t); all != wantAll || got != want {
 				t.Errorf("%s: all %t %q, want %t %q", what, all, got, wantAll, want)
 			}

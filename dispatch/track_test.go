@@ -113,7 +113,7 @@ func TestIDsTouchOnlyThemselves(t *testing.T) {
 		for i, id := range ids {
 			track(t, e, at(id, north(float64(10*i))))
 		}
-		want := []string{"drivers", "geogate:{default}:avail", "geogate:{default}:counts", "geogate:{default}:drivers:available", "geogate:{default}:events", "geogate:{default}:moved", "geogate:{default}:watch"}
+		want := []string{"drivers", "geogate:{default}:avail", "geogate:{default}:changes", "geogate:{default}:counts", "geogate:{default}:drivers:available", "geogate:{default}:events", "geogate:{default}:moved", "geogate:{default}:watch"}
 		for _, id := range ids {
 			want = append(want, "geogate:{default}:driver:"+id)
 		}

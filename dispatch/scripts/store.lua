@@ -26,16 +26,22 @@ local function load(kind, id)
   return h
 end
 
+-- changes_kept is for how long, in ms, maps find what has changed; they look twice a second.
+local changes_kept = 10000
+
 -- event appends to the outbox. What has to be handed on stays until it was; where nobody
--- takes it, the stream is a record of bounded length.
+-- takes it, the stream is a record of bounded length. Maps read a stream of their own,
+-- because the outbox forgets at once what was handed on.
 local function event(fields)
-  spend(3)
+  spend(5)
   local kind = fields[2]
   if cfg.max_unsent > 0 then
     redis.call('XADD', P .. ':events', '*', unpack(fields))
   else
     redis.call('XADD', P .. ':events', 'MAXLEN', '~', number(cfg.stream), '*', unpack(fields))
   end
+  redis.call('XADD', P .. ':changes', 'MINID', '~', number(now - changes_kept), '*', unpack(fields))
+  redis.call('PEXPIRE', P .. ':changes', changes_kept)
   redis.call('HINCRBY', P .. ':counts', kind, 1)
 end
 
