@@ -109,7 +109,7 @@ func TestProgramHoldsNoTestTools(t *testing.T) {
 		for _, tool := range []string{
 			"testing", "net/http/httptest",
 			"geogate/internal/redistest", "geogate/internal/asynctest", "geogate/internal/faultproxy", "geogate/upstream/upstreamtest",
-			"geogate/internal/identity/identitytest",
+			"geogate/internal/identity/identitytest", "geogate/internal/trace/tracetest",
 			"geogate/testdata",
 			"github.com/nats-io/nats-server/v2", "go.uber.org/goleak", "pgregory.net/rapid",
 			"github.com/anishathalye/porcupine", "github.com/google/go-cmp",

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/sony/gobreaker/v2"
 
+	"geogate/internal/trace"
 	"geogate/internal/turns"
 )
 
@@ -45,6 +46,10 @@ type redisLayer struct {
 	breakers sync.Map    // address of the node (empty outside a cluster) → *gobreaker.CircuitBreaker[struct{}]
 }
 
+// redisSpan is the name of the span of a round trip: there is none where the memory of
+// the process has the answer.
+const redisSpan = "cache in redis"
+
 // allowance is what is left of the time that one request may spend on Redis.
 // It belongs to one goroutine.
 type allowance struct{ left time.Duration }
@@ -59,6 +64,9 @@ func (r *redisLayer) do(ctx context.Context, a *allowance, op, key string, f fun
 	defer cancel()
 	breaker := r.breaker(r.node(ctx, key))
 	_, err := breaker.Execute(func() (struct{}, error) {
+		_, span := trace.Start(ctx, trace.Client, redisSpan)
+		span.Set("db.operation.name", op)
+		defer span.End()
 		start := time.Now()
 		err := f(ctx)
 		took := time.Since(start)

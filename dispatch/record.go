@@ -81,6 +81,7 @@ func (r *record) rideAt(version int64) (Ride, error) {
 		Tags:      decodeTags(r.fields["tags"]),
 		Details:   r.details(),
 		CreatedAt: r.time("created"),
+		Trace:     r.fields["trace"],
 	}
 	text := r.fields["h"+strconv.FormatInt(version, 10)]
 	ride.Revision = revision(version, text)

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"geogate/internal/geo"
+	"geogate/internal/trace"
 )
 
 // State is where a ride stands.
@@ -60,6 +61,8 @@ type Ride struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time // of this version
 	ExpiresAt time.Time // when the search ends; a ride given back gets a new one
+	// Trace is the traceparent of the request that created the ride, or "".
+	Trace string
 }
 
 // Details are what a rider says about a ride besides where it begins. Drivers are not
@@ -221,11 +224,16 @@ func (e *Engine) Request(ctx context.Context, r RideRequest) (Ride, error) {
 		at = strconv.FormatInt(r.PickupAt.UnixMilli(), 10)
 	}
 	id, key := newRideID(region), digest(r.Subject, r.IdempotencyKey)
+	ctx, span := trace.Start(ctx, trace.Internal, "create ride")
+	defer span.End()
 	answer, err := e.claiming(ctx, region, key, r.Claim, r.PickupAt, func(claim string) (reply, error) {
 		args := append([]any{
 			id, formatFloat(r.Pickup.Lat), formatFloat(r.Pickup.Lon), r.RiderID,
 			r.Vehicle, encodeTags(r.Tags), key, r.Fingerprint, claim, at,
 		}, r.fields()...)
+		if parent := trace.Header(ctx); parent != "" {
+			args = append(args, "trace", parent)
+		}
 		return e.run(ctx, requestScript, region, args...)
 	})
 	if err != nil {

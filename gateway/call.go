@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"geogate/gateway/exchange"
+	"geogate/internal/trace"
 )
 
 // Call answers a request that did not come over HTTP, but over a bus for one, as
@@ -18,6 +19,9 @@ func (g *Gateway) Call(ctx context.Context, path string, body []byte) (status in
 		panic(fmt.Sprintf("gateway: call of %q: %v", path, err)) // a path in the source
 	}
 	w := &bufferedAnswer{header: http.Header{}}
+	if parent := trace.Header(ctx); parent != "" {
+		r.Header.Set(traceparent, parent)
+	}
 	ex := exchange.New(w, r, g.router)
 	ex.Internal = true
 	g.serve(ex, r)

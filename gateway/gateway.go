@@ -37,6 +37,7 @@ import (
 	"geogate/internal/identity"
 	"geogate/internal/region"
 	"geogate/internal/routing"
+	"geogate/internal/trace"
 	"geogate/upstream"
 )
 
@@ -98,6 +99,8 @@ type Config struct {
 
 	Jobs *bulk.Master // bulk geocoding; nil: there is none
 
+	Tracer *trace.Tracer // takes spans of requests; nil: nobody wants them
+
 	Fleet *fleet.Fleet // tells the mode, which others may set; nil: always normal
 
 	Places   *gazetteer.Gazetteer // the built-in places, for the map of the console; nil: it names none
@@ -156,6 +159,7 @@ type Gateway struct {
 	sites     *http.CrossOriginProtection
 	conns     connectionLimits
 	metrics   *Metrics
+	tracer    *trace.Tracer // nil: nobody wants spans
 	limits    *exchange.Limits
 	fastLane  bool
 	bypasses  rate.Sometimes // tells of requests past the proxies
@@ -184,6 +188,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 		trust: localTrust(cfg.TryingOut && !cfg.Identity.HasAdmin), failures: exchange.NewLimiter(failureLimit),
 		sites: http.NewCrossOriginProtection(), conns: limitsOf(cfg),
 		metrics: cfg.Metrics, limits: exchange.NewLimits(cfg.RateLimit, cfg.RateExempt...), fastLane: cfg.FastLane,
+		tracer: cfg.Tracer,
 	}
 	if g.metrics == nil {
 		g.metrics = NewMetrics()
@@ -231,7 +236,7 @@ func New(geocoder *Geocoder, engine *dispatch.Engine, happenings Events, ping fu
 	g.metrics.Collect(metrics.Sources{
 		Cache: geocoder.Cache(), Chain: geocoder.Chain(), Engine: engine, Router: g.routing, Streams: streams.Open,
 		Log: happenings.Log, Subscribers: happenings.Subscribers, RedisMemory: cfg.RedisMemory, Mode: g.fleet.Value,
-		Jobs: cfg.Jobs, Disagreements: cfg.Disagreements,
+		Jobs: cfg.Jobs, Disagreements: cfg.Disagreements, Tracer: cfg.Tracer,
 	})
 	g.router = g.route()
 	return g

@@ -19,6 +19,9 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 		ex := exchange.Of(r)
 		ex.Client = g.proxies.Client(r)
 		ex.Identify(r.Header.Get("X-Request-Id"), w.Header())
+		if parents := r.Header[traceparent]; g.tracer != nil || len(parents) == 1 {
+			ex.Trace = g.begin(parents)
+		}
 		defer func() { g.logAccess(ex, ex.Route(), knownMethod(r.Method), time.Since(start)) }()
 		defer func() {
 			if v := recover(); v != nil {
@@ -35,7 +38,12 @@ func (g *Gateway) recovered(rec *exchange.Recorder, r *http.Request, v any) {
 	if v == http.ErrAbortHandler { //nolint:errorlint // a sentinel that is thrown, not an error that is wrapped
 		panic(v)
 	}
-	g.log.Error().Str("request_id", exchange.Of(r).RequestID).Interface("panic", v).
+	ex := exchange.Of(r)
+	line := g.log.Error().Str("request_id", ex.RequestID)
+	if ex.Trace.Valid() {
+		line.Str("trace_id", ex.Trace.ID())
+	}
+	line.Interface("panic", v).
 		Bytes("stack", debug.Stack()).Msg("handler panicked")
 	if rec.Status != 0 {
 		panic(http.ErrAbortHandler)
@@ -45,7 +53,16 @@ func (g *Gateway) recovered(rec *exchange.Recorder, r *http.Request, v any) {
 
 func (g *Gateway) logAccess(ex *exchange.Exchange, route, method string, took time.Duration) {
 	status := ex.Recorder.Status
-	g.metrics.Observe(route, method, status, took)
+	traced := ""
+	if ex.Trace.Valid() {
+		traced = ex.Trace.ID()
+	}
+	if ex.Trace.Sampled() {
+		g.metrics.ObserveTraced(route, method, status, took, traced)
+		tell(ex, route, method, took)
+	} else {
+		g.metrics.Observe(route, method, status, took)
+	}
 	hit := ex.Cache == string(cache.Hit) || ex.Cache == string(cache.Stale)
 	if g.ledger != nil {
 		g.ledger.Request(ex.Caller, hit)
@@ -73,6 +90,7 @@ func (g *Gateway) logAccess(ex *exchange.Exchange, route, method string, took ti
 		line.Bytes("query", strconv.AppendUint(room[:0], ex.Query, 36))
 	}
 	optional("ride_id", ex.RideID)
+	optional("trace_id", traced)
 	if ex.Failure != nil {
 		line.AnErr("err", ex.Failure)
 	}

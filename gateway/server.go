@@ -125,6 +125,9 @@ func (g *Gateway) lane(l net.Listener) net.Listener {
 		Log: g.log, Sources: g.laneSources(), Limits: g.limits, Caller: g.laneCaller, Proxies: g.proxies,
 		Answered: func(ex *exchange.Exchange, route string, took time.Duration) {
 			g.metrics.ObserveLane()
+			if g.tracer != nil { // a request with a traceparent is none for the lane
+				ex.Trace = g.tracer.Begin("")
+			}
 			g.logAccess(ex, route, http.MethodGet, took)
 		},
 		UnderWay: &g.underWay, Draining: func() bool { return g.draining.Err() != nil },

@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"geogate/internal/identity"
+	"geogate/internal/trace"
 	"geogate/internal/turns"
 )
 
@@ -42,7 +43,8 @@ type Exchange struct {
 	Upstream string // the provider that answered
 	Query    uint64 // keyed hash of the canonical request; 0: none
 	RideID   string
-	Failure  error // why the answer is not what was asked for; only for the log
+	Trace    trace.Scope // zero: in no trace
+	Failure  error       // why the answer is not what was asked for; only for the log
 
 	Recorder  Recorder
 	Freshness Freshness
@@ -72,6 +74,10 @@ func (ex *Exchange) Value(k any) any {
 		return &ex.route
 	case turns.CallerKey{}:
 		return ex.Counted()
+	case trace.Key{}:
+		if ex.Trace.Valid() {
+			return &ex.Trace
+		}
 	}
 	return ex.Context.Value(k)
 }

@@ -21,6 +21,7 @@ import (
 	"geogate/internal/fleet"
 	"geogate/internal/headroom"
 	"geogate/internal/routing"
+	"geogate/internal/trace"
 	"geogate/internal/webhook"
 	"geogate/upstream"
 )
@@ -105,6 +106,7 @@ type Sources struct {
 	Jobs        *bulk.Master // nil: there are none
 
 	Disagreements func() []string // about settings; nil: not known
+	Tracer        *trace.Tracer   // nil: nobody is traced
 }
 
 // Collect adds what s counts for itself; call it before serving, once.
@@ -113,6 +115,9 @@ func (m *Metrics) Collect(s Sources) {
 		routerCollector{s.Router}, dispatchCollector{s.Engine, s.Streams}, eventCollector{s.Log, s.Subscribers}, modeCollector{s.Mode})
 	if s.Jobs != nil {
 		m.registry.MustRegister(jobCollector{s.Jobs})
+	}
+	if s.Tracer != nil {
+		m.registry.MustRegister(traceCollector{s.Tracer})
 	}
 	if s.Disagreements != nil {
 		m.registry.MustRegister(disagreementCollector{s.Disagreements})
@@ -140,12 +145,22 @@ func (m *Metrics) answersOf(labels answerLabels) prometheus.Observer {
 	return series
 }
 
+// ObserveTraced is Observe for a request with spans: its trace becomes the exemplar of
+// the bucket that it falls into.
+func (m *Metrics) ObserveTraced(route, method string, status int, took time.Duration, traceID string) {
+	series, ok := m.answersOf(answerLabels{cmp.Or(route, "none"), method, status}).(prometheus.ExemplarObserver)
+	if ok { // histograms are
+		series.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": traceID})
+	}
+}
+
 // ObserveLane counts an answer of the fast lane, besides Observe.
 func (m *Metrics) ObserveLane() { m.laneAnswers.Inc() }
 
-// Handler answers with all metrics in the format of Prometheus.
+// Handler answers with all metrics in the format of Prometheus or, to who accepts it, in
+// that of OpenMetrics, which has exemplars.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, EnableOpenMetrics: true})
 }
 
 // geocodeCollector turns what the cache and the upstreams count for themselves

@@ -2,10 +2,12 @@ package command
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"math"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -21,6 +23,7 @@ import (
 	"geogate/internal/natsbus"
 	"geogate/internal/routing"
 	"geogate/internal/schema"
+	"geogate/internal/trace"
 	"geogate/internal/turns"
 	"geogate/internal/webhook"
 )
@@ -42,6 +45,7 @@ type app struct {
 	identity *identities
 	router   *routing.Router
 	mapStyle *basemap.Styles // nil without MAP_STYLE_URL
+	tracer   *trace.Tracer   // nil: nobody wants spans
 	*geocoding
 }
 
@@ -63,7 +67,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics}
+	a := &app{cfg: s, log: log, redis: rdb, geocoding: geo, jobs: work, metrics: metrics, tracer: newTracer(s, log)}
 	a.router = openRouter(s, rdb, geo, log, metrics.ObserveRouter)
 	a.watch = schema.NewWatch(rdb, sharedSettings(s), log, migrations...)
 	a.engine = dispatch.New(rdb, dispatch.Config{
@@ -93,6 +97,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		UserAgent: userAgent(),
 		Log:       log,
 		Observe:   metrics.ObserveDelivery,
+		Tracer:    a.tracer,
 	}
 	a.sender = webhook.NewSender(rdb, a.events, a.guard, hooks)
 	events := gateway.Events{Log: a.events, Subscribers: webhook.NewRegistry(rdb, a.guard, hooks)}
@@ -116,6 +121,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		Metrics:        metrics,
 		ReverseCells:   geo.cells,
 		Jobs:           work.master,
+		Tracer:         a.tracer,
 		Fleet:          a.fleet,
 		Places:         places,
 		MapStyle:       a.mapStyle,
@@ -150,6 +156,10 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 		return errors.Join(err, l.Close(), a.redis.Close())
 	}
 	stopClock := background(ctx, a.redis.RunClock)
+	stopTracing := func() error { return nil }
+	if a.tracer != nil {
+		stopTracing = background(ctx, a.tracer.Run) // ends after whatever makes spans
+	}
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	stopSupport := background(ctx,
@@ -168,7 +178,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 	err = errors.Join(err, stopSupport(), work.Wait())
 	a.guard.Close()
 	a.router.Close()
-	err = errors.Join(err, stopClock(), a.redis.Close())
+	err = errors.Join(err, stopTracing(), stopClock(), a.redis.Close())
 	a.log.Info().Msg("stopped")
 	return err
 }
@@ -283,4 +293,16 @@ func timesOf(router *routing.Router) dispatch.TimesFunc {
 		}
 		return times, nil
 	}
+}
+
+// newTracer returns the tracer of the environment, nil where nobody wants spans. It sends
+// nothing.
+func newTracer(s settings, log zerolog.Logger) *trace.Tracer {
+	if s.spans == nil {
+		return nil
+	}
+	return trace.New(trace.Config{
+		URL: s.spans.String(), Header: s.spanHeaders, Sampler: s.sampler, Every: s.OTelDelay.Duration(),
+		Service: s.OTelService, Version: buildVersion(), Instance: strings.ToLower(rand.Text()), Log: log,
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"geogate/gateway"
 	"geogate/internal/event"
 	"geogate/internal/natsbus"
+	"geogate/internal/trace"
 )
 
 // emit publishes transitions of dispatch in the log of events, with what a GET showed
@@ -26,6 +27,9 @@ func (a *app) emit(ctx context.Context, events []dispatch.Event) error {
 		var err error
 		if ev.RideID != "" && strings.HasPrefix(kind, "request.") {
 			p.Subject = "ride:" + ev.RideID
+			if ev.Ride != nil {
+				p.Trace = ev.Ride.Trace
+			}
 			p.Data, err = rideData(ev)
 		} else {
 			p.Subject = "driver:" + ev.Region + ":" + ev.DriverID
@@ -44,6 +48,7 @@ func (a *app) emit(ctx context.Context, events []dispatch.Event) error {
 	for _, ev := range events {
 		if ev.Ride != nil {
 			a.metrics.ObserveRide(*ev.Ride)
+			a.traceMatch(*ev.Ride)
 		}
 	}
 	return nil
@@ -86,4 +91,20 @@ func (a *app) answer(path string) natsbus.AnswerFunc {
 	return func(ctx context.Context, request []byte) (int, []byte) {
 		return a.gateway.Call(ctx, path, request)
 	}
+}
+
+// traceMatch hands over the span of a match, from the request of the ride to the driver,
+// below the step that created it. A match has no process of its own: a position that
+// one process took may match a ride that another one created, so the one that hands on
+// the event tells of it, with the times in Redis.
+func (a *app) traceMatch(ride dispatch.Ride) {
+	if ride.State != dispatch.Matched || ride.Trace == "" {
+		return
+	}
+	requested := a.tracer.Resume(ride.Trace)
+	span := requested.Below(trace.Internal, "match ride", ride.CreatedAt)
+	span.Set("geogate.ride_id", ride.ID)
+	span.Set("geogate.region", ride.Region)
+	span.SetNumber("geogate.version", ride.Version)
+	span.EndAt(ride.UpdatedAt)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -18,6 +20,7 @@ import (
 	"geogate/internal/identity"
 	"geogate/internal/region"
 	"geogate/internal/routing"
+	"geogate/internal/trace"
 	"geogate/upstream"
 )
 
@@ -32,6 +35,11 @@ type settings struct {
 	anonymous identity.Scope
 	minter    *identity.Minter // nil without TOKEN_SECRET
 	tiles     *basemap.Archive // nil without MAP_PMTILES; the end of the process closes it
+
+	spans       *url.URL // where spans go; nil: nowhere
+	spanHeaders http.Header
+	sampler     trace.Sampler
+	samplerName string
 }
 
 // loadSettings reads the environment. The error, if any, is a *config.Error.
@@ -49,9 +57,18 @@ func loadSettings(getenv func(string) string) (settings, error) {
 		"REGIONS":          readRegions,
 		"MAP_STYLE_URL":    readMapStyle,
 		"MAP_PMTILES":      s.readTiles,
+
+		"OTEL_EXPORTER_OTLP_ENDPOINT":        func(address string) error { return s.readSpans(address, "v1/traces") },
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": func(address string) error { return s.readSpans(address, "") },
+		"OTEL_EXPORTER_OTLP_HEADERS":         s.readSpanHeaders,
+		"OTEL_TRACES_SAMPLER":                s.readSampler,
+		"OTEL_TRACES_SAMPLER_ARG":            s.readShare,
 	})
 	if err != nil {
 		return settings{}, err
+	}
+	if s.OTelDisabled || s.OTelExporter == "none" {
+		s.spans = nil
 	}
 	if s.RedisTLSSkipVerify {
 		redisclient.SkipVerify(s.redis)
@@ -158,5 +175,60 @@ func (s *settings) readTiles(path string) (err error) {
 	if path != "" {
 		s.tiles, err = basemap.OpenArchive(path)
 	}
+	return err
+}
+
+// readSpans reads where spans go. A collector's own address wins over that of all
+// signals, to which the path of traces is added.
+func (s *settings) readSpans(address, path string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+		return errors.New("want an http:// or https:// URL without user and password, such as http://collector:4318")
+	}
+	if path != "" {
+		u = u.JoinPath(path)
+	}
+	s.spans = u
+	return nil
+}
+
+func (s *settings) readSpanHeaders(list string) error {
+	s.spanHeaders = http.Header{}
+	if list == "" {
+		return nil
+	}
+	for pair := range strings.SplitSeq(list, ",") {
+		name, value, found := strings.Cut(pair, "=")
+		value, err := url.PathUnescape(strings.TrimSpace(value))
+		if name = strings.TrimSpace(name); !found || err != nil || !isHeaderName(name) || strings.ContainsAny(value, "\r\n\x00") {
+			return errors.New("want name=value pairs, comma-separated, values percent-encoded")
+		}
+		s.spanHeaders.Add(name, value)
+	}
+	return nil
+}
+
+// isHeaderName reports whether name may name a field of HTTP.
+func isHeaderName(name string) bool {
+	const alphabet = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return name != "" && strings.Trim(name, alphabet) == ""
+}
+
+// readSampler comes before readShare, which completes it.
+func (s *settings) readSampler(name string) (err error) {
+	s.samplerName = name
+	s.sampler, err = trace.ParseSampler(name, "")
+	return err
+}
+
+func (s *settings) readShare(share string) error {
+	sampler, err := trace.ParseSampler(s.samplerName, share)
+	if errors.Is(err, trace.ErrSampler) { // readSampler has said so
+		return nil
+	}
+	s.sampler = sampler
 	return err
 }

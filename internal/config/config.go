@@ -93,6 +93,17 @@ type Config struct {
 	JobsStore          JobsStore       `env:"JOBS_STORE" envDefault:"redis" form:"redis, or file:///path of a directory that all processes share" help:"where the rows of bulk jobs are kept"`
 	Workers            int             `env:"WORKERS" envDefault:"2" form:"a whole number, 0 for none" help:"chunks of bulk jobs that serve works on at a time"`
 
+	OTelEndpoint       Secret       `env:"OTEL_EXPORTER_OTLP_ENDPOINT" form:"an http:// or https:// URL" help:"collector of OpenTelemetry that spans of requests, rides and deliveries go to, such as http://collector:4318; empty: none"`
+	OTelTracesEndpoint Secret       `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" form:"an http:// or https:// URL" help:"the same with its whole path, such as https://traces.example.org/v1/traces; wins"`
+	OTelHeaders        Secret       `env:"OTEL_EXPORTER_OTLP_HEADERS" form:"name=value pairs, comma-separated" help:"header fields for the collector, such as a credential"`
+	OTelProtocol       string       `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/json" form:"http/json" help:"how spans are sent; geogate has no other way"`
+	OTelExporter       string       `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" form:"otlp or none" help:"none: no spans, whatever else is set"`
+	OTelDisabled       bool         `env:"OTEL_SDK_DISABLED" envDefault:"false" form:"true or false" help:"true: the same"`
+	OTelService        string       `env:"OTEL_SERVICE_NAME" envDefault:"geogate" form:"any text" help:"service.name of the spans"`
+	OTelSampler        string       `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on" form:"always_on, always_off, traceidratio, or parentbased_ and one of these" help:"which requests have spans; parentbased: those that came with a sampled traceparent, too"`
+	OTelSamplerArg     string       `env:"OTEL_TRACES_SAMPLER_ARG" form:"a number from 0 to 1" help:"share of the requests that have spans, for traceidratio; empty: 1"`
+	OTelDelay          Milliseconds `env:"OTEL_BSP_SCHEDULE_DELAY" envDefault:"5000" form:"milliseconds, 1 to 60000" help:"longest wait of a span until it is sent"`
+
 	LogLevel  zerolog.Level `env:"LOG_LEVEL" envDefault:"info" form:"debug, info, warn or error" help:"least level that is logged"`
 	LogFormat LogFormat     `env:"LOG_FORMAT" envDefault:"auto" form:"auto, json or text" help:"auto: text on a terminal, JSON otherwise"`
 }
@@ -232,6 +243,12 @@ func (c *Config) rangeProblems() []string {
 		add("AUTH_AUDIENCE", "required with AUTH_ISSUER: without it, a token for any other app of the provider would open this one")
 	case c.AuthIssuer == "" && (c.AuthAudience != "" || c.AuthJWKSURL != ""):
 		add("AUTH_ISSUER", "required with AUTH_AUDIENCE and AUTH_JWKS_URL")
+	}
+	if c.OTelProtocol != "http/json" {
+		add("OTEL_EXPORTER_OTLP_PROTOCOL", "want http/json, which collectors take on the port of http/protobuf")
+	}
+	if c.OTelExporter != "otlp" && c.OTelExporter != "none" {
+		add("OTEL_TRACES_EXPORTER", "want otlp or none")
 	}
 	for _, origin := range c.CORSOrigins {
 		u, err := url.Parse(origin)

@@ -247,3 +247,22 @@ func (f *LogFormat) UnmarshalText(text []byte) error {
 	*f = LogFormat(text)
 	return nil
 }
+
+// Milliseconds is a time as OpenTelemetry writes it.
+type Milliseconds int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *Milliseconds) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil {
+		return err
+	}
+	if n < 1 || n > 60_000 {
+		return errors.New("out of range")
+	}
+	*m = Milliseconds(n)
+	return nil
+}
+
+// Duration is m as the rest of the program has it.
+func (m Milliseconds) Duration() time.Duration { return time.Duration(m) * time.Millisecond }

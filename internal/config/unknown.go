@@ -8,7 +8,8 @@ import (
 
 // Unknown names the variables of environ, which has the form of os.Environ, that
 // geogate does not read although they look as if it should, each with the one that
-// was probably meant. A variable whose correct name is set as well is somebody
+// was probably meant. Of OpenTelemetry's variables it names all that geogate does not
+// read: nothing that they ask for happens. A variable whose correct name is set as well is somebody
 // else's.
 func Unknown(environ []string) []string {
 	known := variables()
@@ -20,6 +21,10 @@ func Unknown(environ []string) []string {
 	var notes []string
 	for name, given := range set {
 		if !given || slices.ContainsFunc(known, func(v variable) bool { return v.name == name }) {
+			continue
+		}
+		if strings.HasPrefix(name, "OTEL_") {
+			notes = append(notes, name+" is set, and geogate does not read it")
 			continue
 		}
 		if meant := closest(name, known); meant != "" && !set[meant] {

@@ -6,6 +6,13 @@ import (
 	"testing"
 )
 
+func TestUnknownNamesVariablesOfOpenTelemetry(t *testing.T) {
+	want := []string{"OTEL_EXPORTER_OTLP_TIMEOUT is set, and geogate does not read it"}
+	if notes := Unknown([]string{"OTEL_EXPORTER_OTLP_TIMEOUT=1", "OTEL_SERVICE_NAME=town"}); !slices.Equal(notes, want) {
+		t.Errorf("Unknown = %q, want %q", notes, want)
+	}
+}
+
 func TestUnknown(t *testing.T) {
 	tests := []struct {
 		environ []string

@@ -24,7 +24,7 @@ import (
 const Prefix = "geogate:{events}:"
 
 // StreamKey is the log. An entry has the fields type, at (Unix milliseconds),
-// subject and data; its position is the event's id without idPrefix.
+// subject and data, and where it is in a trace, trace; its position is the event's id without idPrefix.
 const StreamKey = Prefix + "stream"
 
 // Types that geogate itself emits. Publishers cannot use them.
@@ -91,6 +91,7 @@ type Event struct {
 	At      time.Time       // when it happened, to the millisecond
 	Subject string          // what it is about: events of one subject keep their order; may be empty
 	Data    json.RawMessage // JSON, what a GET of the subject showed
+	Trace   string          // traceparent of what led to it; may be empty
 }
 
 // Body is the event as receivers get it, by the Standard Webhooks specification:
@@ -205,6 +206,6 @@ func newEvent(pos string, values map[string]any) Event {
 	ms, _ := strconv.ParseInt(field("at"), 10, 64)
 	return Event{
 		ID: idPrefix + pos, Type: field("type"), At: time.UnixMilli(ms).UTC(),
-		Subject: field("subject"), Data: json.RawMessage(field("data")),
+		Subject: field("subject"), Data: json.RawMessage(field("data")), Trace: field("trace"),
 	}
 }

@@ -1,11 +1,14 @@
 package event
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"time"
+
+	"geogate/internal/trace"
 )
 
 const (
@@ -49,7 +52,7 @@ func (l *Log) handOverAll(ctx context.Context, events []Publication) ([]any, err
 	if len(events) > MaxHandOver {
 		return nil, fmt.Errorf("publish events: %w", invalid("more than %d at once", MaxHandOver))
 	}
-	args := make([]any, 0, 3+6*len(events))
+	args := make([]any, 0, 3+7*len(events))
 	args = append(args, events[0].Source, remembered, rememberFor.Milliseconds())
 	for _, p := range events {
 		if _, err := parsePosition(p.Position); err != nil || p.Source != events[0].Source {
@@ -61,7 +64,7 @@ func (l *Log) handOverAll(ctx context.Context, events []Publication) ([]any, err
 		}
 		sum := sha256.Sum256([]byte(p.Position + "\n" + p.Type + "\n" + p.at() + "\n" + p.Subject))
 		args = append(args, p.Position, base64.RawStdEncoding.EncodeToString(sum[:12]))
-		args = append(append(args, encoded...), p.at(), p.Subject)
+		args = append(append(args, encoded...), p.at(), p.Subject, cmp.Or(p.Trace, trace.Header(ctx)))
 	}
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()

@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -20,6 +21,7 @@ import (
 	"geogate/internal/hub"
 	"geogate/internal/lua"
 	"geogate/internal/pause"
+	"geogate/internal/trace"
 )
 
 //go:embed scripts/*.lua
@@ -98,6 +100,7 @@ type Publication struct {
 	At      time.Time // when it happened; zero: now, by the clock of Redis
 	Subject string
 	Data    json.RawMessage // JSON of at most MaxData bytes
+	Trace   string          // traceparent of what led to it; empty: that of the context
 
 	// Source and Position make publishing idempotent for whoever reads events from
 	// elsewhere in order: see PublishAll.
@@ -125,7 +128,7 @@ func (l *Log) Publish(ctx context.Context, p Publication) (id string, replayed b
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	answer, err := publishScript.Run(ctx, l.rdb, []string{Prefix}, append(args, p.at(), p.Subject,
-		digest, fingerprint, life.Milliseconds())...).StringSlice()
+		digest, fingerprint, life.Milliseconds(), cmp.Or(p.Trace, trace.Header(ctx)))...).StringSlice()
 	if err != nil {
 		return "", false, fmt.Errorf("publish event: %w: %w", ErrUnavailable, err)
 	}

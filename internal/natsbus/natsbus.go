@@ -25,6 +25,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"geogate/internal/event"
+	"geogate/internal/trace"
 )
 
 // Names on the bus; they are a contract.
@@ -219,6 +220,8 @@ func (b *Bus) serve(conn *nats.Conn) (stop func(), err error) {
 func (b *Bus) answer(req micro.Request, answer AnswerFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Deadline)
 	defer cancel()
+	var asker *trace.Tracer // who answers has one
+	ctx = trace.With(ctx, asker.Begin(req.Headers().Get(trace.HeaderName)))
 	status, body := answer(ctx, req.Data())
 	b.answered.Add(1)
 	if status > 299 {
@@ -279,6 +282,9 @@ func (p *publisher) publish(ctx context.Context, events []event.Event) error {
 func message(e event.Event) *nats.Msg {
 	m := nats.NewMsg(EventSubjects + e.Type)
 	m.Header.Set(jetstream.MsgIDHeader, e.ID)
+	if e.Trace != "" {
+		m.Header.Set(trace.HeaderName, e.Trace)
+	}
 	m.Data = e.Envelope()
 	return m
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"geogate/internal/trace"
 )
 
 // maxBody is the largest answer in bytes that is taken. Fifty places with
@@ -84,17 +86,29 @@ func (s *Server) send(ctx context.Context, method, path, query string, header ht
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
+	ctx, span := trace.Start(ctx, trace.Client, "ask "+s.Provider)
+	defer span.End()
 	req, err := http.NewRequestWithContext(ctx, method, target, body)
 	if err != nil {
 		return Reply{}, s.Fail(ErrUnavailable, errors.New("malformed URL"))
 	}
 	req.Header = header
 	req.Header.Set("User-Agent", s.UserAgent)
+	if parent := trace.Header(ctx); parent != "" {
+		req.Header.Set(trace.HeaderName, parent)
+	}
+	span.Set("http.request.method", method)
 	resp, err := s.Client.Do(req)
 	if err != nil {
-		return Reply{}, s.broken(ErrUnavailable, err)
+		broken := s.broken(ErrUnavailable, err)
+		span.Fail(broken.Kind.Error())
+		return Reply{}, broken
 	}
 	defer func() { _ = resp.Body.Close() }()
+	span.SetNumber("http.response.status_code", int64(resp.StatusCode))
+	if resp.StatusCode >= http.StatusBadRequest {
+		span.Fail(http.StatusText(resp.StatusCode))
+	}
 	if err := s.refused(resp); err != nil {
 		return Reply{}, err
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"geogate/internal/trace"
 )
 
 // maxDrain is how much of an answer is read, and thrown away, so that the connection
@@ -20,6 +22,8 @@ const maxDrain = 4 << 10
 func (s *Sender) attempt(sending context.Context, c claim) *result {
 	ctx, cancel := context.WithTimeout(sending, s.cfg.Timeout)
 	defer cancel()
+	ctx, span := trace.Start(trace.With(ctx, s.cfg.Tracer.Resume(c.event.Trace)), trace.Producer, "deliver "+c.event.Type)
+	defer span.End()
 	started := time.Now()
 	status, after, err := s.post(ctx, c, started)
 	if err != nil && sending.Err() != nil {
@@ -40,6 +44,13 @@ func (s *Sender) attempt(sending context.Context, c claim) *result {
 		tried.Outcome = "refused"
 	}
 	s.cfg.Observe(tried)
+	span.Set("geogate.event_id", c.event.ID)
+	span.Set("geogate.subscriber", c.subscriber)
+	span.SetNumber("geogate.attempt", int64(c.failures)+1)
+	if status > 0 {
+		span.SetNumber("http.response.status_code", int64(status))
+	}
+	span.Fail(r.Error)
 	if !r.OK {
 		if pause, again := s.cfg.Retries.pause(c.failures + 1); again {
 			r.Pause = max(pause, after).Milliseconds()
@@ -70,6 +81,9 @@ func (s *Sender) post(ctx context.Context, c claim, now time.Time) (status int, 
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", s.cfg.UserAgent)
+	if parent := trace.Header(ctx); parent != "" {
+		req.Header.Set(trace.HeaderName, parent)
+	}
 	if err := sign(req.Header, c.event.ID, now, body, c.secrets...); err != nil {
 		return 0, 0, err
 	}

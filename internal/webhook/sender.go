@@ -253,7 +253,7 @@ func newClaim(entry any) claim {
 	ms, _ := strconv.ParseInt(text(7), 10, 64)
 	c := claim{
 		subscriber: text(0), url: text(3), secrets: []string{text(4)},
-		event: event.Event{ID: text(1), Type: text(6), At: time.UnixMilli(ms), Data: json.RawMessage(text(8))},
+		event: event.Event{ID: text(1), Type: text(6), At: time.UnixMilli(ms), Data: json.RawMessage(text(8)), Trace: text(9)},
 	}
 	if len(list) > 2 {
 		n, _ := list[2].(int64)

@@ -23,6 +23,7 @@ import (
 
 	"geogate/internal/event"
 	"geogate/internal/lua"
+	"geogate/internal/trace"
 )
 
 // Limits that are not configured.
@@ -95,6 +96,9 @@ type Config struct {
 	Grace        time.Duration // how long attempts under way may finish when Run ends; 3 s
 	UserAgent    string        // geogate
 	Log          zerolog.Logger
+
+	// Tracer takes spans of attempts; nil: nobody wants them.
+	Tracer *trace.Tracer
 
 	// Observe is told of each attempt by the goroutine that made it; nil: nobody is.
 	Observe func(Tried)

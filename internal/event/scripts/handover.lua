@@ -1,7 +1,8 @@
 -- Appends events that a source hands over in order, unless they are there already.
 -- KEYS[1]: the prefix that all keys of events share.
 -- ARGV: 1 source, 2 how many of its events to remember, 3 for how many ms; then for each
---       event: position at the source, fingerprint, type, data, time in ms or '', subject.
+--       event: position at the source, fingerprint, type, data, time in ms or '', subject,
+--       traceparent or ''.
 -- Answers for each event {'ok'|'replayed', position, '' for one that was here long ago}.
 
 local P, source = KEYS[1], ARGV[1]
@@ -13,13 +14,17 @@ local there, last = string.match(redis.call('HGET', P .. 'sources', source) or '
 -- Releases before this one remembered nothing; to them every such event was a repetition.
 local remembers = redis.call('EXISTS', sent) == 1
 local answers, added = {}, false
-for i = 4, #ARGV, 6 do
+for i = 4, #ARGV, 7 do
   local position, fingerprint, at = ARGV[i], ARGV[i + 1], ARGV[i + 4]
   if there and not after(position, there) and (not remembers or redis.call('ZSCORE', sent, fingerprint)) then
     answers[#answers + 1] = { 'replayed', there == position and last or '' }
   else
     if at == '' then at = number(now) end
-    last = redis.call('XADD', P .. 'stream', '*', 'type', ARGV[i + 2], 'at', at, 'subject', ARGV[i + 5], 'data', ARGV[i + 3])
+    local entry = { 'type', ARGV[i + 2], 'at', at, 'subject', ARGV[i + 5], 'data', ARGV[i + 3] }
+    if ARGV[i + 6] ~= '' then
+      entry[9], entry[10] = 'trace', ARGV[i + 6]
+    end
+    last = redis.call('XADD', P .. 'stream', '*', unpack(entry))
     there, added = position, true
     redis.call('ZADD', sent, number(now), fingerprint)
     remembers = true

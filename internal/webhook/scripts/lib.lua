@@ -17,8 +17,9 @@ local function lane_key(id, subject) return P .. 'lane:' .. id .. ':' .. subject
 
 -- ---- events that deliveries hold on to -------------------------------------
 
-local function keep_event(ev, kind, at, data)
+local function keep_event(ev, kind, at, data, trace)
   redis.call('HSET', event_key(ev), 'type', kind, 'at', at, 'data', data)
+  if trace then redis.call('HSET', event_key(ev), 'trace', trace) end
 end
 
 -- forget erases a delivery, and its event with the last one.

@@ -92,7 +92,7 @@ local function interrupted()
 end
 
 local function interrupt(e, after)
-  if not e.kept then keep_event(e.id, e.kind, e.at, e.data) end
+  if not e.kept then keep_event(e.id, e.kind, e.at, e.data, e.trace) end
   if not e.resumed then redis.call('HINCRBY', event_key(e.id), 'refs', 1) end
   redis.call('HSET', P .. 'handing', 'position', e.position, 'type', e.kind, 'subject', e.subject, 'after', after)
 end
@@ -115,7 +115,7 @@ local function read_event()
   if not entry then return nil end
   local f = {}
   for i = 1, #entry[2], 2 do f[entry[2][i]] = entry[2][i + 1] end
-  return { position = entry[1], kind = f.type, subject = f.subject, at = f.at, data = f.data, after = '' }
+  return { position = entry[1], kind = f.type, subject = f.subject, at = f.at, data = f.data, trace = f.trace, after = '' }
 end
 
 -- selectors are the patterns that select a type, between spaces, by the rule of
@@ -193,7 +193,7 @@ local function hand_out()
       left = left - look
       if after(published, s.since) and selected(s.patterns, by) then
         if not e.kept then
-          keep_event(e.id, e.kind, e.at, e.data)
+          keep_event(e.id, e.kind, e.at, e.data, e.trace)
           e.kept = true
         end
         enqueue(s.id, e.id, e.subject, '')
@@ -257,7 +257,7 @@ local function claim(claims, id, most)
   if look == most and #events == most then more = 1 end
   for _, ev in ipairs(events) do
     local d = redis.call('HMGET', delivery_key(id, ev), 'n', 'explicit', 'state')
-    local e = redis.call('HMGET', event_key(ev), 'type', 'at', 'data')
+    local e = redis.call('HMGET', event_key(ev), 'type', 'at', 'data', 'trace')
     if not d[3] or not e[1] then -- evicted by a Redis that was told to
       redis.call('ZREM', due_key(id), ev)
       redis.call('ZREM', all_key(id), ev)
@@ -274,7 +274,7 @@ local function claim(claims, id, most)
       for secret, till in string.gmatch((s[6] and s[6] .. ' ' .. s[7] or '') .. ' ' .. (s[8] or ''), '(%S+) (%S+)') do
         if tonumber(till) > now then old = old .. secret .. ' ' end
       end
-      claims[#claims + 1] = { id, ev, tonumber(d[1]), s[4], s[5], old, e[1], e[2], e[3] }
+      claims[#claims + 1] = { id, ev, tonumber(d[1]), s[4], s[5], old, e[1], e[2], e[3], e[4] or '' }
     end
   end
   rework(id)
