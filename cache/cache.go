@@ -64,6 +64,10 @@ type Config struct {
 	// it stays in this process. nil: every answer goes. It must be quick and safe
 	// for concurrent use.
 	MayStore func(bytes int) bool
+	// Spread hands a change to the MergePurges of the other processes by another way
+	// than Redis, so that purges are made while Redis is down; nil: there is none. It
+	// must not block.
+	Spread func(change []byte)
 	// Now is the clock that answers age by; nil: time.Now.
 	Now func() time.Time
 	// Log gets what no caller is told; zero: nothing is logged. It shows the
@@ -88,12 +92,14 @@ type Cache struct {
 
 	gens         atomic.Pointer[generations] // replaced under mu
 	listening    atomic.Bool                 // the subscription is confirmed
+	owing        atomic.Int64                // debts to Redis in owed
 	resync       chan struct{}               // makes watch look at the record now
 	refreshQueue chan refreshJob
 
 	mu         sync.Mutex
 	flights    map[flightID]*flight
 	refreshing map[string]refreshPause // by key
+	owed       map[string]debt         // by Hash of the key
 	stopping   bool                    // Run is ending and waits for no more flights
 	background sync.WaitGroup          // flights
 }
@@ -120,6 +126,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 		refreshQueue: make(chan refreshJob, cfg.RefreshQueue),
 		flights:      map[flightID]*flight{},
 		refreshing:   map[string]refreshPause{},
+		owed:         map[string]debt{},
 	}
 	c.gens.Store(&generations{})
 	c.redis = &redisLayer{

@@ -169,10 +169,10 @@ func (r *redisLayer) hurry(ctx context.Context, a *allowance, key string) error 
 	})
 }
 
-// purge removes the entry of key and, for as long as life, keeps fills that
-// began before from storing theirs. It reports whether there was an entry.
-func (r *redisLayer) purge(ctx context.Context, a *allowance, key, mark string, life time.Duration) (bool, error) {
-	n := r.names(key)
+// purge removes the entry of the key with that Hash and, for as long as life, keeps
+// fills that began before from storing theirs. It reports whether there was an entry.
+func (r *redisLayer) purge(ctx context.Context, a *allowance, hash, mark string, life time.Duration) (bool, error) {
+	n := r.namesOf(hash)
 	var removed int
 	err := r.do(ctx, a, "purge", n.entry, func(ctx context.Context) (err error) {
 		removed, err = purgeScript.Run(ctx, r.rdb, []string{n.entry, n.lease, n.mark}, mark, life.Milliseconds()).Int()

@@ -54,7 +54,7 @@ func (c *Cache) held(key string, g *generations, now time.Time) (*item, verdict)
 
 // usable reports whether what Redis had may be served.
 func (c *Cache) usable(rec *Record, g *generations) bool {
-	return rec != nil && rec.alive(c.now()) && g.covers(rec.generation, &rec.Entry)
+	return rec != nil && rec.alive(c.now()) && g.covers(rec.generation, &rec.Entry) && !c.owes(rec)
 }
 
 // secondBest is the answer in an error of a fill, if there is one.

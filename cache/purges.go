@@ -104,21 +104,43 @@ func parseScopes(record map[string]string) map[string]uint64 {
 // does not answer.
 var ErrUnavailable = errors.New("redis unavailable")
 
-// adminBudget is the time that one administrative call may spend on Redis.
-const adminBudget = 2 * time.Second
+const (
+	// adminBudget is the time that one administrative call may spend on Redis, and
+	// spreadBudget the same where Config.Spread can do instead.
+	adminBudget  = 2 * time.Second
+	spreadBudget = 500 * time.Millisecond
+)
+
+func (c *Cache) adminAllowance() *allowance {
+	if c.cfg.Spread != nil {
+		return &allowance{spreadBudget}
+	}
+	return &allowance{adminBudget}
+}
 
 // Purge removes the answer for key from every layer of every process within a
 // second, and keeps fills that are under way from storing theirs. It reports
 // whether Redis held one.
 //
-// After ErrUnavailable the key is gone from this process only: purge again.
+// While Redis is down, Config.Spread takes the purge to the others, and whoever reaches
+// Redis first removes what it holds. Without Spread, or when very many such purges wait
+// for Redis, the error is ErrUnavailable and the key is gone from this process only:
+// purge again.
 func (c *Cache) Purge(ctx context.Context, key string) (bool, error) {
 	c.forget(key)
-	a := &allowance{adminBudget}
+	removed, err := c.purgeByRedis(ctx, key)
+	if err != nil && c.cfg.Spread != nil && c.owe(Hash(key)) {
+		return false, nil
+	}
+	return removed, err
+}
+
+func (c *Cache) purgeByRedis(ctx context.Context, key string) (bool, error) {
+	a := c.adminAllowance()
 	if err := c.sync(ctx, a); err != nil {
 		return false, c.unavailable("purge key", err)
 	}
-	removed, err := c.redis.purge(ctx, a, key, rand.Text(), c.markLife())
+	removed, err := c.redis.purge(ctx, a, Hash(key), rand.Text(), c.markLife())
 	if err != nil {
 		return false, c.unavailable("purge key", err)
 	}
@@ -131,7 +153,8 @@ func (c *Cache) Purge(ctx context.Context, key string) (bool, error) {
 func (c *Cache) markLife() time.Duration { return 2*c.cfg.FillTimeout + time.Minute }
 
 // PurgeAll makes every stored answer unusable, in every process within a
-// second. Redis gets its memory back as they expire.
+// second. Redis gets its memory back as they expire. While Redis is down,
+// Config.Spread takes the purge to the others; the error is ErrUnavailable without it.
 func (c *Cache) PurgeAll(ctx context.Context) error { return c.purgeScope(ctx, scopeAll) }
 
 // PurgeProvider is PurgeAll for the answers of one provider.
@@ -145,11 +168,22 @@ func (c *Cache) PurgeOutcome(ctx context.Context, outcome string) error {
 }
 
 func (c *Cache) purgeScope(ctx context.Context, scope string) error {
-	a := &allowance{adminBudget}
-	if err := c.sync(ctx, a); err != nil {
-		return c.unavailable("purge "+scope, err)
+	a := c.adminAllowance()
+	err := c.sync(ctx, a)
+	if err != nil {
+		err = c.unavailable("purge "+scope, err)
+	} else {
+		err = c.announce(ctx, a, "purge "+scope, &purge{scope: scope, event: event{kind: eventScope}})
 	}
-	return c.announce(ctx, a, "purge "+scope, &purge{scope: scope, event: event{kind: eventScope}})
+	if c.cfg.Spread == nil {
+		return err
+	}
+	if err != nil {
+		c.purgeHere(scope)
+	}
+	scopes := c.gens.Load().scopes
+	c.spread(purges{Record: map[string]uint64{scopeSeq: scopes[scopeSeq], scope: scopes[scope]}})
+	return nil
 }
 
 // purge is one to be counted and announced.
@@ -195,7 +229,14 @@ func (c *Cache) sync(ctx context.Context, a *allowance) error {
 		return err
 	}
 	g := c.gens.Load()
-	if len(record) == 0 && !g.known {
+	switch {
+	case g.known:
+	case len(record) > 0:
+		// What this process has heard from others counts beside the record.
+		told := *g
+		told.known = true
+		g = &told
+	default:
 		// Nobody knows which purges there were. To be safe everything that
 		// Redis may hold counts as purged, by a number above any before.
 		now := uint64(time.Now().UnixMicro())
@@ -236,6 +277,7 @@ func (c *Cache) watch(ctx context.Context) {
 	var before uint64 // the last number at the previous tick
 	for {
 		if err := c.sync(ctx, &allowance{c.cfg.RedisBudget}); err == nil {
+			c.settle(ctx)
 			select {
 			case <-ctx.Done():
 				return

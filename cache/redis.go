@@ -162,8 +162,11 @@ type names struct {
 	channel string // where stores, releases and purges are announced
 }
 
-func (r *redisLayer) names(key string) names {
-	tag := "{" + Hash(key) + "}"
+func (r *redisLayer) names(key string) names { return r.namesOf(Hash(key)) }
+
+// namesOf is names for the key with that Hash.
+func (r *redisLayer) namesOf(hash string) names {
+	tag := "{" + hash + "}"
 	return names{
 		entry:   r.prefix + "entry:" + tag,
 		lease:   r.prefix + "lease:" + tag,

@@ -8,12 +8,14 @@ import (
 	"math/big"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"geogate/internal/redistest"
+	"geogate/upstream/upstreamtest"
 )
 
 // gossipers are processes that gossip, each on a loopback address of its own.
@@ -84,6 +86,24 @@ func (g *gossipers) await(t *testing.T, mode string, generation int) time.Durati
 	return time.Since(begin)
 }
 
+// purge removes answers, and returns how long it took until no process had any of them.
+func (g *gossipers) purge(t *testing.T, order, path string) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	if a := g.all[0].send(t, http.MethodPost, "/admin/purge", order, "Authorization", "Bearer s3cret", "Content-Type", "application/json"); a.Status != http.StatusNoContent {
+		t.Fatalf("purge %s = %v", order, a)
+	}
+	for _, p := range g.all {
+		eventually(t, 20*time.Second, "the answer is gone", func() error {
+			if a := p.get(t, path); a.Header.Get("X-Cache") != "MISS" {
+				return fmt.Errorf("%v", a)
+			}
+			return nil
+		})
+	}
+	return time.Since(begin)
+}
+
 func percentile(times []time.Duration, part float64) time.Duration {
 	sorted := slices.Sorted(slices.Values(times))
 	return sorted[min(int(part*float64(len(sorted))), len(sorted)-1)]
@@ -94,7 +114,9 @@ func percentile(times []time.Duration, part float64) time.Duration {
 func TestGossipWithoutRedis(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
-	g := startGossipers(t, 5, "REDIS_URL", "redis://"+redis.Addr)
+	geocoder := upstreamtest.New(t)
+	geocoder.SetAnswer(onePlace)
+	g := startGossipers(t, 5, "REDIS_URL", "redis://"+redis.Addr, "UPSTREAMS", "nominatim+"+geocoder.URL)
 	g.all[0].setMode(t, "cached_only", "before")
 	g.await(t, "cached_only", 1)
 	redis.Stop()
@@ -116,6 +138,21 @@ func TestGossipWithoutRedis(t *testing.T) {
 	t.Logf("%d changes: median %s, p99 %s", changes, percentile(took, 0.5), percentile(took, 0.99))
 	if late := percentile(took, 0.99); *soak && late > time.Second {
 		t.Errorf("99 of 100 changes were known to all within %s, want 1 s", late)
+	}
+
+	// So do purges, of everything and of one answer.
+	g.all[0].setMode(t, "normal", "for purges")
+	generation++
+	g.await(t, "normal", generation)
+	const path = "/search?q=vaduz&format=jsonv2"
+	for _, order := range []string{`{"all":true}`, `{"query":"` + path + `"}`} {
+		for i, p := range g.all {
+			p.get(t, path)
+			if a := p.get(t, path); a.Header.Get("X-Cache") != "HIT" {
+				t.Errorf("process %d: %v, want a hit", i, a)
+			}
+		}
+		t.Logf("purge %s: %s", order, g.purge(t, order, path))
 	}
 
 	// Two writers at once come to one value everywhere.
@@ -159,6 +196,7 @@ func TestGossipWithoutRedis(t *testing.T) {
 		}
 		return err
 	})
+	killAll(g.all[1:]) // one of them stops as it should
 }
 
 // A process with another key neither learns the mode nor changes it.
@@ -210,5 +248,46 @@ func TestGossipAfterAStop(t *testing.T) {
 	})
 	if got := sleeper.mode(t); got.Mode != "cached_only" || got.Generation != 1 {
 		t.Errorf("the process that was stopped is ready and knows %+v", got)
+	}
+}
+
+// Without gossip, Redis alone carries the mode: not while it is down, and through a
+// restart of everything.
+func TestFleetOverRedisAlone(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	vars := settings("ADMIN_TOKEN", "s3cret", "REDIS_URL", "redis://"+redis.Addr)
+	alone := &gossipers{}
+	for range 5 {
+		alone.all = append(alone.all, start(t, vars))
+	}
+	alone.all[1].setMode(t, "cached_only", "by Redis")
+	t.Logf("known to all after %s", alone.await(t, "cached_only", 1))
+	killAll(alone.all)
+	for i := range alone.all {
+		alone.all[i] = start(t, vars)
+	}
+	for i, p := range alone.all {
+		if got := p.mode(t); got.Mode != "cached_only" || got.Generation != 1 {
+			t.Errorf("process %d knows %+v after the restart", i, got)
+		}
+	}
+	redis.Stop()
+	for _, order := range []struct{ method, path, body string }{
+		{http.MethodPut, "/admin/mode", `{"mode":"normal"}`},
+		{http.MethodPost, "/admin/purge", `{"all":true}`},
+	} {
+		a := alone.all[0].send(t, order.method, order.path, order.body, "Authorization", "Bearer s3cret", "Content-Type", "application/json")
+		if a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || !strings.Contains(string(a.Body), `"redis_unavailable"`) {
+			t.Errorf("%s %s without Redis = %v, want 503 redis_unavailable", order.method, order.path, a)
+		}
+	}
+	killAll(alone.all)
+}
+
+// killAll ends processes at once, as a crash would.
+func killAll(all []*process) {
+	for _, p := range all {
+		p.kill()
 	}
 }

@@ -17,7 +17,8 @@ type purgeOrder struct {
 	All      bool   `json:"all"`
 }
 
-// Purge removes answers from every layer of every process within a second.
+// Purge removes answers from every layer of every process within a second: while Redis
+// is down only where processes gossip, else it is an error.
 func (a *API) Purge(w http.ResponseWriter, r *http.Request) error {
 	var order purgeOrder
 	if err := exchange.Decode(w, r, &order); err != nil {

@@ -74,8 +74,13 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 	if s.redis != nil {
 		processes = fleet.New(rdb, buildVersion(), zerolog.Nop())
 	}
+	var gossips *doctor.Gossip
+	if s.FleetBind.IsValid() {
+		gossips = &doctor.Gossip{Join: s.FleetJoin, Port: s.FleetBind.Port()}
+	}
 	findings = append(findings, doctor.Examine(ctx, doctor.Subject{
 		Fleet:       processes,
+		Gossip:      gossips,
 		Redis:       rdb,
 		SkipsVerify: s.RedisTLSSkipVerify,
 		Bus:         s.NATSURL.Hosts(),

@@ -34,6 +34,10 @@ type geocoding struct {
 	fleet    *fleet.Fleet // whose mode decides whether upstreams may be asked
 }
 
+// purgesState is what gossip calls the purges of the cache. Another form of them needs
+// another name.
+const purgesState = "purges"
+
 // mayAsk returns an error while no upstream may be asked.
 func (g *geocoding) mayAsk() error { return g.fleet.Mode().AllowsUpstream() }
 
@@ -46,12 +50,18 @@ func openGeocoding(s settings, rdb *redisclient.Client, log zerolog.Logger, metr
 	}
 	rdb.Reserve(int64(s.CacheMemory))
 	g.room = headroom.New(rdb.Memory, headroom.Config{Log: log})
-	g.cache = cache.New(rdb, cache.Config{
+	settings := cache.Config{
 		Log: log, Memory: int64(s.CacheMemory), RedisBudget: rdb.Budget(), ObserveRedis: metrics.ObserveRedis,
 		MayStore: g.room.Allows,
-	})
-	if s.FleetBind.IsValid() {
-		g.fleet.Gossip(gossip.Config{Bind: s.FleetBind.AddrPort, Join: s.FleetJoin, Key: s.GossipKey(), Log: log})
+	}
+	gossips := s.FleetBind.IsValid()
+	if gossips {
+		settings.Spread = func(change []byte) { g.fleet.Spread(purgesState, change) }
+	}
+	g.cache = cache.New(rdb, settings)
+	if gossips {
+		g.fleet.Gossip(gossip.Config{Bind: s.FleetBind.AddrPort, Join: s.FleetJoin, Key: s.GossipKey(), Log: log},
+			gossip.State{Name: purgesState, Whole: g.cache.Purges, Merge: g.cache.MergePurges})
 	}
 	for _, c := range s.ReverseCells {
 		g.cells = append(g.cells, gateway.Cell(c))

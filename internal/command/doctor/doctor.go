@@ -42,6 +42,8 @@ type Subject struct {
 	Probe func(context.Context) ([]upstream.Probe, error)
 	// Fleet knows the processes that run; nil: with the built-in Redis there is one.
 	Fleet *fleet.Fleet
+	// Gossip is where they gossip; nil: they do not.
+	Gossip *Gossip
 	// ProbeRouters asks every routing engine.
 	ProbeRouters func(context.Context) []routing.Probe
 }
@@ -51,6 +53,7 @@ func Examine(ctx context.Context, s Subject) []Finding {
 	findings := examineRedis(ctx, s)
 	findings = append(findings, examineEvents(ctx, s)...)
 	findings = append(findings, examineFleet(ctx, s.Fleet)...)
+	findings = append(findings, examineGossip(ctx, s.Gossip)...)
 	findings = append(findings, examineUpstreams(ctx, s.Probe)...)
 	return append(findings, examineRouters(s.ProbeRouters(ctx))...)
 }
