@@ -70,8 +70,8 @@ func TestMemoryIsWhatItWasGiven(t *testing.T) {
 			})
 			s, with := c.Stats(), liveHeap()
 			runtime.KeepAlive(c)
-			c, g = nil, nil
-			took := with - min(before, liveHeap()) // what other tests left may have gone meanwhile
+			after := liveHeap()               // without the layer, which nothing needs any more
+			took := with - min(before, after) // what other tests left may have gone meanwhile
 			share := float64(took) / limit
 			t.Logf("%d entries take %.1f MiB, weighed as %.1f: %.2f of the budget, %d bytes an entry besides its body", s.MemoryEntries,
 				float64(took)/(1<<20), float64(s.MemoryBytes)/(1<<20), share, int(took)/s.MemoryEntries-tt.body)
