@@ -40,17 +40,12 @@ build: ## Build bin/geogate.
 run: ## Run geogate on port 8080, or $PORT.
 	go run .
 
-# These begin servers, kill processes and count on seconds: one at a time, because two at
-# once would starve each other on two cores. The rest run two at a time.
-ALONE = ./cache ./dispatch ./e2e ./gateway ./gateway/events ./gateway/fastlane ./gateway/rides ./internal/bulk ./internal/event ./internal/webhook ./upstream
-
 .PHONY: test
 test: ## Vet, then run every test with the race detector; as root on Debian, install what they need.
 	scripts/ensure cc redis-server node curl jq
 	-scripts/ensure chromium
 	go vet ./...
-	go test -race -shuffle=on -p 1 -timeout 20m $(TESTFLAGS) $(ALONE)
-	go test -race -shuffle=on -p 2 -timeout 20m $(TESTFLAGS) $$(go list ./... | grep -vxF "$$(go list $(ALONE))")
+	go test -race -shuffle=on -p 2 -timeout 20m $(TESTFLAGS) ./...
 	cd checks && go vet ./... && go test -shuffle=on -timeout 10m ./clients/... ./deploy/... ./docs/... ./kubernetes/... ./prometheus/...
 	cd clients/go && go vet ./... && go test -race -shuffle=on ./...
 

@@ -34,7 +34,7 @@ func crowdSize() int {
 	if *soak {
 		return 100_000
 	}
-	return 20_000
+	return 10_000
 }
 
 // crowds are ways for crowdSize drivers to stand around santiago.
