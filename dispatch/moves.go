@@ -15,8 +15,8 @@ const (
 	// allEvery is how often everything is read again: whatever got lost on the way, in a
 	// failover or in a stream cut short, is made good by then.
 	allEvery = time.Minute
-	// changesRead is how long after a call the next one still finds all that has changed in
-	// between: store.lua keeps it a little longer.
+	// changesRead is how long after a call the next one still finds what has changed in
+	// between: store.lua keeps it a little longer, up to 10,000 changes.
 	changesRead = 8 * time.Second
 	// movesSettle is how long after the time of a move somebody may have moved again at that
 	// same millisecond.

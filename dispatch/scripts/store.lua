@@ -26,8 +26,9 @@ local function load(kind, id)
   return h
 end
 
--- changes_kept is for how long, in ms, maps find what has changed; they look twice a second.
-local changes_kept = 10000
+-- changes_kept is for how long, in ms, maps find what has changed, and changes_most how many
+-- changes of a busy region; they look twice a second.
+local changes_kept, changes_most = 10000, 10000
 
 -- event appends to the outbox. What has to be handed on stays until it was; where nobody
 -- takes it, the stream is a record of bounded length. Maps read a stream of their own,
@@ -40,7 +41,7 @@ local function event(fields)
   else
     redis.call('XADD', P .. ':events', 'MAXLEN', '~', number(cfg.stream), '*', unpack(fields))
   end
-  redis.call('XADD', P .. ':changes', 'MINID', '~', number(now - changes_kept), '*', unpack(fields))
+  redis.call('XADD', P .. ':changes', 'MAXLEN', '~', number(changes_most), '*', unpack(fields))
   redis.call('PEXPIRE', P .. ':changes', changes_kept)
   redis.call('HINCRBY', P .. ':counts', kind, 1)
 end
