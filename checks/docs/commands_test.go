@@ -21,6 +21,7 @@ var elsewhere = []struct{ command, tested, reason string }{
 	{"go run .", "e2e/tour_test.go TestTours", ""},
 	{"geogate demo", "e2e/demo_test.go TestDemo", ""},
 	{"geogate mode", "e2e/mode_test.go TestModeOfTheFleet", ""},
+	{"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 geogate", "e2e/tracing_test.go TestTraces", ""},
 	{"geogate import ", "e2e/streets_test.go ", ""},
 	{"UPSTREAMS=streets+file:monaco.streets geogate", "e2e/streets_test.go ", ""},
 	{"UPSTREAMS=", "internal/command/docs_test.go TestDocumentedUpstreams", ""},

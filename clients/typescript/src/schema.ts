@@ -1022,7 +1022,8 @@ export interface paths {
         put?: never;
         /**
          * Remove answers from the cache
-         * @description The answers are gone from every layer of every process within a second.
+         * @description The answers are gone from every layer of every process within a second. While Redis is down, gossip (`FLEET_BIND`) takes the
+         *     purge to all, and what Redis still holds is not served when it comes back; without gossip that is a 503.
          */
         post: operations["purge"];
         delete?: never;
@@ -1059,7 +1060,7 @@ export interface paths {
         get: operations["mode"];
         /**
          * Set the mode of the fleet
-         * @description Every process knows it within a second. In `cached_only` no upstream is asked, and what is not stored gets 503
+         * @description Every process knows it within a second; while Redis is down by gossip (`FLEET_BIND`), and without gossip that is a 503. In `cached_only` no upstream is asked, and what is not stored gets 503
          *     `cached_only`. In `read_only` no new ride begins: 503 `read_only`. While the mode is not `normal`, every answer has
          *     `X-Geogate-Mode`.
          */
@@ -2033,7 +2034,10 @@ export interface components {
             withheld: number;
         };
         Readiness: {
-            /** @enum {string} */
+            /**
+             * @description `starting` also after the process was stopped for a while, until it has caught up with the others.
+             * @enum {string}
+             */
             status: "ready" | "degraded" | "starting" | "draining";
             /** @enum {string} */
             redis: "up" | "down";
@@ -5251,7 +5255,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The processes that were heard of in the last minute. */
+            /** @description The processes that were heard of in the last minute, through Redis or by gossip. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestID"];
