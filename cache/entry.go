@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -80,4 +81,22 @@ func strongETag(e *Entry) string {
 	h.Write(e.Body)
 	var sum [sha256.Size]byte
 	return `"` + base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0])[:16]) + `"`
+}
+
+// maxText bounds each text of an entry that goes into a header or a label.
+const maxText = 256
+
+// legible reports whether everything in the entry that goes out apart from the body
+// can go there as it is. Whoever can write to Redis, or import, could otherwise put
+// lines of their own into the header of an answer.
+func (e *Entry) legible() bool {
+	if e.Status != 0 && (e.Status < 200 || e.Status > 599) { // 0: not an answer of HTTP
+		return false
+	}
+	for _, text := range [...]string{e.ContentType, e.Provider, e.Outcome, e.ETag} {
+		if len(text) > maxText || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return false
+		}
+	}
+	return true
 }

@@ -96,3 +96,11 @@ func TestReadingIsKeptWithTheAnswer(t *testing.T) {
 		t.Errorf("reading = %v, want body", got)
 	}
 }
+
+func TestHeaderBlock(t *testing.T) {
+	b := newHeaderBlock("gzip", "application/json", `"e"`, 42)
+	const want = "Content-Encoding: gzip\r\nContent-Length: 42\r\nContent-Type: application/json\r\nEtag: \"e\"\r\n"
+	if b.text != want || b.contentLength()[0] != "42" || b.contentType()[0] != "application/json" || b.etag()[0] != `"e"` {
+		t.Errorf("block %q with %q, want %q with the same values", b.text, b.values, want)
+	}
+}

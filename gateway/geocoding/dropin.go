@@ -116,7 +116,7 @@ func WriteTitle(w http.ResponseWriter, p *exchange.Problem) {
 		http.StatusNotFound:         `{"title": "404 Not Found"}`,
 		http.StatusMethodNotAllowed: `{"title": "405 Method Not Allowed"}`,
 	}
-	exchange.Write(w, p.Status, "application/json", []byte(titles[p.Status]))
+	exchange.Write(w, p.Status, exchange.JSON, []byte(titles[p.Status]))
 }
 
 // errorMessage is what an upstream says in its own error body of status 400 or

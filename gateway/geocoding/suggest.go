@@ -64,7 +64,7 @@ func (a *API) Suggest(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	exchange.Write(w, http.StatusOK, "application/json", suggestBody(res))
+	exchange.Write(w, http.StatusOK, exchange.JSON, suggestBody(res))
 	return nil
 }
 
@@ -166,7 +166,7 @@ func (g *Geocoder) suggest(ctx context.Context, req upstream.Request, d cache.Di
 
 // merged makes one answer of several.
 func merged(answers []upstream.Answer, limit int) cache.Entry {
-	e := cache.Entry{Status: http.StatusOK, ContentType: "application/json", Provider: builtIn, Outcome: string(upstream.Empty)}
+	e := cache.Entry{Status: http.StatusOK, ContentType: exchange.JSON, Provider: builtIn, Outcome: string(upstream.Empty)}
 	lists := make([][]suggested, len(answers))
 	for i, a := range answers {
 		lists[i] = readSuggestions(a.Body, a.Provider)

@@ -220,8 +220,7 @@ func (b *Bus) serve(conn *nats.Conn) (stop func(), err error) {
 func (b *Bus) answer(req micro.Request, answer AnswerFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Deadline)
 	defer cancel()
-	var asker *trace.Tracer // who answers has one
-	ctx = trace.With(ctx, asker.Begin(req.Headers().Get(trace.HeaderName)))
+	ctx = trace.With(ctx, trace.Scope{Context: trace.Parse(req.Headers().Get(trace.HeaderName))})
 	status, body := answer(ctx, req.Data())
 	b.answered.Add(1)
 	if status > 299 {

@@ -40,11 +40,3 @@ func TestFillsCannotWriteHeaders(t *testing.T) {
 		t.Error("a fill with a line break in its content type was taken")
 	}
 }
-
-func TestHeaderBlock(t *testing.T) {
-	b := newHeaderBlock("gzip", "application/json", `"e"`, 42)
-	const want = "Content-Encoding: gzip\r\nContent-Length: 42\r\nContent-Type: application/json\r\nEtag: \"e\"\r\n"
-	if b.text != want || b.contentLength()[0] != "42" || b.contentType()[0] != "application/json" || b.etag()[0] != `"e"` {
-		t.Errorf("block %q with %q, want %q with the same values", b.text, b.values, want)
-	}
-}
