@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -125,8 +126,8 @@ func TestThousandCallersInThreeProcessesOneFill(t *testing.T) {
 func TestWaitersLearnOfAFillAtOnce(t *testing.T) {
 	s := redistest.Start(t)
 	caches := fleet(t, 2, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) }, Config{})
-	var worst time.Duration
-	for i := range 20 {
+	delays := make([]time.Duration, 20)
+	for i := range delays {
 		key := fmt.Sprint("k", i)
 		var calls atomic.Int64
 		var ended time.Time
@@ -141,11 +142,13 @@ func TestWaitersLearnOfAFillAtOnce(t *testing.T) {
 		get(t, caches[1], key, Directives{}, fill)
 		woke := time.Now()
 		wg.Wait()
-		worst = max(worst, woke.Sub(ended))
+		delays[i] = woke.Sub(ended)
 	}
-	t.Logf("worst delay of a waiter in another process: %v", worst)
-	if worst > lastLook/4 {
-		t.Errorf("a waiter learnt of the fill after %v: by looking, not by the event", worst)
+	slices.Sort(delays)
+	t.Logf("delays of a waiter in another process: %v", delays)
+	// By looking, half of them would learn of it after half of the last pause.
+	if median := delays[len(delays)/2]; median > lastLook/4 {
+		t.Errorf("a waiter learnt of the fill after %v: by looking, not by the event", median)
 	}
 }
 

@@ -50,7 +50,8 @@ func TestPurgesReachEveryProcess(t *testing.T) {
 			"outcome":  func(c *Cache) error { return c.PurgeOutcome(ctx, "found") },
 		} {
 			t.Run(name, func(t *testing.T) {
-				caches := fleet(t, 3, client, Config{Memory: 1 << 20, Namespace: name})
+				// Nobody looks for purges: they are told.
+				caches := fleet(t, 3, client, Config{Memory: 1 << 20, Namespace: name, PollInterval: time.Hour})
 				fill := func(context.Context, *Priority) (Entry, error) { return answer("old"), nil }
 				spared := func(context.Context, *Priority) (Entry, error) {
 					e := answer("spared")
@@ -64,15 +65,11 @@ func TestPurgesReachEveryProcess(t *testing.T) {
 				if err := purge(caches[0]); err != nil {
 					t.Fatal(err)
 				}
-				start := time.Now()
 				for i, c := range caches {
 					asynctest.Eventually(t, fmt.Sprint("purge reaches process ", i), func() bool {
 						_, err := c.Get(ctx, "k", Directives{OnlyIfCached: true}, nil)
 						return errors.Is(err, ErrNotCached)
 					})
-				}
-				if took := time.Since(start); took > time.Second {
-					t.Errorf("purge took %v, want less than a second", took)
 				}
 				if name != "all" {
 					for _, c := range caches {

@@ -136,7 +136,7 @@ func driver(t testing.TB, e *dispatch.Engine, id string) dispatch.Driver {
 // reach waits until the ride is in a state.
 func reach(t testing.TB, e *dispatch.Engine, id string, state dispatch.State) dispatch.Ride {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ride, err := e.Ride(ctx, id)
 	for err == nil && ride.State != state && !ride.State.Ended() && ctx.Err() == nil {

@@ -18,7 +18,7 @@ import (
 // offerTo returns the one offer that the driver has, waiting for it.
 func offerTo(t testing.TB, e *dispatch.Engine, driver string) dispatch.Offer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	offers, err := e.Offers(ctx, "", driver)
 	if err != nil || len(offers) != 1 {

@@ -184,7 +184,7 @@ func TestTheShiftIsRemembered(t *testing.T) {
 // heard waits for an update that is not empty.
 func heard(t *testing.T, f *dispatch.DriverFollower) dispatch.DriverUpdate {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	u, err := f.Next(ctx)
 	if err != nil {

@@ -3,12 +3,12 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,32 +26,60 @@ func importExtract(t *testing.T, name, out string) {
 	}
 }
 
-// TestStreetsFromAnExtract imports an extract, serves it and asks for an
-// address, as the README says.
-func TestStreetsFromAnExtract(t *testing.T) {
+// TestStreetsAsDocumented runs the three lines that import an extract, serve it and
+// ask for an address, as the README and the guide have them.
+func TestStreetsAsDocumented(t *testing.T) {
 	t.Parallel()
-	out := filepath.Join(t.TempDir(), "monaco.streets")
-	importExtract(t, "monaco", out)
-	g := start(t, settings("UPSTREAMS", "streets+file:"+out))
-	for _, tt := range []struct{ query, want string }{
-		{"q=" + url.QueryEscape("25 boulevard de suisse, monaco"), "25, Boulevard de Suisse"},
-		{"lat=43.7385319&lon=7.4240328", "25, Boulevard de Suisse"},
-	} {
-		body := g.get(t, "/api?"+tt.query).Body
-		var answer struct {
-			Data []struct {
-				DisplayName string `json:"display_name"`
-			} `json:"data"`
-		}
-		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Data) == 0 {
-			t.Fatalf("/api?%s = %s (%v)", tt.query, body, err)
-		}
-		if got := answer.Data[0].DisplayName; !strings.Contains(got, tt.want) {
-			t.Errorf("/api?%s = %q, want %q in it", tt.query, got, tt.want)
-		}
-	}
-	if body := g.get(t, "/suggest?q="+url.QueryEscape("25 boulevard de sui")).Body; !bytes.Contains(body, []byte("25, Boulevard de Suisse")) {
-		t.Errorf("/suggest = %s, want the house in it", body)
+	for document, extract := range map[string]string{"README.md": "internal/streets/testdata/monaco.osm.pbf", "docs/streets.md": "monaco.osm.pbf"} {
+		t.Run(document, func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(filepath.Join(moduleRoot, filepath.FromSlash(document)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, block, _ := strings.Cut(string(text), "```sh\ngeogate import ")
+			block, _, _ = strings.Cut(block, "\n```")
+			lines := strings.Split("geogate import "+block, "\n")
+			if len(lines) != 3 || !strings.HasSuffix(lines[1], " geogate") {
+				t.Fatalf("%s has %q, want three lines, of which the second starts geogate", document, lines)
+			}
+			dir := t.TempDir()
+			place := filepath.Join(dir, filepath.FromSlash(extract))
+			monaco, err := os.ReadFile(filepath.Join(moduleRoot, "internal", "streets", "testdata", "monaco.osm.pbf"))
+			if err == nil {
+				err = os.MkdirAll(filepath.Dir(place), 0o700)
+			}
+			if err == nil {
+				err = os.WriteFile(place, monaco, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			sh := func(line string) string {
+				cmd := exec.CommandContext(t.Context(), "bash", "-c", line)
+				cmd.Dir = dir
+				cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
+				said, err := cmd.CombinedOutput()
+				if err != nil {
+					t.Fatalf("$ %s\n%s%v", line, said, err)
+				}
+				return string(said)
+			}
+			if said := sh(lines[0]); !strings.Contains(said, "house numbers") {
+				t.Errorf("$ %s\n%s", lines[0], said)
+			}
+			vars := assignments(lines[1])
+			g := start(t, settings("UPSTREAMS", strings.Replace(vars["UPSTREAMS"], "file:", "file:"+dir+"/", 1)))
+			if said := sh(strings.ReplaceAll(lines[2], "localhost:8080", "localhost:"+port(g))); !strings.Contains(said, "25, Boulevard de Suisse, ") {
+				t.Errorf("$ %s\n%s", lines[2], said)
+			}
+			if body := g.get(t, "/api?lat=43.7385319&lon=7.4240328").Body; !bytes.Contains(body, []byte("25, Boulevard de Suisse")) {
+				t.Errorf("the way back = %s, want the house in it", body)
+			}
+			if body := g.get(t, "/suggest?q="+url.QueryEscape("25 boulevard de sui")).Body; !bytes.Contains(body, []byte("25, Boulevard de Suisse")) {
+				t.Errorf("/suggest = %s, want the house in it", body)
+			}
+		})
 	}
 }
 

@@ -34,7 +34,7 @@ func TestTakeover(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			const rides, timeout = 1000, 30 * time.Second
+			const rides, timeout = 300, 30 * time.Second
 			server := redistest.Start(t)
 			rdb := server.Client(t)
 			vars := settings("REDIS_URL", "redis://"+server.Addr, "DISPATCH_INTERVAL", "1s", "DISPATCH_TIMEOUT", timeout.String())

@@ -268,7 +268,7 @@ func (h *house) send(t testing.TB, ask request, credential string, streams bool,
 
 func (h *house) sendFrom(t testing.TB, from *http.Client, ask request, credential string, streams bool, shows string) answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, ask.method, h.URL+ask.target, strings.NewReader(ask.body))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // patience is far above what anything takes, even under the race detector on a
 // busy machine.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Main runs the tests of a package, and fails when they leave goroutines behind.
 //

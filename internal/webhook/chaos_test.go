@@ -231,7 +231,7 @@ func TestRedisAway(t *testing.T) {
 	}
 	s.Resume(t)
 	h.publish(t, "a", "", 2)
-	asynctest.Within(t, 10*time.Second, "second event", func() bool { return h.subscriber(t, sub.ID).Delivered == 2 })
+	asynctest.Eventually(t, "second event", func() bool { return h.subscriber(t, sub.ID).Delivered == 2 })
 
 	s.Stop()
 	s.Restart(t) // empty: nobody is subscribed any more
@@ -240,5 +240,5 @@ func TestRedisAway(t *testing.T) {
 	}
 	again := h.subscribe(t, r)
 	h.publish(t, "a", "", 3)
-	asynctest.Within(t, 10*time.Second, "third event", func() bool { return h.subscriber(t, again.ID).Delivered == 1 })
+	asynctest.Eventually(t, "third event", func() bool { return h.subscriber(t, again.ID).Delivered == 1 })
 }

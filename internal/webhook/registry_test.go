@@ -101,11 +101,11 @@ func TestGhostsAreDropped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		alive, _, err := h.Register(t.Context(), webhook.Registration{URL: "http://127.0.0.1:9/alive", TTL: time.Second})
+		alive, _, err := h.Register(t.Context(), webhook.Registration{URL: "http://127.0.0.1:9/alive", TTL: 2 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
-		asynctest.Within(t, 6*time.Second, "the ghost is gone and its traces too", func() bool {
+		asynctest.Eventually(t, "the ghost is gone and its traces too", func() bool {
 			if _, err := h.Keepalive(t.Context(), alive.ID); err != nil {
 				t.Fatalf("Keepalive of the living: %v", err)
 			}
