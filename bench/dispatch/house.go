@@ -65,7 +65,7 @@ func (h *house) gate(ctx context.Context, addr string) (string, error) {
 	_, port, _ := strings.Cut(own, ":")
 	env := []string{
 		"ANONYMOUS=all", "PORT=" + port, "REDIS_URL=redis://" + addr, "UPSTREAMS=nominatim+http://127.0.0.1:9", "GOMAXPROCS=1",
-		"RATE_LIMIT=0", "DRIVER_TTL=1h", "DISPATCH_TIMEOUT=1h", "LOG_LEVEL=error",
+		"RATE_LIMIT=0", "DRIVER_TTL=1h", "DISPATCH_TIMEOUT=1h", "DISPATCH_MAX_DRIVERS=2000000", "LOG_LEVEL=error",
 	}
 	if err := h.start(ctx, own, serverCore, env, h.geogate); err != nil {
 		return "", err
