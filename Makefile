@@ -77,7 +77,7 @@ soak: ## Check dispatch over a million operations while processes and Redis are 
 	scripts/ensure redis-server
 	go test -count=1 -timeout 90m -v -run 'TestSoak|TestTown|TestCancelAgainst|TestNoScriptIsSlow|TestListsOfAMillionRides' ./dispatch -soak
 	go test -count=1 -v -run TestSoak ./internal/identity -soak
-	go test -count=1 -v -run TestGossip ./e2e -soak
+	go test -count=1 -v -run 'TestGossip|TestRollingRestart' ./e2e -soak
 
 .PHONY: soak-events
 soak-events: ## Check at full size that webhooks lose no event and delay nobody (about 12 minutes).

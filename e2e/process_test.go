@@ -71,6 +71,12 @@ type process struct {
 func start(tb testing.TB, vars env) *process {
 	tb.Helper()
 	p := launch(tb, vars)
+	p.awaitReady(tb)
+	return p
+}
+
+func (p *process) awaitReady(tb testing.TB) {
+	tb.Helper()
 	eventually(tb, startTimeout, "geogate is ready", func() error {
 		a, err := p.do(tb.Context(), http.MethodGet, "/readyz", "")
 		if err == nil && a.Status != http.StatusOK {
@@ -78,7 +84,6 @@ func start(tb testing.TB, vars env) *process {
 		}
 		return err
 	})
-	return p
 }
 
 // launch runs geogate and waits for its address only.
