@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geogate/internal/geo"
+	"geogate/internal/trace"
 )
 
 // TimesFunc tells how many seconds the way takes from each point to one. Without an
@@ -65,7 +66,7 @@ func (e *Engine) chooseAside(ctx context.Context, c choice) {
 	case e.choosing <- struct{}{}:
 		e.aside.Go(func() {
 			defer func() { <-e.choosing }()
-			_, _ = e.claimFirst(ctx, c, e.order(ctx, c))
+			_, _ = e.choose(ctx, c)
 		})
 	default:
 		_, _ = e.claimFirst(ctx, c, c.drivers)
@@ -75,6 +76,10 @@ func (e *Engine) chooseAside(ctx context.Context, c choice) {
 // choose gives the ride to the quickest of the drivers who is still free. Where nobody
 // knows the times in time, that is the nearest.
 func (e *Engine) choose(ctx context.Context, c choice) (reply, error) {
+	ctx, span := trace.Start(ctx, trace.Internal, "choose driver")
+	defer span.End()
+	span.Set("geogate.ride_id", c.ride)
+	span.SetNumber("geogate.candidates", int64(len(c.drivers)))
 	return e.claimFirst(ctx, c, e.order(ctx, c))
 }
 

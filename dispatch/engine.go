@@ -26,6 +26,7 @@ import (
 	"geogate/internal/geo"
 	"geogate/internal/hub"
 	"geogate/internal/pause"
+	"geogate/internal/trace"
 )
 
 // Limits that are not configured.
@@ -81,6 +82,8 @@ type Config struct {
 	// Emit receives every event of every region, in order, at least once, from one
 	// process at a time. An error makes it come again. nil: events stay in the stream.
 	Emit EmitFunc
+	// Tracer takes the spans of attempts; nil: nobody wants them.
+	Tracer *trace.Tracer
 	// Log receives what Run has to say; the zero value discards it.
 	Log zerolog.Logger
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"geogate/internal/pause"
+	"geogate/internal/trace"
 )
 
 const (
@@ -258,27 +259,42 @@ func (e *Engine) workClaimed(ctx context.Context, region string, rides []string)
 		for i, id := range slice {
 			calls[i] = call{region, []any{id}}
 		}
+		began := time.Now()
 		replies, err := e.runAll(ctx, attemptScript, calls)
 		if err != nil {
 			return fmt.Errorf("attempt due rides: %w", err)
 		}
 		for i, r := range replies {
+			created := e.cfg.Tracer.Resume(r.string(0))
+			e.traceAttempt(created, began, region, slice[i], r)
 			if r.code != "named" {
 				continue
 			}
-			pickup, err := decodePoint(r.string(1), r.string(2))
+			pickup, err := decodePoint(r.string(2), r.string(3))
 			if err != nil {
 				return fmt.Errorf("attempt due rides: %w", err)
 			}
-			c, err := newChoice(region, slice[i], pickup, r.strings(0))
+			c, err := newChoice(region, slice[i], pickup, r.strings(1))
 			if err != nil {
 				return fmt.Errorf("attempt due rides: %w", err)
 			}
-			e.chooseAside(ctx, c)
+			e.chooseAside(trace.With(ctx, created), c)
 		}
 		rides = rides[len(slice):]
 	}
 	return nil
+}
+
+// traceAttempt hands over the span of an attempt, below the step that created the ride.
+// Attempts of one round trip have its times.
+func (e *Engine) traceAttempt(created trace.Scope, began time.Time, region, ride string, r reply) {
+	span := created.Below(trace.Internal, "attempt ride", began)
+	span.Set("geogate.ride_id", ride)
+	span.Set("geogate.region", region)
+	if r.code == "ok" {
+		span.Set("geogate.ride_state", r.string(1))
+	}
+	span.End()
 }
 
 // onLeases renews leases or gives them back. When that fails, the others wait a little

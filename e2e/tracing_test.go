@@ -107,6 +107,10 @@ func TestTraces(t *testing.T) {
 		return nil
 	})
 
+	if code, said, _ := execute(t, vars("doctor"), "doctor"); !strings.Contains(said, collector.URL+"/v1/traces takes spans") {
+		t.Errorf("geogate doctor = %d %s", code, said)
+	}
+
 	// Nobody is near. The first process is gone when the driver comes.
 	first.post(t, "/v2/search", `{"lat":47.14,"lng":9.52}`, "traceparent", "00-"+tracedRide+"-"+clientSpan+"-01")
 	posted := awaitSpan(t, collector, tracedRide, "first", "POST /v2/search")

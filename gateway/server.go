@@ -125,8 +125,10 @@ func (g *Gateway) lane(l net.Listener) net.Listener {
 		Log: g.log, Sources: g.laneSources(), Limits: g.limits, Caller: g.laneCaller, Proxies: g.proxies,
 		Answered: func(ex *exchange.Exchange, route string, took time.Duration) {
 			g.metrics.ObserveLane()
-			if g.tracer != nil { // a request with a traceparent is none for the lane
-				ex.Trace = g.tracer.Begin("")
+			// A request with a traceparent is none for the lane. A trace that nobody wants
+			// and that is passed on to nobody is none.
+			if scope := g.tracer.Begin(""); scope.Sampled() {
+				ex.Trace = scope
 			}
 			g.logAccess(ex, route, http.MethodGet, took)
 		},

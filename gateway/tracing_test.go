@@ -1,12 +1,18 @@
 package gateway_test
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"geogate/gateway"
 	"geogate/gateway/gatewaytest"
@@ -85,4 +91,76 @@ func TestTraceOfTheClientIsLogged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A hit of the lane in a trace that nobody wants takes no more memory than without traces.
+func TestUnwantedTracesCostTheLaneNothing(t *testing.T) {
+	sampler, err := trace.ParseSampler("always_off", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := map[string]float64{}
+	for name, tracer := range map[string]*trace.Tracer{
+		"off": nil, "unwanted": trace.New(trace.Config{URL: "http://127.0.0.1:9/v1/traces", Sampler: sampler}),
+	} {
+		t.Run(name, func(t *testing.T) { taken[name] = allocationsOfHit(t, tracer) })
+	}
+	t.Logf("allocations of a hit: %v", taken)
+	if taken["unwanted"] > taken["off"]+0.5 {
+		t.Errorf("allocations of a hit: %v", taken)
+	}
+}
+
+// allocationsOfHit is how often this process allocates memory for a hit of the lane. The
+// client does not.
+func allocationsOfHit(t *testing.T, tracer *trace.Tracer) float64 {
+	t.Helper()
+	f := gatewaytest.New(t, func(c *gateway.Config) {
+		c.Tracer, c.Log, c.RateLimit = tracer, zerolog.New(discard{}), gateway.RateLimit{Requests: 1 << 40, Per: time.Minute}
+	})
+	f.Do(t, "GET "+gatewaytest.Vaduz, "")
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", f.Serve(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	answers := bufio.NewReader(conn)
+	request, length := []byte("GET "+gatewaytest.Vaduz+" HTTP/1.1\r\nHost: geogate\r\n\r\n"), []byte("Content-Length: ")
+	hit := func() {
+		if _, err := conn.Write(request); err != nil {
+			t.Fatal(err)
+		}
+		body := 0
+		for {
+			line, err := answers.ReadSlice('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line = bytes.TrimSpace(line); len(line) == 0 {
+				break
+			}
+			if digits, found := bytes.CutPrefix(line, length); found {
+				for _, d := range digits {
+					body = body*10 + int(d-'0')
+				}
+			}
+		}
+		if _, err := answers.Discard(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const hits = 2000
+	for range hits / 10 {
+		hit()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range hits {
+		hit()
+	}
+	runtime.ReadMemStats(&after)
+	if n := f.LaneAnswers(t); n < hits {
+		t.Fatalf("%d hits were answered in the lane, want %d", n, hits)
+	}
+	return float64(after.Mallocs-before.Mallocs) / hits
 }

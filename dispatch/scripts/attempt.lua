@@ -1,5 +1,6 @@
--- Does what is due about a ride. ARGV: 2 ride. Where a process chooses, it may answer
--- {'named', {id, lat, lng, … of the candidates}, lat, lng of the pickup}.
+-- Does what is due about a ride. ARGV: 2 ride. Answers {'ok', trace of the ride, its state};
+-- where a process chooses, perhaps {'named', trace, {id, lat, lng, … of the candidates},
+-- lat, lng of the pickup}.
 local ride = load('ride', ARGV[2])
 if not ride then
   redis.call('ZREM', P .. ':due', ARGV[2])
@@ -18,11 +19,12 @@ elseif ride.version == version then
   end
   if outcome == 'named' then
     wake()
-    return { 'named', named, ride.lat, ride.lng }
+    return { 'named', ride.trace or '', named, ride.lat, ride.lng }
   elseif not outcome then
     -- Nothing has filed the ride since the lease put it off.
     redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker')
     schedule(ride)
   end
 end
-return answer('ok')
+wake()
+return { 'ok', ride.trace or '', ride.state }

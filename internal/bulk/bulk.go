@@ -171,7 +171,8 @@ type spec struct {
 	CountryCodes string   `json:"countrycodes,omitempty"`
 	Rows         int      `json:"rows"`
 	Chunks       int      `json:"chunks"`
-	Rendering    int      `json:"rendering"` // renderingVersion of the sizes
+	Rendering    int      `json:"rendering"`       // renderingVersion of the sizes
+	Trace        string   `json:"trace,omitempty"` // traceparent of the upload
 }
 
 func (s *spec) encode() string {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+
+	"geogate/internal/trace"
 )
 
 // Config adjusts a Master; the zero value of each field means what its comment
@@ -116,6 +118,7 @@ func (m *Master) take(ctx context.Context, id string, u Upload) (*spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	rows.spec.Trace = trace.Header(ctx)
 	if err := m.store.Create(ctx, id, uploadLife); err != nil {
 		return nil, err
 	}

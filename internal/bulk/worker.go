@@ -14,6 +14,7 @@ import (
 
 	"geogate/internal/hub"
 	"geogate/internal/pause"
+	"geogate/internal/trace"
 )
 
 // WorkerConfig adjusts a Worker; the zero value of each field means what its
@@ -38,6 +39,8 @@ type WorkerConfig struct {
 	MayStore func(bytes int) bool
 	// Judge tells what an error of a request means; nil: every one is a Fault.
 	Judge Judge
+	// Tracer takes a span of each chunk; nil: nobody wants them.
+	Tracer *trace.Tracer
 }
 
 // Worker works on chunks of any job. It is safe for concurrent use.
@@ -127,14 +130,31 @@ func (w *Worker) work(ctx context.Context, c *claim) error {
 	if err != nil {
 		return err
 	}
+	ctx, span := w.begin(ctx, c, s)
+	defer span.End()
 	p, err := w.open(ctx, c, s)
 	switch {
 	case errors.Is(err, errNoBlob), errors.Is(err, errCorrupt):
 		return w.failJob(ctx, c.job, err)
 	case err != nil:
+		span.Fail("the rows were not read")
 		return err
 	}
-	return w.finish(ctx, p)
+	span.SetNumber("geogate.rows", int64(len(p.rows)))
+	if err := w.finish(ctx, p); err != nil {
+		span.Fail("the answers were not saved")
+		return err
+	}
+	return nil
+}
+
+// begin begins the span of a chunk, in the trace of the upload. Its rows are asked for in
+// that trace and have no spans: a large job would leave no room for those of people. The
+// job's id is a secret, so no span has it.
+func (w *Worker) begin(ctx context.Context, c *claim, s *spec) (context.Context, *trace.Span) {
+	within, span := trace.Start(trace.With(ctx, w.cfg.Tracer.Resume(s.Trace)), trace.Internal, "work on chunk")
+	span.SetNumber("geogate.chunk", int64(c.chunk))
+	return trace.With(ctx, trace.Scope{Context: trace.Parse(trace.Header(within))}), span
 }
 
 // failJob ends a job whose data is gone, unless the job itself is.

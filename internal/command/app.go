@@ -88,6 +88,7 @@ func newApp(s settings, log zerolog.Logger) (*app, error) {
 		DriverTTL:    s.DriverTTL,
 		Emit:         a.emit,
 		Times:        timesOf(a.router),
+		Tracer:       a.tracer,
 		RedisTimeout: rdb.Budget(),
 	})
 	a.events = event.New(rdb, event.Config{Log: log})
@@ -156,10 +157,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 		return errors.Join(err, l.Close(), a.redis.Close())
 	}
 	stopClock := background(ctx, a.redis.RunClock)
-	stopTracing := func() error { return nil }
-	if a.tracer != nil {
-		stopTracing = background(ctx, a.tracer.Run) // ends after whatever makes spans
-	}
+	stopTracing := tracing(ctx, a.tracer)
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	stopSupport := background(ctx,
@@ -169,7 +167,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run, a.files.reloading(reloads), a.fleet.Run, a.runMapStyle)
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
-		worker := a.jobs.worker(a.geocoding, a.cfg.Workers)
+		worker := a.jobs.worker(a.geocoding, a.cfg.Workers, a.tracer)
 		work.Go(func() error { return onceChecked(a.watch, worker.Run)(turns.As(ctx, "bulk jobs")) }) // gives its chunks back while HTTP drains
 	}
 
@@ -305,4 +303,13 @@ func newTracer(s settings, log zerolog.Logger) *trace.Tracer {
 		URL: s.spans.String(), Header: s.spanHeaders, Sampler: s.sampler, Every: s.OTelDelay.Duration(),
 		Service: s.OTelService, Version: buildVersion(), Instance: strings.ToLower(rand.Text()), Log: log,
 	})
+}
+
+// tracing sends spans until stop is called, which is to be after whatever makes them. A
+// nil tracer has nothing to send.
+func tracing(ctx context.Context, tracer *trace.Tracer) (stop func() error) {
+	if tracer == nil {
+		return func() error { return nil }
+	}
+	return background(ctx, tracer.Run)
 }

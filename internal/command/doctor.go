@@ -78,7 +78,12 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 	if s.FleetBind.IsValid() {
 		gossips = &doctor.Gossip{Join: s.FleetJoin, Port: s.FleetBind.Port()}
 	}
+	var collector *doctor.Collector
+	if tracer := newTracer(s, zerolog.Nop()); tracer != nil {
+		collector = &doctor.Collector{URL: s.spans.String(), Probe: tracer.Probe}
+	}
 	findings = append(findings, doctor.Examine(ctx, doctor.Subject{
+		Collector:   collector,
 		Fleet:       processes,
 		Gossip:      gossips,
 		Redis:       rdb,

@@ -15,6 +15,7 @@ import (
 	"geogate/internal/headroom"
 	"geogate/internal/natsbus"
 	"geogate/internal/schema"
+	"geogate/internal/trace"
 )
 
 type workerCmd struct {
@@ -47,17 +48,19 @@ func (cmd workerCmd) Run(ctx context.Context, p *Process) error {
 	if err := geo.fleet.Open(); err != nil {
 		return errors.Join(err, rdb.Close())
 	}
-	worker := work.worker(geo, cmd.chunks(s.Workers))
+	tracer := newTracer(s, log)
+	worker := work.worker(geo, cmd.chunks(s.Workers), tracer)
 	log.Info().Int("workers", cmd.chunks(s.Workers)).Str("redis", rdb.Label()).Msg("working on bulk jobs")
 
 	watch := schema.NewWatch(rdb, sharedSettings(s), log, migrations...)
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
+	stopTracing := tracing(ctx, tracer)
 	// The cache outlives the worker, which still saves what it has.
 	stop := background(ctx, watching(watch, refuse), geo.cache.Run, geo.room.Run, work.bell.Run, geo.files.reloading(p.reloads()), geo.fleet.Run)
 	geo.fleet.Join(ctx)
 	err = onceChecked(watch, worker.Run)(ctx)
-	err = errors.Join(err, stop(), rdb.Close())
+	err = errors.Join(err, stop(), stopTracing(), rdb.Close())
 	log.Info().Msg("stopped")
 	return err
 }
@@ -123,8 +126,8 @@ func jobTransport(cfg config.Config, rdb redis.UniversalClient, log zerolog.Logg
 }
 
 // worker works on up to chunks chunks at a time, and asks g.
-func (j *jobs) worker(g *geocoding, chunks int) *bulk.Worker {
+func (j *jobs) worker(g *geocoding, chunks int, tracer *trace.Tracer) *bulk.Worker {
 	rows := g.rows()
 	return bulk.NewWorker(j.rdb, j.store, j.bell, rows.Plan,
-		bulk.WorkerConfig{Log: j.log, Chunks: chunks, Judge: rows.Judge, MayStore: j.may})
+		bulk.WorkerConfig{Log: j.log, Chunks: chunks, Judge: rows.Judge, MayStore: j.may, Tracer: tracer})
 }

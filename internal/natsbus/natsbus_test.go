@@ -20,6 +20,7 @@ import (
 	"geogate/internal/event"
 	"geogate/internal/natsbus"
 	"geogate/internal/redistest"
+	"geogate/internal/trace"
 )
 
 func TestMain(m *testing.M) { asynctest.Main(m) }
@@ -283,5 +284,56 @@ func TestWrongURL(t *testing.T) {
 	err := bus.Run(t.Context())
 	if err == nil || strings.Contains(err.Error(), "geheim") {
 		t.Errorf("Run = %v, want an error without the password", err)
+	}
+}
+
+// Events tell the trace that they belong to, where there is one, and questions are answered
+// in theirs.
+func TestTracesGoOverTheBus(t *testing.T) {
+	t.Parallel()
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	s := newNATS(t, false)
+	s.start(t)
+	conn := s.connect(t)
+	events := make(chan *nats.Msg, 2)
+	if _, err := conn.ChanSubscribe("geogate.events.>", events); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil { // else the first event may be faster
+		t.Fatal(err)
+	}
+	l := newLog(t)
+	asynctest.Background(t, natsbus.New(s.url(), l, natsbus.Services{
+		Geocode: func(ctx context.Context, _ []byte) (int, []byte) { return http.StatusOK, []byte(trace.Header(ctx)) },
+	}, natsbus.Config{}).Run)
+
+	for _, want := range []string{parent, ""} {
+		ctx := trace.With(t.Context(), trace.Scope{Context: trace.Parse(want)})
+		if _, _, err := l.Publish(ctx, event.Publication{Type: "news.flash", Data: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case m := <-events:
+			if got := m.Header.Get("traceparent"); got != want {
+				t.Errorf("the event has traceparent %q, want %q", got, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("no event on the bus")
+		}
+	}
+	for _, want := range []string{parent, ""} {
+		question := nats.NewMsg("geogate.geocode")
+		if want != "" {
+			question.Header.Set("traceparent", want)
+		}
+		var answer *nats.Msg
+		asynctest.Eventually(t, "the service answers", func() (answered bool) {
+			var err error
+			answer, err = conn.RequestMsg(question, time.Second)
+			return err == nil
+		})
+		if got := string(answer.Data); got != want {
+			t.Errorf("a question is answered in trace %q, want %q", got, want)
+		}
 	}
 }

@@ -148,6 +148,13 @@ func (t *Tracer) Run(ctx context.Context) error {
 	}
 }
 
+// Probe sends no spans, and tells why the collector does not take them. It is for a tracer
+// that does not run.
+func (t *Tracer) Probe(ctx context.Context) error {
+	defer t.client.CloseIdleConnections()
+	return t.send(ctx, nil)
+}
+
 // part sends what is left when the process ends.
 func (t *Tracer) part(ctx context.Context, batch []*Span) {
 	ctx, cancel := context.WithTimeout(ctx, partingTimeout)

@@ -46,6 +46,8 @@ type Subject struct {
 	Gossip *Gossip
 	// ProbeRouters asks every routing engine.
 	ProbeRouters func(context.Context) []routing.Probe
+	// Collector takes spans; nil: there are none.
+	Collector *Collector
 }
 
 // Examine examines everything. It takes as long as ctx lets it.
@@ -55,7 +57,8 @@ func Examine(ctx context.Context, s Subject) []Finding {
 	findings = append(findings, examineFleet(ctx, s.Fleet)...)
 	findings = append(findings, examineGossip(ctx, s.Gossip)...)
 	findings = append(findings, examineUpstreams(ctx, s.Probe)...)
-	return append(findings, examineRouters(s.ProbeRouters(ctx))...)
+	findings = append(findings, examineRouters(s.ProbeRouters(ctx))...)
+	return append(findings, examineCollector(ctx, s.Collector)...)
 }
 
 func examineRouters(probes []routing.Probe) []Finding {
