@@ -115,8 +115,6 @@ var access = map[string][]trial{
 	"GET /console/tiles.pmtiles":      {{want: "404 404 404 404 404 404 404"}}, // there is no file
 
 	"GET /jobs":                {{want: everybody}},
-	"GET /jobs/jobs.js":        {{want: everybody}},
-	"GET /jobs/jobs.css":       {{want: everybody}},
 	"POST /v2/jobs":            {{want: "401 403 403 403 403 202 202", body: "q\nVaduz\n"}},
 	"GET /v2/jobs/{id}":        {{want: operators}},
 	"GET /v2/jobs/{id}/events": {{want: operators}},

@@ -136,9 +136,7 @@ func (g *Gateway) routes() []route {
 		return table
 	}
 	return append(table, []route{
-		{get, "/jobs", scopePublic, page, jobs.Page("jobs.html")},
-		{get, "/jobs/jobs.js", scopePublic, page, jobs.Page("jobs.js")},
-		{get, "/jobs/jobs.css", scopePublic, page, jobs.Page("jobs.css")},
+		{get, "/jobs", scopePublic, page, jobs.Page},
 		{post, "/v2/jobs", scopeBulk, private, g.jobs.Create},
 		{get, "/v2/jobs/{id}", scopeBulk, private, g.jobs.Get},
 		{get, "/v2/jobs/{id}/events", scopeBulk, stream, g.jobs.Follow},

@@ -109,6 +109,8 @@ func readBestPlace(body []byte) any {
 			if value.Type != gjson.Null {
 				p.Importance = strings.Clone(strings.Trim(value.Raw, `"`))
 			}
+		case "licence":
+			p.Licence = strings.Clone(value.String())
 		}
 		return true
 	})

@@ -1,8 +1,9 @@
 // Package jobs is the room of bulk geocoding: uploads, the jobs that they become,
-// their progress and results, and the page for all of that.
+// their progress and results. The console has the page for all of that.
 package jobs
 
 import (
+	"net/http"
 	"time"
 
 	"geogate/gateway/exchange"
@@ -37,4 +38,11 @@ func New(master *bulk.Master, streams *exchange.Streams, stall time.Duration) *A
 		uploads:   newPlaces("uploads", "too_many_uploads", maxUploads, maxClientUploads),
 		downloads: newPlaces("downloads", "too_many_downloads", maxDownloads, maxClientDownloads),
 	}
+}
+
+// Page leads to where the console has what was a page of its own. A browser keeps the
+// fragment, which names the job.
+func Page(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, "/console/?jobs", http.StatusSeeOther)
+	return nil
 }

@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -71,7 +72,7 @@ const threeTowns = "id,address\n1,Vaduz\n2,nowhere at all\n3,ragged,row\n4,VADUZ
 
 func TestJobByHTTP(t *testing.T) {
 	j := newJobsFixture(t, bulk.Config{})
-	j.Upstream.SetAnswer(&upstreamtest.Fixed{ContentType: "application/json", Body: `[{"place_id":1,"lat":"47.1","lon":"9.5","display_name":"=Vaduz, FL","class":"place","type":"city","importance":0.5}]`})
+	j.Upstream.SetAnswer(&upstreamtest.Fixed{ContentType: "application/json", Body: `[{"place_id":1,"lat":"47.1","lon":"9.5","display_name":"=Vaduz, FL","class":"place","type":"city","importance":0.5,"licence":"© Us"}]`})
 	id := j.upload(t, "/v2/jobs?limit=1", "text/csv", "id,address\n1,Vaduz\n3,ragged,row\n4,VADUZ\n")
 
 	t.Run("unfinished", func(t *testing.T) {
@@ -82,7 +83,7 @@ func TestJobByHTTP(t *testing.T) {
 			t.Errorf("result of a queued job = %d %s", res.StatusCode, res.Text)
 		}
 		res = j.Do(t, "GET /v2/jobs/"+id+"/result?partial=1", "")
-		if want := "id,address,column_3,lat,lon,display_name,type,importance,outcome,cache,provider\n"; res.StatusCode != 200 || res.Text != want {
+		if want := "id,address,column_3,lat,lon,display_name,type,importance,outcome,cache,provider,reason,licence\n"; res.StatusCode != 200 || res.Text != want {
 			t.Errorf("partial result = %d %q, want %q", res.StatusCode, res.Text, want)
 		}
 	})
@@ -99,19 +100,24 @@ func TestJobByHTTP(t *testing.T) {
 	tests := []struct {
 		query, contentType, want string
 	}{
-		{"", "text/csv; charset=utf-8; header=present", `id,address,column_3,lat,lon,display_name,type,importance,outcome,cache,provider
-1,Vaduz,,47.1,9.5,"=Vaduz, FL",city,0.5,found,false,recorded
-3,ragged,row,,,,,,invalid,false,
-4,VADUZ,,47.1,9.5,"=Vaduz, FL",city,0.5,found,true,recorded
+		{"", "text/csv; charset=utf-8; header=present", `id,address,column_3,lat,lon,display_name,type,importance,outcome,cache,provider,reason,licence
+1,Vaduz,,47.1,9.5,"=Vaduz, FL",city,0.5,found,false,recorded,,© Us
+3,ragged,row,,,,,,invalid,false,,"the row has too few or too many cells, or a quote that is not closed",
+4,VADUZ,,47.1,9.5,"=Vaduz, FL",city,0.5,found,true,recorded,,© Us
 `},
-		{"?format=csv&safe=1", "text/csv; charset=utf-8; header=present", `id,address,column_3,lat,lon,display_name,type,importance,outcome,cache,provider
-1,Vaduz,,47.1,9.5,"'=Vaduz, FL",city,0.5,found,false,recorded
-3,ragged,row,,,,,,invalid,false,
-4,VADUZ,,47.1,9.5,"'=Vaduz, FL",city,0.5,found,true,recorded
+		{"?format=csv&safe=1", "text/csv; charset=utf-8; header=present", `id,address,column_3,lat,lon,display_name,type,importance,outcome,cache,provider,reason,licence
+1,Vaduz,,47.1,9.5,"'=Vaduz, FL",city,0.5,found,false,recorded,,© Us
+3,ragged,row,,,,,,invalid,false,,"the row has too few or too many cells, or a quote that is not closed",
+4,VADUZ,,47.1,9.5,"'=Vaduz, FL",city,0.5,found,true,recorded,,© Us
 `},
-		{"?format=ndjson", "application/x-ndjson", `{"id":"1","address":"Vaduz","lat":47.1,"lon":9.5,"display_name":"=Vaduz, FL","type":"city","importance":0.5,"outcome":"found","cache":false,"provider":"recorded"}
-{"id":"3","address":"ragged","column_3":"row","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"invalid","cache":false,"provider":null}
-{"id":"4","address":"VADUZ","lat":47.1,"lon":9.5,"display_name":"=Vaduz, FL","type":"city","importance":0.5,"outcome":"found","cache":true,"provider":"recorded"}
+		{"?format=excel", "text/csv; charset=utf-8; header=present", "\uFEFF" + `id,address,column_3,lat,lon,display_name,type,importance,outcome,cache,provider,reason,licence
+1,Vaduz,,47.1,9.5,"'=Vaduz, FL",city,0.5,found,false,recorded,,© Us
+3,ragged,row,,,,,,invalid,false,,"the row has too few or too many cells, or a quote that is not closed",
+4,VADUZ,,47.1,9.5,"'=Vaduz, FL",city,0.5,found,true,recorded,,© Us
+`},
+		{"?format=ndjson", "application/x-ndjson", `{"id":"1","address":"Vaduz","lat":47.1,"lon":9.5,"display_name":"=Vaduz, FL","type":"city","importance":0.5,"outcome":"found","cache":false,"provider":"recorded","reason":null,"licence":"© Us"}
+{"id":"3","address":"ragged","column_3":"row","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"invalid","cache":false,"provider":null,"reason":"the row has too few or too many cells, or a quote that is not closed","licence":null}
+{"id":"4","address":"VADUZ","lat":47.1,"lon":9.5,"display_name":"=Vaduz, FL","type":"city","importance":0.5,"outcome":"found","cache":true,"provider":"recorded","reason":null,"licence":"© Us"}
 `},
 	}
 	for _, tt := range tests {
@@ -121,7 +127,11 @@ func TestJobByHTTP(t *testing.T) {
 			if res.StatusCode != 200 || res.Text != tt.want || res.Header.Get("Content-Type") != tt.contentType {
 				t.Errorf("%d %q:\n%s\nwant\n%s", res.StatusCode, res.Header.Get("Content-Type"), res.Text, tt.want)
 			}
-			if got := res.Header.Get("Content-Disposition"); !strings.HasPrefix(got, `attachment; filename="geogate-`+id[:8]+".") {
+			ending := ".csv\""
+			if strings.HasSuffix(tt.query, "ndjson") {
+				ending = ".ndjson\""
+			}
+			if got := res.Header.Get("Content-Disposition"); got != `attachment; filename="geogate-`+id[:8]+ending {
 				t.Errorf("Content-Disposition = %q", got)
 			}
 			if res.Header.Get("Cache-Control") != "no-store" {
@@ -215,5 +225,15 @@ func TestJobsNeedRedis(t *testing.T) {
 		if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
 			t.Errorf("%s = %d %s, want 503 with Retry-After", line, res.StatusCode, res.Text)
 		}
+	}
+}
+
+// Links to the page that jobs once had go on working: a browser adds the fragment.
+func TestJobsPageIsInTheConsole(t *testing.T) {
+	j := newJobsFixture(t, bulk.Config{})
+	w := httptest.NewRecorder()
+	j.Gateway.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/jobs", nil))
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/console/?jobs" {
+		t.Errorf("GET /jobs = %d to %q", w.Code, w.Header().Get("Location"))
 	}
 }

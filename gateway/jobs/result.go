@@ -14,6 +14,7 @@ import (
 // resultTypes are the media types of results. A header line is always there.
 var resultTypes = map[bulk.Format]string{
 	bulk.CSV:     "text/csv; charset=utf-8; header=present",
+	bulk.Excel:   "text/csv; charset=utf-8; header=present",
 	bulk.NDJSON:  "application/x-ndjson",
 	bulk.GeoJSON: "application/geo+json",
 }
@@ -67,8 +68,12 @@ func (a *API) Result(w http.ResponseWriter, r *http.Request) error {
 }
 
 func setResultHeaders(h http.Header, id string, r bulk.Rendering) {
+	ending := r.Format
+	if ending == bulk.Excel {
+		ending = bulk.CSV
+	}
 	h.Set("Content-Type", resultTypes[r.Format])
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="geogate-%.8s.%s"`, id, r.Format))
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="geogate-%.8s.%s"`, id, ending))
 }
 
 // partialResult sends the rows that have an answer. Its length is not known in

@@ -122,6 +122,7 @@ type wirePreview struct {
 	Header    bool        `json:"header"`
 	Columns   []string    `json:"columns"`
 	Asked     []string    `json:"asked"`
+	Guessed   bool        `json:"guessed"`
 	Rows      [][]string  `json:"rows"`
 }
 

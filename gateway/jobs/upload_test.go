@@ -48,7 +48,8 @@ func TestUploadForms(t *testing.T) {
 		want                            string // asked columns or the code of the problem
 	}{
 		{"csv", "", "text/csv", threeTowns, 200, "address"},
-		{"csv with charset", "", "text/csv; charset=windows-1252", "ort;adresse\nZ\xFCrich;x\n", 200, "ort"},
+		{"csv with charset", "", "text/csv; charset=windows-1252", "ort;strasse\nZ\xFCrich;x\n", 200, "ort guessed"},
+		{"address in another language", "", "text/csv", "Ort;Anschrift\nVaduz;x\n", 200, "Anschrift"},
 		{"one column", "&q=id", "text/csv", threeTowns, 200, "id"},
 		{"several columns", "&columns=address,id", "text/csv", threeTowns, 200, "address,id"},
 		{"reverse", "&mode=reverse", "text/csv", "name,lng,lat\nx,9.5,47.1\n", 200, "lat,lng"},
@@ -83,12 +84,16 @@ func TestUploadForms(t *testing.T) {
 			headers := strings.Split("Content-Type: "+tt.contentType, "\n")
 			res := j.Do(t, "POST /v2/jobs?preview=1"+tt.target, tt.body, headers...)
 			var got struct {
-				Asked []string
-				Code  string
-				Hint  string
+				Asked   []string
+				Guessed bool
+				Code    string
 			}
 			res.JSON(t, &got)
-			if res.StatusCode != tt.status || strings.Join(got.Asked, ",")+got.Code != tt.want {
+			told := strings.Join(got.Asked, ",") + got.Code
+			if got.Guessed {
+				told += " guessed"
+			}
+			if res.StatusCode != tt.status || told != tt.want {
 				t.Errorf("%d %s, want %d %s", res.StatusCode, res.Text, tt.status, tt.want)
 			}
 		})

@@ -59,7 +59,7 @@ func (b *board) group(s *spec, rows []row, plan Plan) []*group {
 			continue
 		}
 		request, ok := Request{}, false
-		if query, valid := s.query(&rows[i]); valid {
+		if query, wrong := s.query(&rows[i]); wrong == "" {
 			var err error
 			request, err = plan(query)
 			ok = err == nil

@@ -139,6 +139,9 @@ const (
 	CSV     Format = "csv"
 	NDJSON  Format = "ndjson"
 	GeoJSON Format = "geojson"
+	// Excel is safe CSV that Excel opens at a double click: with a byte order mark, and
+	// separated by semicolons if the upload was.
+	Excel Format = "excel"
 )
 
 // Options say what is asked of the rows of an upload.
@@ -146,8 +149,8 @@ type Options struct {
 	Mode Mode // empty: Search
 	// Columns are names, or numbers from 1, of the columns that make up the
 	// question: joined by ", " in mode Search, latitude and longitude in mode
-	// Reverse. Empty: the column named q, query or address, else the first;
-	// those named as coordinates are.
+	// Reverse. Empty: the column named q, query or address, in any of many
+	// languages, else the first; those named as coordinates are.
 	Columns []string
 	// Header says whether the first record of a CSV file names its columns;
 	// nil: detect it.
@@ -169,6 +172,7 @@ type spec struct {
 	Limit        int      `json:"limit"`
 	Language     string   `json:"language,omitempty"`
 	CountryCodes string   `json:"countrycodes,omitempty"`
+	Semicolons   bool     `json:"semicolons,omitempty"` // separated the cells of the upload
 	Rows         int      `json:"rows"`
 	Chunks       int      `json:"chunks"`
 	Rendering    int      `json:"rendering"`       // renderingVersion of the sizes

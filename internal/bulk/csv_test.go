@@ -214,9 +214,9 @@ func TestQuestions(t *testing.T) {
 			r, rows := readAll(t, Upload{Body: strings.NewReader(tt.file), Options: tt.o})
 			var got []string
 			for _, cells := range rows {
-				q, ok := r.spec.query(&row{cells: cells, malformed: len(cells) > 0 && cells[0] == "!"})
+				q, wrong := r.spec.query(&row{cells: cells, malformed: len(cells) > 0 && cells[0] == "!"})
 				switch {
-				case !ok:
+				case wrong != "":
 					got = append(got, "-")
 				case tt.o.Mode == Reverse:
 					got = append(got, strings.Join([]string{formatDegrees(q.Lat), formatDegrees(q.Lon)}, "/"))

@@ -366,9 +366,9 @@ func parseRecord(text string) (chunkRecord, error) {
 	if text == "" {
 		return r, nil
 	}
-	_, err := fmt.Sscanf(text, "%d %d %d %d %d %d %s %d %d %d %d",
+	_, err := fmt.Sscanf(text, "%d %d %d %d %d %d %s %d %d %d %d %d",
 		&r.Done, &r.Found, &r.Empty, &r.Invalid, &r.Failed, &r.CacheHits, &r.blob,
-		&r.sizes[0], &r.sizes[1], &r.sizes[2], &r.sizes[3])
+		&r.sizes[0], &r.sizes[1], &r.sizes[2], &r.sizes[3], &r.sizes[4])
 	if err != nil {
 		return r, fmt.Errorf("%w: %w", errCorrupt, err)
 	}

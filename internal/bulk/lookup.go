@@ -49,6 +49,7 @@ type Place struct {
 	DisplayName string
 	Type        string
 	Importance  string // a decimal number, or empty
+	Licence     string // under which it may be used, in the geocoder's words
 }
 
 // Request is a query as it would be asked.
@@ -67,17 +68,56 @@ type Plan func(Query) (Request, error)
 // its own endpoints.
 const maxQuestion = 1000
 
-// query builds the question of a row; false: the row is invalid.
-func (s *spec) query(r *row) (Query, bool) {
-	if r.malformed {
-		return Query{}, false
+// Why a row has no place, for people.
+const (
+	reasonCells    = "the row has too few or too many cells, or a quote that is not closed"
+	reasonObject   = "the line is not a JSON object"
+	reasonBlank    = "the row has no address"
+	reasonLong     = "the address is too long"
+	reasonNUL      = "the address has a NUL character"
+	reasonPosition = "the row has no latitude and longitude in degrees"
+	reasonRefused  = "the geocoder refuses this question"
+	reasonNoPlace  = "the geocoder knows no such place"
+	reasonNothing  = "the geocoder knows nothing at this position"
+	reasonFailed   = "the geocoder was asked several times and gave no proper answer"
+)
+
+// reason tells why a row with this outcome has no place; empty: it has one.
+func (s *spec) reason(r *row, o Outcome) string {
+	switch o {
+	case OutcomeInvalid:
+		if _, wrong := s.query(r); wrong != "" {
+			return wrong
+		}
+		return reasonRefused
+	case OutcomeEmpty:
+		if s.Mode == Reverse {
+			return reasonNothing
+		}
+		return reasonNoPlace
+	case OutcomeFailed:
+		return reasonFailed
 	}
-	q := Query{Mode: s.Mode, Limit: s.Limit, Language: s.Language, CountryCodes: s.CountryCodes}
+	return ""
+}
+
+// query builds the question of a row, or tells why it is invalid.
+func (s *spec) query(r *row) (q Query, wrong string) {
+	if r.malformed {
+		if s.Format == NDJSON {
+			return Query{}, reasonObject
+		}
+		return Query{}, reasonCells
+	}
+	q = Query{Mode: s.Mode, Limit: s.Limit, Language: s.Language, CountryCodes: s.CountryCodes}
 	if s.Mode == Reverse {
 		var okLat, okLon bool
 		q.Lat, okLat = degrees(s.text(r, s.Asked[0]), 90)
 		q.Lon, okLon = degrees(s.text(r, s.Asked[1]), 180)
-		return q, okLat && okLon
+		if !okLat || !okLon {
+			return q, reasonPosition
+		}
+		return q, ""
 	}
 	parts := make([]string, 0, 4)
 	for _, column := range s.Asked {
@@ -86,8 +126,15 @@ func (s *spec) query(r *row) (Query, bool) {
 		}
 	}
 	q.Q = norm.NFC.String(strings.Join(parts, ", "))
-	n := utf8.RuneCountInString(q.Q)
-	return q, n > 0 && n <= maxQuestion && !strings.ContainsRune(q.Q, 0)
+	switch {
+	case q.Q == "":
+		return q, reasonBlank
+	case utf8.RuneCountInString(q.Q) > maxQuestion:
+		return q, reasonLong
+	case strings.ContainsRune(q.Q, 0):
+		return q, reasonNUL
+	}
+	return q, ""
 }
 
 // degrees reads a coordinate of a file. Two things that only files have are

@@ -2,8 +2,12 @@ package bulk
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -75,4 +79,123 @@ func (l *nameList) addHeader(first []string, header bool) error {
 		}
 	}
 	return nil
+}
+
+// addressNames are what people call a column of addresses, in the languages of Excel;
+// commas separate them. Case, accents and the signs between words do not matter.
+var addressNames = []struct{ language, names string }{
+	{"Afrikaans, Dutch, Polish, Turkish", "adres, volledig adres, pełny adres, açık adres"},
+	{"Albanian, Croatian, Czech, Romanian, Serbian, Slovak", "adresa, plná adresa, puna adresa, adresa completă"},
+	{"Amharic", "አድራሻ"},
+	{"Arabic", "العنوان, عنوان"},
+	{"Armenian", "հասցե"},
+	{"Assamese, Bengali", "ঠিকনা, ঠিকানা"},
+	{"Azerbaijani", "ünvan"},
+	{"Basque", "helbidea"},
+	{"Belarusian, Bulgarian, Russian, Ukrainian", "адрес, адрас, адреса, полный адрес, повна адреса"},
+	{"Catalan, Galician", "adreça, enderezo"},
+	{"Chinese", "地址, 住址, 详细地址, 詳細地址"},
+	{"Danish, French, German, Norwegian", "adresse, anschrift, postanschrift, postadresse, adresse complète, adresse postale, vollständige adresse"},
+	{"English", "address, addr, full address, mailing address, postal address, street address"},
+	{"Estonian", "aadress"},
+	{"Filipino, Indonesian, Malay", "tirahan, alamat, alamat lengkap"},
+	{"Finnish", "osoite, katuosoite"},
+	{"Georgian", "მისამართი"},
+	{"Greek", "διεύθυνση"},
+	{"Gujarati", "સરનામું"},
+	{"Hebrew", "כתובת"},
+	{"Hindi, Marathi, Nepali", "पता, पत्ता, ठेगाना"},
+	{"Hungarian", "cím, lakcím, teljes cím"},
+	{"Icelandic", "heimilisfang"},
+	{"Irish, Scottish Gaelic, Welsh", "seoladh, seòladh, cyfeiriad"},
+	{"Italian, Maltese", "indirizzo, indirizzo completo, indirizz"},
+	{"Japanese", "住所, アドレス"},
+	{"Kannada", "ವಿಳಾಸ"},
+	{"Kazakh, Kyrgyz, Mongolian, Tajik", "мекенжай, мекенжайы, дарек, хаяг, суроға"},
+	{"Khmer", "អាសយដ្ឋាន"},
+	{"Korean", "주소"},
+	{"Lao, Thai", "ທີ່ຢູ່, ที่อยู่"},
+	{"Latvian, Lithuanian", "adrese, adresas"},
+	{"Malayalam", "വിലാസം, മേൽവിലാസം"},
+	{"Persian", "نشانی, آدرس"},
+	{"Portuguese", "endereço, endereço completo, morada"},
+	{"Punjabi", "ਪਤਾ"},
+	{"Sinhala", "ලිපිනය"},
+	{"Slovenian", "naslov"},
+	{"Spanish", "dirección, dirección completa, dirección postal, domicilio"},
+	{"Swahili", "anwani"},
+	{"Swedish, Luxembourgish", "adress, gatuadress"},
+	{"Tamil", "முகவரி"},
+	{"Telugu", "చిరునామా"},
+	{"Urdu", "پتہ"},
+	{"Uzbek", "manzil"},
+	{"Vietnamese", "địa chỉ"},
+}
+
+var addressWords = func() map[string]bool {
+	set := map[string]bool{}
+	for _, row := range addressNames {
+		for name := range strings.SplitSeq(row.names, ",") {
+			set[foldName(name)] = true
+		}
+	}
+	return set
+}()
+
+// maxFolded is far above the bytes of any name in the table.
+const maxFolded = 100
+
+// isAddressName reports whether a column of this name holds addresses.
+func isAddressName(name string) bool { return len(name) <= maxFolded && addressWords[foldName(name)] }
+
+// foldName makes names equal that differ in case, accents or the signs between words.
+func foldName(name string) string {
+	letters := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Mn, r):
+			return -1
+		case strings.ContainsRune("_-.:*", r):
+			return ' '
+		}
+		return unicode.ToLower(r)
+	}, norm.NFKD.String(name))
+	return strings.Join(strings.Fields(letters), " ")
+}
+
+// columnWords are other names that a header uses and an address does not consist of.
+var columnWords = setOf(`
+	q query
+	street strasse straße str rue calle via road housenumber house_number hausnummer hausnr number nr no
+	city town ort stadt ville ciudad comune village municipality gemeinde place location
+	state region province county district kanton canton land country countrycode country_code
+	zip zipcode zip_code postcode postal_code postalcode plz cp
+	lat latitude lon lng long longitude x y coordinates id name kunde customer firma company`)
+
+func setOf(words string) map[string]bool {
+	set := map[string]bool{}
+	for word := range strings.FieldsSeq(words) {
+		set[word] = true
+	}
+	return set
+}
+
+func isColumnWord(cell string) bool {
+	return columnWords[strings.ToLower(strings.TrimSpace(cell))] || isAddressName(cell)
+}
+
+func namesColumn(cells []string) bool { return slices.ContainsFunc(cells, isColumnWord) }
+
+// Names of the columns that are asked for when the client names none.
+var (
+	questionNames  = []string{"q", "query"}
+	latitudeNames  = []string{"lat", "latitude", "y"}
+	longitudeNames = []string{"lon", "lng", "long", "longitude", "x"}
+)
+
+// questionColumn is the column whose name says that it holds what is asked for; -1: none.
+func questionColumn(columns []string) int {
+	if i := firstNamed(columns, questionNames); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(columns, isAddressName)
 }

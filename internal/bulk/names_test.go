@@ -86,3 +86,56 @@ func TestJSONLenIsEnough(t *testing.T) {
 		t.Error("not valid")
 	}
 }
+
+// Excel writes headers in the language of whoever uses it.
+func TestAddressColumnIsFound(t *testing.T) {
+	for name, tt := range map[string]struct {
+		header string
+		asked  string
+	}{
+		"English":                {"Id,Full address,Zip", "Full address"},
+		"German, capitals":       {"NR,ANSCHRIFT,PLZ", "ANSCHRIFT"},
+		"French":                 {"Nom,Adresse complète,Ville", "Adresse complète"},
+		"French, accents apart":  {"Nom,Adresse comple\u0300te,Ville", "Adresse comple\u0300te"},
+		"Spanish":                {"Nombre,Dirección,Ciudad", "Dirección"},
+		"Spanish, no accent":     {"Nombre,DIRECCION,Ciudad", "DIRECCION"},
+		"Portuguese":             {"Nome,Endereço,Cidade", "Endereço"},
+		"Italian":                {"Nome,Indirizzo,Città", "Indirizzo"},
+		"Polish":                 {"Imię,Adres:,Miasto", "Adres:"},
+		"Turkish":                {"Ad,ADRES,Şehir", "ADRES"},
+		"Hungarian":              {"Név,Cím,Város", "Cím"},
+		"Finnish":                {"Nimi,Osoite,Kunta", "Osoite"},
+		"Greek, no accent":       {"Όνομα,ΔΙΕΥΘΥΝΣΗ,Πόλη", "ΔΙΕΥΘΥΝΣΗ"},
+		"Russian":                {"Имя,Адрес,Город", "Адрес"},
+		"Arabic":                 {"الاسم,العنوان,المدينة", "العنوان"},
+		"Hebrew":                 {"שם,כתובת,עיר", "כתובת"},
+		"Hindi":                  {"नाम,पता,शहर", "पता"},
+		"Thai":                   {"ชื่อ,ที่อยู่,เมือง", "ที่อยู่"},
+		"Chinese":                {"姓名,地址,城市", "地址"},
+		"Japanese":               {"名前,住所,市", "住所"},
+		"Korean":                 {"이름,주소,도시", "주소"},
+		"Vietnamese":             {"Tên,Địa chỉ,Thành phố", "Địa chỉ"},
+		"underscore":             {"id,street_address,city", "street_address"},
+		"a question goes before": {"address,q,id", "q"},
+		"the first of two":       {"id,adresse,address", "adresse"},
+
+		"e-mail is no address": {"id,e-postadress,stad", "id guessed"},
+		"none":                 {"id,street,city", "id guessed"},
+		"one column":           {"street", "street"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cells := strings.Count(tt.header, ",")
+			p, err := NewPreview(t.Context(), Upload{Format: CSV, Body: strings.NewReader(tt.header + "\n" + strings.Repeat("x,", cells) + "x\n")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			asked := strings.Join(p.Asked, ",")
+			if p.Guessed {
+				asked += " guessed"
+			}
+			if !p.Header || asked != tt.asked {
+				t.Errorf("header %t, asks for %q, want %q", p.Header, asked, tt.asked)
+			}
+		})
+	}
+}

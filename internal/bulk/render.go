@@ -10,7 +10,7 @@ import (
 
 // Rendering is a form in which a result can be had.
 type Rendering struct {
-	Format Format // CSV, NDJSON or GeoJSON
+	Format Format // CSV, Excel, NDJSON or GeoJSON
 	// Safe puts an apostrophe before the cells of a CSV file that a spreadsheet
 	// would take for a formula. The numbers that geogate adds are left alone.
 	Safe bool
@@ -19,22 +19,22 @@ type Rendering struct {
 // renderingVersion changes when the same rows are rendered to other bytes: the
 // sizes that were noted before no longer hold, and downloads that were begun
 // cannot be resumed.
-const renderingVersion = 2
+const renderingVersion = 3
 
 // addedColumns are appended to each row.
-var addedColumns = []string{"lat", "lon", "display_name", "type", "importance", "outcome", "cache", "provider"}
+var addedColumns = []string{"lat", "lon", "display_name", "type", "importance", "outcome", "cache", "provider", "reason", "licence"}
 
 // variants are the renderings that differ in bytes, in the order of sizes.
-var variants = []Rendering{{CSV, false}, {CSV, true}, {NDJSON, false}, {GeoJSON, false}}
+var variants = []Rendering{{CSV, false}, {CSV, true}, {NDJSON, false}, {GeoJSON, false}, {Excel, true}}
 
 // sizes are lengths in bytes, by variant.
-type sizes [4]int64
+type sizes [5]int64
 
 // variant returns the index of what r renders to.
 func (r Rendering) variant() (int, error) {
-	i := slices.Index(variants, Rendering{r.Format, r.Safe && r.Format == CSV})
+	i := slices.Index(variants, Rendering{r.Format, r.Safe && r.Format == CSV || r.Format == Excel})
 	if i < 0 {
-		return 0, &InputError{"unknown_format", fmt.Sprintf("unknown format %q", r.Format), "csv, ndjson or geojson"}
+		return 0, &InputError{"unknown_format", fmt.Sprintf("unknown format %q", r.Format), "csv, excel, ndjson or geojson"}
 	}
 	return i, nil
 }
@@ -65,16 +65,35 @@ func newRenderer(s *spec) *renderer {
 	return r
 }
 
+// byteOrderMark tells Excel that a file is in UTF-8.
+const byteOrderMark = "\uFEFF"
+
+// cells is how the cells of a CSV file are written.
+type cells struct {
+	comma byte
+	safe  bool
+}
+
+func (r *renderer) cells(v Rendering) cells {
+	if v.Format == Excel && r.spec.Semicolons {
+		return cells{';', v.Safe}
+	}
+	return cells{',', v.Safe}
+}
+
 // head and foot surround the rows.
 func (r *renderer) head(variant int) []byte {
 	var b []byte
 	switch v := variants[variant]; v.Format {
-	case CSV:
-		for _, name := range r.names {
-			b = appendCell(b, name, v.Safe)
-			b = append(b, ',')
+	case CSV, Excel:
+		if v.Format == Excel {
+			b = append(b, byteOrderMark...)
 		}
-		b = append(b, strings.Join(addedColumns, ",")...)
+		c := r.cells(v)
+		for _, name := range r.names {
+			b = append(c.append(b, name), c.comma)
+		}
+		b = append(b, strings.Join(addedColumns, string(c.comma))...)
 		b = append(b, '\n')
 	case GeoJSON:
 		b = append(b, `{"type":"FeatureCollection","features":[`+"\n"...)
@@ -101,8 +120,8 @@ func (r *renderer) rows(b []byte, variant int, first bool, rows []row, answers [
 			continue
 		}
 		switch v.Format {
-		case CSV:
-			b = r.csvRow(b, &rows[i], &answers[i], v.Safe)
+		case CSV, Excel:
+			b = r.csvRow(b, &rows[i], &answers[i], r.cells(v))
 		case NDJSON:
 			b = r.jsonRow(b, &rows[i], &answers[i])
 			b = append(b, '\n')
@@ -127,50 +146,64 @@ func (r *renderer) measure(first bool, rows []row, answers []done) sizes {
 	buf = r.rows(buf[:0], 2, first, rows, answers)
 	s[2] = int64(len(buf))
 	s[3] = s[2] // which has a line feed for each row
+	plain, excel := r.cells(variants[0]), r.cells(variants[4])
+	count := func(text string) {
+		s[1] += prefixLen(text)
+		s[4] += excel.quotesLen(text) - plain.quotesLen(text)
+	}
 	for i := range rows {
 		for j := range rows[i].cells {
-			s[1] += prefixLen(r.spec.text(&rows[i], j))
+			count(r.spec.text(&rows[i], j))
 		}
 		a := &answers[i]
-		s[1] += prefixLen(a.DisplayName) + prefixLen(a.Type) + prefixLen(a.Provider)
+		for _, text := range [...]string{a.DisplayName, a.Type, a.Provider, r.spec.reason(&rows[i], a.Outcome), a.Licence} {
+			count(text)
+		}
 		s[3] += int64(len(geoSeparator)-1) + featureLen(a)
 	}
 	if first {
 		s[3] -= int64(len(geoSeparator))
 	}
+	s[4] += s[1]
 	return s
 }
 
-func (r *renderer) csvRow(b []byte, in *row, a *done, safe bool) []byte {
+func (r *renderer) csvRow(b []byte, in *row, a *done, c cells) []byte {
 	for i := range r.names {
-		b = appendCell(b, r.spec.text(in, i), safe)
-		b = append(b, ',')
+		b = append(c.append(b, r.spec.text(in, i)), c.comma)
 	}
-	for _, number := range [...]string{a.Lat, a.Lon} {
-		b = append(b, number...)
-		b = append(b, ',')
-	}
-	b = appendCell(b, a.DisplayName, safe)
-	b = append(b, ',')
-	b = appendCell(b, a.Type, safe)
-	b = append(b, ',')
-	b = append(b, a.Importance...)
-	b = append(b, ',')
-	b = append(b, a.Outcome...)
-	b = append(b, ',')
-	b = append(b, boolText(a.Cached)...)
-	b = append(b, ',')
-	b = appendCell(b, a.Provider, safe)
-	return append(b, '\n')
+	plain := func(text string) { b = append(append(b, text...), c.comma) }
+	plain(a.Lat)
+	plain(a.Lon)
+	b = append(c.append(b, a.DisplayName), c.comma)
+	b = append(c.append(b, a.Type), c.comma)
+	plain(a.Importance)
+	plain(string(a.Outcome))
+	plain(boolText(a.Cached))
+	b = append(c.append(b, a.Provider), c.comma)
+	b = append(c.append(b, r.spec.reason(in, a.Outcome)), c.comma)
+	return append(c.append(b, a.Licence), '\n')
 }
 
-// appendCell quotes a cell where RFC 4180 asks for it.
-func appendCell(b []byte, cell string, safe bool) []byte {
-	quoted := strings.ContainsAny(cell, "\",\r\n")
+func (c cells) quoted(cell string) bool {
+	return strings.IndexByte(cell, c.comma) >= 0 || strings.ContainsAny(cell, "\"\r\n")
+}
+
+// quotesLen is the length of the quotes around a cell.
+func (c cells) quotesLen(cell string) int64 {
+	if c.quoted(cell) {
+		return 2
+	}
+	return 0
+}
+
+// append quotes a cell where RFC 4180 asks for it.
+func (c cells) append(b []byte, cell string) []byte {
+	quoted := c.quoted(cell)
 	if quoted {
 		b = append(b, '"')
 	}
-	if safe && prefixLen(cell) > 0 {
+	if c.safe && prefixLen(cell) > 0 {
 		b = append(b, '\'')
 	}
 	if !quoted {
@@ -230,6 +263,8 @@ func (r *renderer) jsonRow(b []byte, in *row, a *done) []byte {
 	b = append(b, `","cache":`...)
 	b = append(b, boolText(a.Cached)...)
 	b = appendNullable(append(b, `,"provider":`...), a.Provider)
+	b = appendNullable(append(b, `,"reason":`...), r.spec.reason(in, a.Outcome))
+	b = appendNullable(append(b, `,"licence":`...), a.Licence)
 	return append(b, '}')
 }
 

@@ -29,7 +29,7 @@ var (
 		{cells: []string{"3", "-5", "a\n\"b\", c"}},
 	}
 	sampleAnswers = []done{
-		{Outcome: OutcomeFound, Lat: "47.14", Lon: "-9.52", DisplayName: "Vaduz, @FL", Type: "city", Importance: "0.5", Provider: "own", Cached: true},
+		{Outcome: OutcomeFound, Lat: "47.14", Lon: "-9.52", DisplayName: "Vaduz, @FL", Type: "city", Importance: "0.5", Licence: "© A; B", Provider: "own", Cached: true},
 		{Outcome: OutcomeInvalid},
 		{Outcome: OutcomeEmpty, Provider: "own"},
 	}
@@ -41,26 +41,26 @@ func TestRender(t *testing.T) {
 		r    Rendering
 		want string
 	}{
-		{"csv", Rendering{Format: CSV}, `id,input_lat,note,lat,lon,display_name,type,importance,outcome,cache,provider
-1,x,=1+1,47.14,-9.52,"Vaduz, @FL",city,0.5,found,true,own
-2,,,,,,,,invalid,false,
+		{"csv", Rendering{Format: CSV}, `id,input_lat,note,lat,lon,display_name,type,importance,outcome,cache,provider,reason,licence
+1,x,=1+1,47.14,-9.52,"Vaduz, @FL",city,0.5,found,true,own,,© A; B
+2,,,,,,,,invalid,false,,"the row has too few or too many cells, or a quote that is not closed",
 3,-5,"a
-""b"", c",,,,,,empty,false,own
+""b"", c",,,,,,empty,false,own,the geocoder knows no such place,
 `},
-		{"safe csv", Rendering{CSV, true}, `id,input_lat,note,lat,lon,display_name,type,importance,outcome,cache,provider
-1,x,'=1+1,47.14,-9.52,"Vaduz, @FL",city,0.5,found,true,own
-2,,,,,,,,invalid,false,
+		{"safe csv", Rendering{CSV, true}, `id,input_lat,note,lat,lon,display_name,type,importance,outcome,cache,provider,reason,licence
+1,x,'=1+1,47.14,-9.52,"Vaduz, @FL",city,0.5,found,true,own,,© A; B
+2,,,,,,,,invalid,false,,"the row has too few or too many cells, or a quote that is not closed",
 3,'-5,"a
-""b"", c",,,,,,empty,false,own
+""b"", c",,,,,,empty,false,own,the geocoder knows no such place,
 `},
-		{"ndjson", Rendering{NDJSON, true}, `{"id":"1","input_lat":"x","note":"=1+1","lat":47.14,"lon":-9.52,"display_name":"Vaduz, @FL","type":"city","importance":0.5,"outcome":"found","cache":true,"provider":"own"}
-{"id":"2","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"invalid","cache":false,"provider":null}
-{"id":"3","input_lat":"-5","note":"a\n\"b\", c","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"empty","cache":false,"provider":"own"}
+		{"ndjson", Rendering{NDJSON, true}, `{"id":"1","input_lat":"x","note":"=1+1","lat":47.14,"lon":-9.52,"display_name":"Vaduz, @FL","type":"city","importance":0.5,"outcome":"found","cache":true,"provider":"own","reason":null,"licence":"© A; B"}
+{"id":"2","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"invalid","cache":false,"provider":null,"reason":"the row has too few or too many cells, or a quote that is not closed","licence":null}
+{"id":"3","input_lat":"-5","note":"a\n\"b\", c","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"empty","cache":false,"provider":"own","reason":"the geocoder knows no such place","licence":null}
 `},
 		{"geojson", Rendering{Format: GeoJSON}, `{"type":"FeatureCollection","features":[
-{"type":"Feature","geometry":{"type":"Point","coordinates":[-9.52,47.14]},"properties":{"id":"1","input_lat":"x","note":"=1+1","lat":47.14,"lon":-9.52,"display_name":"Vaduz, @FL","type":"city","importance":0.5,"outcome":"found","cache":true,"provider":"own"}},
-{"type":"Feature","geometry":null,"properties":{"id":"2","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"invalid","cache":false,"provider":null}},
-{"type":"Feature","geometry":null,"properties":{"id":"3","input_lat":"-5","note":"a\n\"b\", c","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"empty","cache":false,"provider":"own"}}
+{"type":"Feature","geometry":{"type":"Point","coordinates":[-9.52,47.14]},"properties":{"id":"1","input_lat":"x","note":"=1+1","lat":47.14,"lon":-9.52,"display_name":"Vaduz, @FL","type":"city","importance":0.5,"outcome":"found","cache":true,"provider":"own","reason":null,"licence":"© A; B"}},
+{"type":"Feature","geometry":null,"properties":{"id":"2","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"invalid","cache":false,"provider":null,"reason":"the row has too few or too many cells, or a quote that is not closed","licence":null}},
+{"type":"Feature","geometry":null,"properties":{"id":"3","input_lat":"-5","note":"a\n\"b\", c","lat":null,"lon":null,"display_name":null,"type":null,"importance":null,"outcome":"empty","cache":false,"provider":"own","reason":"the geocoder knows no such place","licence":null}}
 ]}
 `},
 	}
@@ -71,6 +71,24 @@ func TestRender(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Excel opens what it has saved: with its own separator and its own mark.
+func TestRenderExcel(t *testing.T) {
+	s := *sampleSpec
+	if got, want := rendered(&s, Rendering{Format: Excel}, sampleRows, sampleAnswers), "\uFEFF"+rendered(&s, Rendering{CSV, true}, sampleRows, sampleAnswers); got != want {
+		t.Errorf("of commas: %s\nwant\n%s", got, want)
+	}
+	s.Semicolons = true
+	want := "\uFEFF" + `id;input_lat;note;lat;lon;display_name;type;importance;outcome;cache;provider;reason;licence
+1;x;'=1+1;47.14;-9.52;Vaduz, @FL;city;0.5;found;true;own;;"© A; B"
+2;;;;;;;;invalid;false;;the row has too few or too many cells, or a quote that is not closed;
+3;'-5;"a
+""b"", c";;;;;;empty;false;own;the geocoder knows no such place;
+`
+	if diff := cmp.Diff(want, rendered(&s, Rendering{Format: Excel}, sampleRows, sampleAnswers)); diff != "" {
+		t.Errorf("of semicolons (-want +got):\n%s", diff)
 	}
 }
 
@@ -101,12 +119,15 @@ func TestMeasureAndCodec(t *testing.T) {
 		d.Cached, d.Provider = rapid.Bool().Draw(t, "cached"), text.Draw(t, "provider")
 		if d.Outcome == OutcomeFound {
 			d.Lat, d.Lon = number.Draw(t, "lat"), number.Draw(t, "lon")
-			d.DisplayName, d.Type = text.Draw(t, "name"), text.Draw(t, "type")
+			d.DisplayName, d.Type, d.Licence = text.Draw(t, "name"), text.Draw(t, "type"), text.Draw(t, "licence")
 		}
 		return d
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		s := &spec{Format: rapid.SampledFrom([]Format{CSV, NDJSON}).Draw(t, "format"), Columns: []string{"a", "lat", "c"}}
+		s := &spec{
+			Format: rapid.SampledFrom([]Format{CSV, NDJSON}).Draw(t, "format"), Columns: []string{"a", "lat", "c"},
+			Mode: Search, Asked: []int{0}, Semicolons: rapid.Bool().Draw(t, "semicolons"),
+		}
 		cell := rapid.Custom(func(t *rapid.T) string {
 			v := text.Draw(t, "cell")
 			if s.Format == NDJSON {
@@ -156,11 +177,52 @@ func TestSafeCellsAreNoFormulas(t *testing.T) {
 		"＝1+1": "'＝1+1", "＋1": "'＋1", "－1": "'－1", "＠x": "'＠x",
 		"": "", "1=1": "1=1", "Ｖaduz": "Ｖaduz", "\xFF=": "\xFF=", "'=1": "'=1",
 	} {
-		if got := string(appendCell(nil, cell, true)); got != want {
+		if got := string((cells{',', true}).append(nil, cell)); got != want {
 			t.Errorf("safe cell of %q = %q, want %q", cell, got, want)
 		}
-		if got := string(appendCell(nil, cell, false)); strings.ContainsRune(got, '\'') != strings.ContainsRune(cell, '\'') {
+		if got := string((cells{',', false}).append(nil, cell)); strings.ContainsRune(got, '\'') != strings.ContainsRune(cell, '\'') {
 			t.Errorf("cell of %q = %q, want it as it is", cell, got)
+		}
+	}
+}
+
+// Answers of the version before had no licence.
+func TestAnswersWithoutLicenceAreRead(t *testing.T) {
+	want := done{Outcome: OutcomeFound, Lat: "1", Lon: "2", DisplayName: "Vaduz", Type: "city", Importance: "0.5", Provider: "own", Cached: true}
+	stored := []byte{codeFoundUnlicensed<<1 | 1}
+	for _, text := range []string{"own", "1", "2", "Vaduz", "city", "0.5"} {
+		stored = appendText(stored, text)
+	}
+	got, err := decodeAnswers(compress(stored))
+	if err != nil || !cmp.Equal(got, []done{want}) {
+		t.Errorf("decodeAnswers = %v, %v, want %v", got, err, want)
+	}
+}
+
+// Every row that has no place says why.
+func TestReasons(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		spec    spec
+		row     row
+		outcome Outcome
+		want    string
+	}{
+		{"found", spec{Mode: Search, Asked: []int{0}}, row{cells: []string{"Vaduz"}}, OutcomeFound, ""},
+		{"not asked yet", spec{Mode: Search, Asked: []int{0}}, row{cells: []string{"Vaduz"}}, "", ""},
+		{"cells", spec{Mode: Search, Format: CSV}, row{malformed: true}, OutcomeInvalid, reasonCells},
+		{"object", spec{Mode: Search, Format: NDJSON}, row{malformed: true}, OutcomeInvalid, reasonObject},
+		{"blank", spec{Mode: Search, Asked: []int{0}}, row{cells: []string{" "}}, OutcomeInvalid, reasonBlank},
+		{"long", spec{Mode: Search, Asked: []int{0}}, row{cells: []string{strings.Repeat("ä", maxQuestion+1)}}, OutcomeInvalid, reasonLong},
+		{"NUL", spec{Mode: Search, Asked: []int{0}}, row{cells: []string{"a\x00"}}, OutcomeInvalid, reasonNUL},
+		{"position", spec{Mode: Reverse, Asked: []int{0, 1}}, row{cells: []string{"91", "9"}}, OutcomeInvalid, reasonPosition},
+		{"refused", spec{Mode: Search, Asked: []int{0}}, row{cells: []string{"Vaduz"}}, OutcomeInvalid, reasonRefused},
+		{"no such place", spec{Mode: Search, Asked: []int{0}}, row{cells: []string{"Vaduz"}}, OutcomeEmpty, reasonNoPlace},
+		{"nothing there", spec{Mode: Reverse, Asked: []int{0, 1}}, row{cells: []string{"1", "2"}}, OutcomeEmpty, reasonNothing},
+		{"failed", spec{Mode: Search, Asked: []int{0}}, row{cells: []string{"Vaduz"}}, OutcomeFailed, reasonFailed},
+	} {
+		if got := tt.spec.reason(&tt.row, tt.outcome); got != tt.want {
+			t.Errorf("%s: reason = %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }

@@ -45,12 +45,12 @@ func (m *Master) Result(ctx context.Context, id string, r Rendering) (*Result, e
 	if job.State != Finished {
 		return nil, fmt.Errorf("open result: %w", &StateError{job.State})
 	}
+	if s.Rendering != renderingVersion {
+		return nil, fmt.Errorf("open result: job is of another version of geogate: %w", ErrUnavailable)
+	}
 	records, err := m.ledger.records(ctx, id, s.Chunks)
 	if err != nil {
 		return nil, fmt.Errorf("open result: %w", err)
-	}
-	if s.Rendering != renderingVersion {
-		return nil, fmt.Errorf("open result: job is of another version of geogate: %w", ErrUnavailable)
 	}
 	result := &Result{
 		ETag:    fmt.Sprintf(`"%s-%d-%d"`, id, renderingVersion, variant),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/s2"
@@ -49,6 +50,7 @@ type done struct {
 	DisplayName string
 	Type        string
 	Importance  string
+	Licence     string
 	Provider    string
 	Cached      bool
 }
@@ -61,7 +63,7 @@ const maxPlaceText = 4 << 10
 func doneOf(a Answer) done {
 	return done{
 		Outcome: a.Outcome, Lat: a.Lat, Lon: a.Lon, DisplayName: cut(a.DisplayName), Type: cut(a.Type),
-		Importance: a.Importance, Provider: a.Provider, Cached: a.Cached,
+		Importance: a.Importance, Licence: cut(a.Licence), Provider: a.Provider, Cached: a.Cached,
 	}
 }
 
@@ -157,7 +159,11 @@ func decodeRows(stored []byte) ([]row, error) {
 	return rows, d.err
 }
 
-var outcomeCodes = []Outcome{"", OutcomeFound, OutcomeEmpty, OutcomeInvalid, OutcomeFailed}
+// outcomeCodes are what outcomes are stored as. The second is of an earlier version,
+// whose places had no licence.
+var outcomeCodes = []Outcome{"", OutcomeFound, OutcomeEmpty, OutcomeInvalid, OutcomeFailed, OutcomeFound}
+
+const codeFound, codeFoundUnlicensed = 5, 1
 
 func encodeAnswers(answers []done) []byte {
 	var b []byte
@@ -168,11 +174,9 @@ func encodeAnswers(answers []done) []byte {
 }
 
 func appendAnswer(b []byte, a *done) []byte {
-	var code uint64
-	for i, o := range outcomeCodes {
-		if o == a.Outcome {
-			code = uint64(i) << 1
-		}
+	code := uint64(max(0, slices.Index(outcomeCodes, a.Outcome))) << 1
+	if a.Outcome == OutcomeFound {
+		code = codeFound << 1
 	}
 	if a.Cached {
 		code |= 1
@@ -183,7 +187,7 @@ func appendAnswer(b []byte, a *done) []byte {
 	}
 	b = appendText(b, a.Provider)
 	if a.Outcome == OutcomeFound {
-		for _, s := range [...]string{a.Lat, a.Lon, a.DisplayName, a.Type, a.Importance} {
+		for _, s := range [...]string{a.Lat, a.Lon, a.DisplayName, a.Type, a.Importance, a.Licence} {
 			b = appendText(b, s)
 		}
 	}
@@ -255,6 +259,9 @@ func (d *decoder) answer() done {
 	a.Provider = d.text()
 	if a.Outcome == OutcomeFound {
 		a.Lat, a.Lon, a.DisplayName, a.Type, a.Importance = d.text(), d.text(), d.text(), d.text(), d.text()
+		if code>>1 != codeFoundUnlicensed {
+			a.Licence = d.text()
+		}
 	}
 	return a
 }

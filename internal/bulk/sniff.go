@@ -129,27 +129,6 @@ func sampleOf(head []byte, comma byte, whole bool) ([][]string, error) {
 	return sample, nil
 }
 
-// columnWords are names that a header uses and an address does not consist of.
-var columnWords = setOf(`
-	q query address addr adresse anschrift direccion indirizzo endereco
-	street strasse straße str rue calle via road housenumber house_number hausnummer hausnr number nr no
-	city town ort stadt ville ciudad comune village municipality gemeinde place location
-	state region province county district kanton canton land country countrycode country_code
-	zip zipcode zip_code postcode postal_code postalcode plz cp
-	lat latitude lon lng long longitude x y coordinates id name kunde customer firma company`)
-
-func setOf(words string) map[string]bool {
-	set := map[string]bool{}
-	for word := range strings.FieldsSeq(words) {
-		set[word] = true
-	}
-	return set
-}
-
-func isColumnWord(cell string) bool { return columnWords[strings.ToLower(strings.TrimSpace(cell))] }
-
-func namesColumn(cells []string) bool { return slices.ContainsFunc(cells, isColumnWord) }
-
 // isHeader decides whether the first record names the columns: it holds a name
 // that the client asked for or that is commonly used, or it has words above
 // columns of numbers.
@@ -190,13 +169,6 @@ func isNumber(cell string) bool {
 
 func sameName(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
-// Names of the columns that are asked for when the client names none.
-var (
-	questionNames  = []string{"q", "query", "address"}
-	latitudeNames  = []string{"lat", "latitude", "y"}
-	longitudeNames = []string{"lon", "lng", "long", "longitude", "x"}
-)
-
 var errTooManyAsked = &InputError{"too_many_columns", "a question is made of " + strconv.Itoa(maxAsked) + " columns at most", ""}
 
 // askedColumns finds the columns that make up the question.
@@ -225,7 +197,7 @@ func askedColumns(columns []string, o Options) ([]int, error) {
 		}
 		return []int{lat, lon}, nil
 	}
-	return []int{max(0, firstNamed(columns, questionNames))}, nil
+	return []int{max(0, questionColumn(columns))}, nil
 }
 
 func findColumn(columns []string, name string) int {

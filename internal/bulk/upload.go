@@ -103,6 +103,7 @@ func (r *rowReader) openCSV(text *bufio.Reader) error {
 		return err
 	}
 	r.columns = r.layout.columns
+	r.spec.Semicolons = r.layout.comma == ';'
 	if r.spec.Asked, err = askedColumns(r.columns.names, r.options); err != nil {
 		return err
 	}
@@ -135,7 +136,7 @@ func (r *rowReader) finish() error {
 		return nil
 	}
 	o := r.options
-	if len(o.Columns) == 0 && o.Mode == Search && firstNamed(r.spec.Columns, questionNames) < 0 {
+	if len(o.Columns) == 0 && o.Mode == Search && questionColumn(r.spec.Columns) < 0 {
 		o.Columns = []string{r.ndjson.first} // lines that are not objects have no names
 	}
 	var err error
@@ -250,8 +251,11 @@ type Preview struct {
 	Separator string // of a CSV file; empty: one cell a line
 	Header    bool
 	Columns   []string
-	Asked     []string   // the columns that make up the question
-	Rows      [][]string // the first rows
+	Asked     []string // the columns that make up the question
+	// Guessed: nothing told which of several columns holds the address, so that Asked
+	// is the first one.
+	Guessed bool
+	Rows    [][]string // the first rows
 }
 
 const (
@@ -292,6 +296,7 @@ func NewPreview(ctx context.Context, u Upload) (Preview, error) {
 		return Preview{}, err
 	}
 	p.Columns = r.spec.Columns
+	p.Guessed = r.spec.Mode == Search && len(r.options.Columns) == 0 && len(p.Columns) > 1 && questionColumn(p.Columns) < 0
 	for _, i := range r.spec.Asked {
 		p.Asked = append(p.Asked, p.Columns[i])
 	}

@@ -17,10 +17,10 @@ type bulkCmd struct {
 	File         string   `arg:"" help:"CSV or NDJSON file; - for standard input."`
 	Output       string   `short:"o" help:"File to write; an interrupted run resumes when you start it again. Default: standard output." placeholder:"FILE"`
 	Server       string   `help:"Let this geogate do the work, instead of asking the UPSTREAMS from here." placeholder:"URL"`
-	Column       []string `help:"Columns, by name or number, that make up the query. Default: q, query or address, else the first." placeholder:"NAME"`
+	Column       []string `help:"Columns, by name or number, that make up the query. Default: q, query or address in many languages, else the first." placeholder:"NAME"`
 	Reverse      bool     `help:"Columns are latitude and longitude; find the address there."`
 	Header       string   `help:"Whether the first row names the columns: auto, yes or no." enum:"auto,yes,no" default:"auto"`
-	Format       string   `help:"Format of the result: csv, ndjson or geojson." enum:"csv,ndjson,geojson" default:"csv"`
+	Format       string   `help:"Format of the result: csv, excel (CSV that opens at a double click), ndjson or geojson." enum:"csv,excel,ndjson,geojson" default:"csv"`
 	Safe         bool     `help:"Keep spreadsheets from reading cells as formulas."`
 	Limit        int      `help:"Places to ask for in each row; the best one is kept." default:"1"`
 	Language     string   `help:"Preferred languages of the answers, best first, such as de,en."`

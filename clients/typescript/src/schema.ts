@@ -1258,8 +1258,9 @@ export interface paths {
         /**
          * Get the result of a job
          * @description Every input row once and in order, with its own columns and then `lat lon display_name type importance outcome
-         *     cache provider`. An input column that has one of these names is called `input_…` in the result. CSV is UTF-8 with
-         *     commas and a header. You can resume the result of a finished job with `Range` and `If-Range`.
+         *     cache provider reason licence`. An input column that has one of these names is called `input_…` in the result. CSV
+         *     is UTF-8 with commas and a header; `excel` is the same, safe, with a byte order mark, and with semicolons if the
+         *     upload had them. `reason` says why a row has no place. You can resume the result of a finished job with `Range` and `If-Range`.
          */
         get: operations["jobResult"];
         put?: never;
@@ -1300,7 +1301,7 @@ export interface paths {
         };
         /**
          * Open the page for bulk geocoding
-         * @description Its script and style are at `/jobs/jobs.js` and `/jobs/jobs.css`.
+         * @description The console has it; a fragment that names a job is kept.
          */
         get: operations["jobsPage"];
         put?: never;
@@ -5603,7 +5604,7 @@ export interface operations {
                 /**
                  * @description Names, or numbers from 1, of the columns that form the question, separated by commas. geogate joins them with
                  *     commas to an address; in mode `reverse` they are latitude and longitude. The default is the column named `q`,
-                 *     `query` or `address`, or else the first; in mode `reverse`, `lat` and `lon` or similar names.
+                 *     `query` or `address`, in any of many languages, or else the first; in mode `reverse`, `lat` and `lon` or similar names.
                  * @example street,city
                  */
                 columns?: string;
@@ -5655,6 +5656,8 @@ export interface operations {
                         columns: string[];
                         /** @description The columns that form the question. */
                         asked: string[];
+                        /** @description Nothing told which of several columns holds the address: it is the first. */
+                        guessed: boolean;
                         /** @description The first five rows. */
                         rows: string[][];
                     };
@@ -5811,7 +5814,7 @@ export interface operations {
     jobResult: {
         parameters: {
             query?: {
-                format?: "csv" | "ndjson" | "geojson";
+                format?: "csv" | "excel" | "ndjson" | "geojson";
                 /** @description Put an apostrophe before cells of CSV that begin with `= + - @`, tab or carriage return. */
                 safe?: boolean;
                 /** @description Return the rows of an unfinished job that already have an answer. */
@@ -5924,7 +5927,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The page. */
+            /** @description The page, for whoever follows the redirect. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5932,6 +5935,14 @@ export interface operations {
                 content: {
                     "text/html; charset=utf-8": string;
                 };
+            };
+            /** @description The page is in the console. */
+            303: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             403: components["responses"]["Forbidden"];
             429: components["responses"]["RateLimited"];

@@ -10,6 +10,7 @@ const views = [
   { path: "try", title: "Try", needs: "geocode" },
   { path: "cache", title: "Cache", needs: "admin" },
   { path: "rides", title: "Rides", needs: "dispatch" },
+  { path: "jobs", title: "Jobs", needs: "bulk" },
   { path: "events", title: "Events", needs: "events" },
   { path: "keys", title: "Keys", needs: "admin" },
   { path: "fleet", title: "Fleet", needs: "admin" },
@@ -37,11 +38,15 @@ async function start() {
     return;
   }
   const open = views.filter((v) => may(v.needs));
+  const closed = views.some((v) => v.path === wanted()[0] && !may(v.needs));
   document.getElementById("nav").replaceChildren(...open.map((v) => h("a", { href: `#/${v.path}` }, v.title)));
   showSession();
-  if (session.kind === "anonymous" && open.length === 0) login();
-  else await route();
+  if (session.kind === "anonymous" && (open.length === 0 || closed)) login();
+  if (open.length > 0 || session.kind !== "anonymous") await route();
 }
+
+// wanted is the view that the address names, and what it says about it.
+const wanted = () => location.hash.replace(/^#\/?/, "").split("?")[0].split("/");
 
 function showSession() {
   const who = { local: "this machine", admin: "admin", anonymous: "" }[session.kind] ?? session.subject;
@@ -85,7 +90,7 @@ function login() {
 
 async function route() {
   const open = views.filter((v) => may(v.needs));
-  const [path, ...rest] = location.hash.replace(/^#\/?/, "").split("?")[0].split("/");
+  const [path, ...rest] = wanted();
   const view = open.find((v) => v.path === path) || open[0];
   const turn = ++opening;
   close();
@@ -107,6 +112,10 @@ async function route() {
   close = mount(main, { session, may, rest }) || (() => {});
 }
 
+// What was once a page of its own at /jobs#id leads here.
+if (location.search === "?jobs" && !location.hash.startsWith("#/")) {
+  history.replaceState(null, "", `${location.pathname}#/jobs/${location.hash.slice(1)}`);
+}
 window.addEventListener("hashchange", () => {
   if (session && location.hash.startsWith("#/")) route();
 });

@@ -18,7 +18,7 @@ export class Problem extends Error {
   }
 }
 
-async function problemOf(response) {
+export async function problemOf(response) {
   try {
     return new Problem(response.status, await response.json());
   } catch (error) {
@@ -48,6 +48,36 @@ export async function call(method, path, options) {
   const response = await send(method, path, options);
   if (!response.ok) throw await problemOf(response);
   return response.status === 204 ? null : response.json();
+}
+
+// upload sends a file, and tells which share of it has gone: fetch does not.
+export function upload(path, file, { type, progress, signal }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.responseType = "json";
+    request.setRequestHeader("Content-Type", type);
+    if (credential.get()) request.setRequestHeader("Authorization", `Bearer ${credential.get()}`);
+    request.upload.addEventListener("progress", (e) => progress(e.total ? e.loaded / e.total : 0));
+    request.addEventListener("error", () => reject(new Problem(0, { detail: "The upload was interrupted." })));
+    request.addEventListener("load", () => {
+      if (request.status < 300) resolve(request.response);
+      else reject(new Problem(request.status, request.response ?? {}));
+    });
+    signal.addEventListener("abort", () => request.abort());
+    request.send(file);
+  });
+}
+
+// download saves what is at a path under a name. A link cannot send the credential.
+export async function download(path, name) {
+  const response = await send("GET", path);
+  if (!response.ok) throw await problemOf(response);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // when the browser has begun
 }
 
 export const get = (path, options) => call("GET", path, options);
