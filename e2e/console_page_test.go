@@ -24,7 +24,7 @@ type consoleView struct {
 }
 
 var consoleViews = []consoleView{
-	{"map", "return document.querySelectorAll('.panel .list button').length > 3 && !!window.geogateMap && window.geogateMap.fleet.frames > 0", nil},
+	{"map", "return document.querySelectorAll('.panel .list button').length > 3 && !!window.geogateMap && window.geogateMap.fleet.frames > 0", useMap},
 	{"try", "return document.querySelectorAll('.sample canvas').length === 1", useTry},
 	{"cache", "return document.querySelectorAll('.chart').length === 2 && document.querySelectorAll('.figure').length === 4", nil},
 	{"rides", "return document.querySelectorAll('tbody button').length > 0", useRides},
@@ -61,6 +61,27 @@ func TestConsole(t *testing.T) {
 		}
 	}
 	b.checkConsole(t, "409")
+}
+
+// useMap opens the details of a ride and of a driver by the keyboard, with what became of them.
+func useMap(t *testing.T, b *browser) {
+	t.Helper()
+	for _, choice := range []struct{ kind, state, past string }{
+		{"ride", "", "return document.querySelectorAll('[aria-label=Details] .steps li').length > 0"},
+		{"driver", "busy", "return document.querySelectorAll('[aria-label=Details] .list button .state').length > 0"}, // has had a ride
+	} {
+		eventually(t, pageTimeout, "the past of a "+choice.kind+" is shown", func() error {
+			// Rides end; one may be gone from the list by the time that the key arrives.
+			b.run(t, `[...document.querySelectorAll('[data-key^="' + arguments[0] + ' "] button')].find(b => b.textContent.includes(arguments[1]))?.focus()`, choice.kind, choice.state)
+			b.press(t, "\ue007") // Enter
+			for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); {
+				if b.run(t, choice.past) == "true" {
+					return nil
+				}
+			}
+			return errors.New("there is nothing in the details")
+		})
+	}
 }
 
 // useTry asks until the answer comes from the cache.

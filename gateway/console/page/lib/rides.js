@@ -1,8 +1,27 @@
-// What an operator may do with a ride, in its order.
+// What became of a ride, and what an operator may do with it.
 
-import { post } from "./api.js";
-import { h, confirm, toast } from "./dom.js";
+import { follow, post } from "./api.js";
+import { h, clock, confirm, metres, state, toast } from "./dom.js";
 
+// timeline follows a ride from its beginning until stop is called. changed is called with
+// the ride after each step.
+export function timeline(id, changed = () => {}) {
+  const element = h("ol", { class: "steps" });
+  const seen = new Set();
+  const stop = follow(`/v2/requests/${encodeURIComponent(id)}/events?last_event_id=0`, {
+    event(name, ride, event) {
+      if (!ride.request_id || seen.has(event)) return;
+      seen.add(event);
+      const what = [ride.reason?.replaceAll("_", " "), ride.driver && `driver ${ride.driver.id}, ${metres(ride.driver.distance_m)} away`].filter(Boolean).join(", ");
+      element.append(h("li", {}, h("div", { class: "row" }, state(ride.state), h("span", { class: "quiet small" }, clock(ride.updated_at))), what && h("p", { class: "small quiet" }, what)));
+      changed(ride);
+    },
+    lost: (error) => error.message && toast(error.message),
+  });
+  return { element, stop };
+}
+
+// steps are what may be done, in the order of a ride.
 const steps = [
   {
     title: "Cancel", states: ["searching", "offered", "matched", "arrived"], danger: true,

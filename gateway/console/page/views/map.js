@@ -2,16 +2,18 @@
 
 import { follow, get, post, remove } from "../lib/api.js";
 import { h, state, ago, metres, number, problem, confirm, toast } from "../lib/dom.js";
-import { rideActions } from "../lib/rides.js";
+import { rideActions, timeline } from "../lib/rides.js";
 import { createMap } from "../map/base.js";
 import { Fleet, driverStates } from "../map/fleet.js";
 import { searchBox } from "../map/search.js";
 
 const listed = 40; // drivers in the list for keyboards
+const remembered = 5; // rides of a driver
 
 export function mount(root, { may }) {
   const fleet = new Fleet();
   const rides = new Map();
+  let past = { stop() {} }; // of what was chosen
   let map = null, stop = () => {}, box = "", chosen = null, fitted = location.hash.includes("?"), gone = false;
 
   const canvas = h("div", { class: "canvas" });
@@ -125,14 +127,27 @@ export function mount(root, { may }) {
   }
 
   function choose(key, fly = true) {
+    past.stop();
     chosen = key;
     const [kind, id] = split(key);
+    past = kind === "ride" ? timeline(id) : ridesOf(id);
     const at = kind === "driver" ? fleet.position(id) : rides.get(id)?.pickup;
     if (fly && at) map?.easeTo({ center: [at.lng, at.lat], zoom: Math.max(13, map.getZoom()) });
     show(true);
     written = 0;
     list();
     panel.scrollTop = 0;
+  }
+
+  // ridesOf lists the last rides of a driver.
+  function ridesOf(id) {
+    const element = h("ul", { class: "list" }, h("li", { class: "quiet small" }, "Looking …"));
+    const leaving = new AbortController();
+    get(`/v2/requests?driver=${encodeURIComponent(id)}&limit=${remembered}`, { signal: leaving.signal }).then(({ requests }) => {
+      const entries = requests.map((r) => h("li", {}, h("button", { onclick: () => choose(`ride ${r.request_id}`) }, h("span", {}, ago(r.created_at)), h("span", {}, state(r.state)))));
+      element.replaceChildren(...(entries.length ? entries : [h("li", { class: "quiet small" }, "None yet.")]));
+    }, (error) => { if (!leaving.signal.aborted) element.replaceChildren(h("li", { class: "small" }, error.message)); });
+    return { element, stop: () => leaving.abort() };
   }
 
   const split = (key) => [key.slice(0, key.indexOf(" ")), key.slice(key.indexOf(" ") + 1)];
@@ -152,11 +167,12 @@ export function mount(root, { may }) {
     }
     shown = form;
     details.hidden = false;
-    const close = h("button", { class: "plain", "aria-label": "Close the details", onclick: () => { chosen = null; details.hidden = true; written = 0; list(); } }, "✕");
+    const close = h("button", { class: "plain", "aria-label": "Close the details", onclick: () => { past.stop(); chosen = null; details.hidden = true; written = 0; list(); } }, "✕");
     details.replaceChildren(
       h("div", { class: "row" }, h("h2", { class: "grow", tabindex: -1 }, kind === "driver" ? "Driver " : "Ride ", h("span", { class: "mono" }, kind === "driver" ? id : id.split(".").pop().slice(0, 16))), close),
       ...(thing ? [h("dl", {}, ...facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])), actions(kind, id, thing)]
-        : [h("p", { class: "quiet" }, "No longer on the map.")]));
+        : [h("p", { class: "quiet" }, "No longer on the map.")]),
+      h("h3", {}, kind === "driver" ? "Last rides" : "Timeline"), past.element);
     if (anew) details.querySelector("h2").focus({ preventScroll: true });
   }
 
@@ -305,6 +321,7 @@ export function mount(root, { may }) {
   return () => {
     gone = true;
     stop();
+    past.stop();
     scheme.removeEventListener("change", repaint);
     map?.remove();
     root.replaceChildren();

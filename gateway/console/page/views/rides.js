@@ -1,8 +1,8 @@
 // Rides: those that are live, and what became of one.
 
 import { follow } from "../lib/api.js";
-import { h, ago, clock, metres, number, state, toast } from "../lib/dom.js";
-import { rideActions } from "../lib/rides.js";
+import { h, ago, number, state } from "../lib/dom.js";
+import { rideActions, timeline } from "../lib/rides.js";
 
 const most = 200; // rows of the table
 const everywhere = "/v2/map/events?bbox=-180,-90,180,90";
@@ -15,14 +15,14 @@ export function mount(root, { rest }) {
   const words = h("input", { type: "search", placeholder: "id, rider or driver", oninput: () => draw() });
   const rows = h("tbody");
   const told = h("p", { role: "status" }, "Connecting …");
-  const timeline = h("section", { class: "card", "aria-live": "polite" }, h("h2", {}, "Timeline"), h("p", { class: "quiet" }, "Choose a ride."));
+  const past = h("section", { class: "card", "aria-live": "polite" }, h("h2", {}, "Timeline"), h("p", { class: "quiet" }, "Choose a ride."));
   root.append(h("div", { class: "page" },
     h("header", {}, h("h1", {}, "Rides"), told),
     h("div", { class: "row" }, h("label", { class: "field" }, "State", filter), h("label", { class: "field grow" }, "Search", words)),
     h("div", { class: "split" },
       h("section", { class: "card flush" }, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Live rides" },
         h("table", {}, h("thead", {}, h("tr", {}, ...["Ride", "State", "Rider", "Driver", "Requested"].map((t) => h("th", { scope: "col" }, t)))), rows))),
-      timeline)));
+      past)));
 
   const close = follow(everywhere, {
     opened: () => { first = true; },
@@ -76,20 +76,10 @@ export function mount(root, { rest }) {
     stop();
     chosen = id;
     draw();
-    const steps = h("ol", { class: "steps" });
     const actions = h("div", { class: "row" });
-    const seen = new Set();
-    timeline.replaceChildren(h("h2", {}, "Timeline"), h("p", { class: "mono small" }, id), steps, actions);
-    stop = follow(`/v2/requests/${encodeURIComponent(id)}/events?last_event_id=0`, {
-      event(name, ride, event) {
-        if (!ride.request_id || seen.has(event)) return;
-        seen.add(event);
-        const what = [ride.reason?.replaceAll("_", " "), ride.driver && `driver ${ride.driver.id}, ${metres(ride.driver.distance_m)} away`].filter(Boolean).join(", ");
-        steps.append(h("li", {}, h("div", { class: "row" }, state(ride.state), h("span", { class: "quiet small" }, clock(ride.updated_at))), what && h("p", { class: "small quiet" }, what)));
-        actions.replaceChildren(...rideActions(ride));
-      },
-      lost: (error) => error.message && toast(error.message),
-    });
+    const steps = timeline(id, (ride) => actions.replaceChildren(...rideActions(ride)));
+    past.replaceChildren(h("h2", {}, "Timeline"), h("p", { class: "mono small" }, id), steps.element, actions);
+    stop = steps.stop;
   }
   if (rest[0]) choose(decodeURIComponent(rest[0]));
   return () => {
