@@ -83,6 +83,8 @@ func (l *nameList) addHeader(first []string, header bool) error {
 
 // addressNames are what people call a column of addresses, in the languages of Excel;
 // commas separate them. Case, accents and the signs between words do not matter.
+//
+//nolint:misspell // not all of it is English
 var addressNames = []struct{ language, names string }{
 	{"Afrikaans, Dutch, Polish, Turkish", "adres, volledig adres, pełny adres, açık adres"},
 	{"Albanian, Croatian, Czech, Romanian, Serbian, Slovak", "adresa, plná adresa, puna adresa, adresa completă"},

@@ -88,6 +88,8 @@ func TestJSONLenIsEnough(t *testing.T) {
 }
 
 // Excel writes headers in the language of whoever uses it.
+//
+//nolint:misspell // not all of it is English
 func TestAddressColumnIsFound(t *testing.T) {
 	for name, tt := range map[string]struct {
 		header string
