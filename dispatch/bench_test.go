@@ -4,10 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
 	"geogate/internal/geo"
@@ -39,12 +43,13 @@ func inCity(centres []geo.Point, rng *rand.Rand) geo.Point {
 func BenchmarkTrack(b *testing.B) {
 	for _, size := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprintf("positions=%d", size), func(b *testing.B) {
-			e := dispatch.New(redistest.Start(b).Client(b), dispatch.Config{})
+			rdb := redistest.Start(b).Client(b)
+			e := dispatch.New(rdb, dispatch.Config{})
 			rng := rand.New(rand.NewPCG(1, 1))
 			all := city(10_000, rng)
 			track(b, e, all...)
 			moved := city(10_000, rng)
-			n := 0
+			n, before := 0, processorTime(b, rdb)
 			for b.Loop() {
 				i := n * size % len(moved)
 				n++
@@ -52,24 +57,56 @@ func BenchmarkTrack(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(n*size)/b.Elapsed().Seconds(), "positions/s")
+			reportPositions(b, rdb, n*size, before)
 		})
 	}
 }
 
 func BenchmarkTrackConcurrently(b *testing.B) {
-	e := dispatch.New(redistest.Start(b).Client(b), dispatch.Config{})
-	all := city(10_000, rand.New(rand.NewPCG(1, 1)))
-	track(b, e, all...)
-	b.SetParallelism(16)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			i := rand.IntN(len(all))
-			if _, err := e.Track(b.Context(), all[i:i+1]); err != nil {
-				b.Error(err)
-			}
+	for _, callers := range []int{16, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			rdb := redistest.Start(b).Client(b)
+			e := dispatch.New(rdb, dispatch.Config{})
+			all := city(10_000, rand.New(rand.NewPCG(1, 1)))
+			track(b, e, all...)
+			before := processorTime(b, rdb)
+			b.SetParallelism(callers / runtime.GOMAXPROCS(0))
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					i := rand.IntN(len(all))
+					if _, err := e.Track(b.Context(), all[i:i+1]); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			reportPositions(b, rdb, b.N, before)
+		})
+	}
+}
+
+// processorTime is what Redis has used, which other work on the machine changes little.
+func processorTime(b *testing.B, rdb *redis.Client) time.Duration {
+	b.Helper()
+	info, err := rdb.InfoMap(b.Context(), "cpu").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var sum float64
+	for _, name := range []string{"used_cpu_user", "used_cpu_sys"} {
+		seconds, err := strconv.ParseFloat(info["CPU"][name], 64)
+		if err != nil {
+			b.Fatal(err)
 		}
-	})
+		sum += seconds
+	}
+	return time.Duration(sum * float64(time.Second))
+}
+
+func reportPositions(b *testing.B, rdb *redis.Client, n int, before time.Duration) {
+	b.Helper()
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "positions/s")
+	b.ReportMetric(float64((processorTime(b, rdb)-before).Nanoseconds())/1000/float64(n), "redis-µs/position")
 }
 
 func BenchmarkNearest(b *testing.B) {

@@ -23,6 +23,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
+	"geogate/internal/batch"
 	"geogate/internal/geo"
 	"geogate/internal/hub"
 	"geogate/internal/pause"
@@ -100,6 +101,7 @@ type Engine struct {
 	live   board
 	// subscribed tells whether wake-ups arrive at hub.
 	subscribed atomic.Bool
+	lines      sync.Map      // of a region's name to where its positions wait
 	looking    chan struct{} // has room for maxLooks
 	polls      *rate.Limiter // of looks without a wake-up
 	regions    []string      // declared; never changes
@@ -196,4 +198,16 @@ func (e *Engine) scriptConfig() string {
 		entropy = rand.Text()
 	}
 	return fmt.Sprintf(`%s,"next":%d,"entropy":%q}`, e.static, max(1, next), entropy)
+}
+
+// line is where the positions of a region wait.
+func (e *Engine) line(region string) *batch.Line[*portion] {
+	line, known := e.lines.Load(region)
+	if !known {
+		line, _ = e.lines.LoadOrStore(region, batch.New(
+			batch.Bounds{Batch: trackRound * trackChunk, Waiting: trackWaiting, Each: trackWaitingEach},
+			func(p *portion) int { return p.drivers },
+			func(portions []*portion) { e.storeBatch(region, portions) }))
+	}
+	return line.(*batch.Line[*portion])
 }

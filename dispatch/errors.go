@@ -72,3 +72,16 @@ const (
 	CodeInvalidMetadata = "invalid_metadata"
 	CodeInvalidPickupAt = "invalid_pickup_at" // in the past, or too far ahead
 )
+
+// refusal is what a code of track.lua means.
+func refusal(code string) *InputError {
+	switch code {
+	case CodeFuture:
+		return &InputError{CodeFuture, fmt.Sprintf("ts is more than %s in the future", tsAhead)}
+	case CodeDriverCap:
+		return &InputError{CodeDriverCap, "there are as many drivers as this geogate allows"}
+	case CodeBacklog:
+		return &InputError{CodeBacklog, "too many events wait to be handed on; nobody can come on duty"}
+	}
+	return &InputError{CodeOlder, "a newer position of this driver is known"}
+}

@@ -143,3 +143,6 @@ func (e *Engine) BeginSweep(ctx context.Context, region string) (forgotten int, 
 	gone := answer.strings(2)
 	return len(gone) / 2, func() error { return e.dropHomes(ctx, region, gone) }, err
 }
+
+// Waiting is how many drivers' positions wait for the script ahead of them.
+func (e *Engine) Waiting() int { return e.line(DefaultRegion).Waiting() }

@@ -170,6 +170,25 @@ func (e *Engine) settleHome(ctx context.Context, driver, region, ts string, know
 	return nil, false, "", fmt.Errorf("%w: %w", ErrUnavailable, errMoving)
 }
 
+// parts cuts a list where a driver reports from another region than before in it, so
+// that a part has each driver in one region only.
+func (t *tracking) parts(indexes []int) [][]int {
+	if !t.manyRegions() {
+		return [][]int{indexes}
+	}
+	var parts [][]int
+	regions, first := make(map[string]string), 0
+	for n, i := range indexes {
+		r := &t.reports[i]
+		if seen, ok := regions[r.ID]; ok && seen != r.from {
+			parts, first = append(parts, indexes[first:n]), n
+			clear(regions)
+		}
+		regions[r.ID] = r.from
+	}
+	return append(parts, indexes[first:])
+}
+
 // settleHomes finds out which region each report belongs to.
 func (t *tracking) settleHomes(ctx context.Context, part []int) error {
 	if !t.manyRegions() {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -74,6 +75,60 @@ func checkTags(tags []string) *InputError {
 		if tag == "" || len(tag) > MaxLabelLen || unprintable(tag) {
 			return &InputError{CodeInvalidTags, fmt.Sprintf("a tag is 1 to %d bytes of printable UTF-8", MaxLabelLen)}
 		}
+	}
+	return nil
+}
+
+// Position says where a driver is.
+type Position struct {
+	ID     string // the driver's; at most MaxIDLen bytes
+	Point  geo.Point
+	Region string // empty: see Config.RegionAt. A driver who reports from another one moves there
+	// Time is when the position was taken, by the driver's clock; zero if unknown. It
+	// orders a driver's positions. One older than DriverTTL makes nobody available.
+	Time time.Time
+	Motion
+	Vehicle *string   // nil: as before
+	Tags    *[]string // nil: as before
+}
+
+// Motion is how a driver moves, as far as they said; nil: they did not.
+type Motion struct {
+	Heading  *float64 // degrees clockwise from north, from 0 to below 360
+	Speed    *float64 // metres a second, 0 or more
+	Accuracy *float64 // radius of the position in metres, 0 or more
+}
+
+func (p Position) check() *InputError {
+	if err := checkID(p.ID); err != nil {
+		return err
+	}
+	if err := checkPoint(p.Point); err != nil {
+		return err
+	}
+	if err := p.Motion.check(); err != nil {
+		return err
+	}
+	if p.Vehicle != nil {
+		if err := checkVehicle(*p.Vehicle); err != nil {
+			return err
+		}
+	}
+	if p.Tags != nil {
+		return checkTags(*p.Tags)
+	}
+	return nil
+}
+
+func (m Motion) check() *InputError {
+	// The negations also refuse NaN.
+	switch {
+	case m.Heading != nil && !(*m.Heading >= 0 && *m.Heading < 360):
+		return &InputError{CodeInvalidMotion, "heading is 0 to below 360 degrees"}
+	case m.Speed != nil && !(*m.Speed >= 0 && *m.Speed <= math.MaxFloat32):
+		return &InputError{CodeInvalidMotion, "speed is 0 or more metres a second"}
+	case m.Accuracy != nil && !(*m.Accuracy >= 0 && *m.Accuracy <= math.MaxFloat32):
+		return &InputError{CodeInvalidMotion, "accuracy is 0 or more metres"}
 	}
 	return nil
 }

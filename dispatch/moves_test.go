@@ -85,7 +85,7 @@ func TestFollow(t *testing.T) {
 // All of an array may arrive at one time, and in more pages than one.
 func TestFollowCrowd(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		e := dispatch.New(rdb, dispatch.Config{})
+		e := dispatch.New(rdb, dispatch.Config{RedisTimeout: time.Minute}) // other tests keep the machine busy
 		f := e.Follow()
 		if _, err := f.Next(t.Context()); err != nil {
 			t.Fatal(err)

@@ -134,4 +134,55 @@ func readHistory(text string) (h history, err error) {
 
 var errNoHistory = errors.New("line of history is malformed")
 
+// values are those of a position in track_short.lua.
+func (r *report) values() [10]string {
+	v := [10]string{0: r.ID, 1: formatFloat(r.Point.Lat), 2: formatFloat(r.Point.Lon), 3: r.ts(), 4: r.text()}
+	if r.region != r.from {
+		v[5] = "away"
+	}
+	if r.home != nil {
+		v[5] = strconv.FormatInt(r.home.Turn, 10)
+		v[6], v[7], v[8], v[9] = "?"+r.home.Vehicle, "?"+r.home.Tags, r.home.Off, r.home.First
+	}
+	if r.Vehicle != nil {
+		v[6] = "=" + *r.Vehicle
+	}
+	if r.Tags != nil {
+		v[7] = "=" + encodeTags(*r.Tags)
+	}
+	return v
+}
+
+// text is a motion as scripts hold it, empty without one.
+func (m Motion) text() string {
+	if m == (Motion{}) {
+		return ""
+	}
+	part := make([]string, 3)
+	for i, f := range []*float64{m.Heading, m.Speed, m.Accuracy} {
+		if f != nil {
+			part[i] = formatFloat(*f)
+		}
+	}
+	return strings.Join(part, ",")
+}
+
+// motion reads what text has written.
+func (r *record) motion(text string) (m Motion) {
+	for i, part := range strings.SplitN(text, ",", 3) {
+		if part != "" {
+			f := r.float("motion", part)
+			*[]**float64{&m.Heading, &m.Speed, &m.Accuracy}[i] = &f
+		}
+	}
+	return m
+}
+
+func (p Position) ts() string {
+	if p.Time.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(p.Time.UnixMilli(), 10)
+}
+
 func formatFloat(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

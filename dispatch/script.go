@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -40,10 +41,12 @@ var (
 	shiftScript      = newScript("shift")
 	stepScript       = newScript("step")
 	sweepScript      = newScript("sweep")
-	trackScript      = newScript("track")
 	wakeScript       = newScript("wake")
 	leaveScript      = newScript("leave")
 	leaveKeyScript   = newScript("leave_key")
+
+	// Most positions take the short way, which needs nothing of what the other scripts stand on.
+	trackScript = lua.Load(scriptFiles, slices.Concat([]string{"clock", "track_short"}, foundation, []string{"track"})...)
 
 	dutyScript = lua.Load(scriptFiles, "clock", "duty")
 	swapScript = lua.Load(scriptFiles, "swap")
@@ -51,9 +54,12 @@ var (
 	keyRegionScript = lua.Load(scriptFiles, "clock", "key_region")
 )
 
-// newScript loads an entry point behind the files that it is made of.
+// foundation is what entry points are made of, behind the clock.
+var foundation = []string{"lease", "store", "keys", "drivers", "rides", "search", "matching"}
+
+// newScript loads an entry point.
 func newScript(name string) *redis.Script {
-	return lua.Load(scriptFiles, "clock", "lease", "store", "keys", "drivers", "rides", "search", "matching", name)
+	return lua.Load(scriptFiles, slices.Concat([]string{"clock"}, foundation, []string{name})...)
 }
 
 // reply is what a script answers: a code and what belongs to it.
@@ -123,6 +129,17 @@ type call struct {
 // runAll runs a script several times in one round trip. Redis may serve nobody else
 // until it has done all that it has read, 16 KiB at a time.
 func (e *Engine) runAll(ctx context.Context, s *redis.Script, calls []call) ([]reply, error) {
+	replies, errs := e.runEach(ctx, s, calls)
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return replies, nil
+}
+
+// runEach is runAll for calls that do not fail together.
+func (e *Engine) runEach(ctx context.Context, s *redis.Script, calls []call) ([]reply, []error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
 	cmds := make([]*redis.Cmd, len(calls))
@@ -133,17 +150,14 @@ func (e *Engine) runAll(ctx context.Context, s *redis.Script, calls []call) ([]r
 		}
 		return nil
 	})
-	replies := make([]reply, len(calls))
+	replies, errs := make([]reply, len(calls)), make([]error, len(calls))
 	for i, cmd := range cmds {
 		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 			cmd = s.Run(ctx, e.rdb, []string{prefix(calls[i].region)}, e.withConfig(calls[i].args)...)
 		}
-		var err error
-		if replies[i], err = decode(cmd); err != nil {
-			return nil, err
-		}
+		replies[i], errs[i] = decode(cmd)
 	}
-	return replies, nil
+	return replies, errs
 }
 
 func decode(cmd *redis.Cmd) (reply, error) {

@@ -3,115 +3,32 @@ package dispatch
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
-	"geogate/internal/geo"
+	"geogate/internal/turns"
 )
 
 const (
-	// trackChunk is how many drivers one script stores. One whose tags are given counts as
-	// retagged: sixteen new tags in place of sixteen others are some 40 commands.
-	trackChunk = 48
-	retagged   = 4
+	// trackChunk is how many drivers one script stores. The short way takes some 4 µs for one
+	// of them; one who is known to go the long way counts as longWay, some 30 µs.
+	trackChunk = 128
+	longWay    = 5
 	// trackPositions is how many of their positions come with it.
 	trackPositions = 512
-	// trackRound is how many scripts go in one round trip, which must stay within a
-	// client's read timeout also on a slow server.
-	trackRound = 8
+	// trackRound is how many chunks of one Track are on their way at a time. As many go in one
+	// round trip, which must stay within a client's read timeout also on a slow server.
+	trackRound = 4
+	// trackWaiting is how many drivers of a region may wait for the scripts ahead of them, in
+	// all: what Redis stores in about a second. trackWaitingEach is how many for one client.
+	trackWaiting     = 262_144
+	trackWaitingEach = 65_536
 	// wakeCalls is how many scripts one Track may spend on rides that wait for drivers whom
-	// it made available. Others are found by the rides' own attempts.
+	// it made available, and wakeChunk how many of these drivers go to one script. Others are
+	// found by the rides' own attempts.
 	wakeCalls = 256
+	wakeChunk = 48
 )
-
-// Position says where a driver is.
-type Position struct {
-	ID     string // the driver's; at most MaxIDLen bytes
-	Point  geo.Point
-	Region string // empty: see Config.RegionAt. A driver who reports from another one moves there
-	// Time is when the position was taken, by the driver's clock; zero if unknown. It
-	// orders a driver's positions. One older than DriverTTL makes nobody available.
-	Time time.Time
-	Motion
-	Vehicle *string   // nil: as before
-	Tags    *[]string // nil: as before
-}
-
-// Motion is how a driver moves, as far as they said; nil: they did not.
-type Motion struct {
-	Heading  *float64 // degrees clockwise from north, from 0 to below 360
-	Speed    *float64 // metres a second, 0 or more
-	Accuracy *float64 // radius of the position in metres, 0 or more
-}
-
-func (m Motion) check() *InputError {
-	// The negations also refuse NaN.
-	switch {
-	case m.Heading != nil && !(*m.Heading >= 0 && *m.Heading < 360):
-		return &InputError{CodeInvalidMotion, "heading is 0 to below 360 degrees"}
-	case m.Speed != nil && !(*m.Speed >= 0 && *m.Speed <= math.MaxFloat32):
-		return &InputError{CodeInvalidMotion, "speed is 0 or more metres a second"}
-	case m.Accuracy != nil && !(*m.Accuracy >= 0 && *m.Accuracy <= math.MaxFloat32):
-		return &InputError{CodeInvalidMotion, "accuracy is 0 or more metres"}
-	}
-	return nil
-}
-
-// text is a motion as scripts hold it, empty without one.
-func (m Motion) text() string {
-	if m == (Motion{}) {
-		return ""
-	}
-	part := make([]string, 3)
-	for i, f := range []*float64{m.Heading, m.Speed, m.Accuracy} {
-		if f != nil {
-			part[i] = formatFloat(*f)
-		}
-	}
-	return strings.Join(part, ",")
-}
-
-// motion reads what text has written.
-func (r *record) motion(text string) (m Motion) {
-	for i, part := range strings.SplitN(text, ",", 3) {
-		if part != "" {
-			f := r.float("motion", part)
-			*[]**float64{&m.Heading, &m.Speed, &m.Accuracy}[i] = &f
-		}
-	}
-	return m
-}
-
-func (p Position) check() *InputError {
-	if err := checkID(p.ID); err != nil {
-		return err
-	}
-	if err := checkPoint(p.Point); err != nil {
-		return err
-	}
-	if err := p.Motion.check(); err != nil {
-		return err
-	}
-	if p.Vehicle != nil {
-		if err := checkVehicle(*p.Vehicle); err != nil {
-			return err
-		}
-	}
-	if p.Tags != nil {
-		return checkTags(*p.Tags)
-	}
-	return nil
-}
-
-func (p Position) ts() string {
-	if p.Time.IsZero() {
-		return ""
-	}
-	return strconv.FormatInt(p.Time.UnixMilli(), 10)
-}
 
 // TrackResult tells what became of each position of one Track.
 type TrackResult struct {
@@ -173,46 +90,8 @@ type report struct {
 	from    string // the region that they report from
 	region  string // the one that the position goes to
 	home    *home  // nil where there is one region, or the report is from elsewhere
+	long    bool   // a script has put off its driver, who may go the long way
 	refused *InputError
-}
-
-// args are the ten values of a position in track.lua.
-func (r *report) args() []any {
-	vehicle, tags, turn, off, first := "", "", "", "", ""
-	if r.region != r.from {
-		turn = "away"
-	}
-	if r.home != nil {
-		turn = strconv.FormatInt(r.home.Turn, 10)
-		vehicle, tags = "?"+r.home.Vehicle, "?"+r.home.Tags
-		off, first = r.home.Off, r.home.First
-	}
-	if r.Vehicle != nil {
-		vehicle = "=" + *r.Vehicle
-	}
-	if r.Tags != nil {
-		tags = "=" + encodeTags(*r.Tags)
-	}
-	return []any{r.ID, formatFloat(r.Point.Lat), formatFloat(r.Point.Lon), r.ts(), vehicle, tags, turn, r.text(), off, first}
-}
-
-// parts cuts a list where a driver reports from another region than before in it, so
-// that a part has each driver in one region only.
-func (t *tracking) parts(indexes []int) [][]int {
-	if !t.manyRegions() {
-		return [][]int{indexes}
-	}
-	var parts [][]int
-	regions, first := make(map[string]string), 0
-	for n, i := range indexes {
-		r := &t.reports[i]
-		if seen, ok := regions[r.ID]; ok && seen != r.from {
-			parts, first = append(parts, indexes[first:n]), n
-			clear(regions)
-		}
-		regions[r.ID] = r.from
-	}
-	return append(parts, indexes[first:])
 }
 
 // track stores a part. Reports of drivers whom another process moved meanwhile begin
@@ -257,102 +136,245 @@ func (t *tracking) track(ctx context.Context, part []int) error {
 
 // trackRegion returns the reports of drivers who have moved elsewhere.
 func (t *tracking) trackRegion(ctx context.Context, region string, indexes []int) (moved []int, err error) {
-	chunks := t.chunks(indexes)
-	for len(chunks) > 0 {
-		round := chunks[:min(len(chunks), trackRound)]
-		calls := make([]call, len(round))
-		for n, chunk := range round {
-			more := ""
-			if last := n + 1; last < len(chunks) && t.reports[chunks[last][0]].ID == t.reports[chunk[len(chunk)-1]].ID {
-				more = "1"
-			}
-			args := []any{more}
-			for _, i := range chunk {
-				args = append(args, t.reports[i].args()...)
-			}
-			calls[n] = call{region, args}
-		}
-		replies, err := t.runAll(ctx, trackScript, calls)
-		if err != nil {
+	portions := t.portions(indexes)
+	for len(portions) > 0 {
+		round := firstRound(portions)
+		if err := t.store(ctx, region, round); err != nil {
 			return nil, err
 		}
 		var untried []any
-		for n, r := range replies {
-			again, err := t.refuse(r.strings(0), round[n])
-			if err != nil {
-				return nil, err
+		var later []int
+		for _, p := range round {
+			for _, no := range p.refused {
+				if i := p.indexes[no.row]; no.code == "moved" {
+					moved = append(moved, i)
+				} else {
+					t.reports[i].refused = refusal(no.code)
+				}
 			}
-			moved = append(moved, again...)
-			for _, id := range r.strings(1) {
+			for _, i := range p.putOff() {
+				t.reports[i].long = true
+				later = append(later, i)
+			}
+			for _, id := range p.untried {
 				untried = append(untried, id)
 			}
 		}
 		if err := t.wakeRides(ctx, region, untried); err != nil {
 			return nil, err
 		}
-		chunks = chunks[len(round):]
+		portions = append(t.portions(later), portions[len(round):]...)
 	}
 	return moved, nil
 }
 
-// chunks brings the positions of each driver together, in order, and cuts the list for
+// portions brings the positions of each driver together, in order, and cuts the list for
 // scripts.
-func (t *tracking) chunks(indexes []int) [][]int {
-	rank := make(map[string]int)
+func (t *tracking) portions(indexes []int) []*portion {
+	t.group(indexes)
+	var all []*portion
+	var p *portion
+	for n := 0; n < len(indexes); {
+		end := n + 1
+		for end < len(indexes) && end-n < trackPositions && t.reports[indexes[end]].ID == t.reports[indexes[n]].ID {
+			end++
+		}
+		weight := 1
+		if end-n > 1 || t.reports[indexes[n]].long {
+			weight = longWay
+		}
+		if p == nil || p.drivers+weight > trackChunk || len(p.indexes)+end-n > trackPositions {
+			p = &portion{}
+			all = append(all, p)
+		}
+		p.drivers += weight
+		for _, i := range indexes[n:end] {
+			p.indexes, p.reports = append(p.indexes, i), append(p.reports, &t.reports[i])
+		}
+		n = end
+	}
+	return all
+}
+
+// group brings the positions of each driver together, in order.
+func (t *tracking) group(indexes []int) {
+	if len(indexes) < 2 {
+		return
+	}
+	first := make(map[string]int, len(indexes))
 	for n, i := range indexes {
-		if _, seen := rank[t.reports[i].ID]; !seen {
-			rank[t.reports[i].ID] = n
+		if _, seen := first[t.reports[i].ID]; !seen {
+			first[t.reports[i].ID] = n
 		}
 	}
-	slices.SortStableFunc(indexes, func(a, b int) int { return rank[t.reports[a].ID] - rank[t.reports[b].ID] })
-	var chunks [][]int
-	first, drivers := 0, 0
-	for n, i := range indexes {
-		weight := 0
-		if r := &t.reports[i]; n == first || r.ID != t.reports[indexes[n-1]].ID {
-			weight = 1
-			if r.Tags != nil || r.Vehicle != nil || r.home != nil && r.home.Tags != "" {
-				weight = retagged
+	if len(first) < len(indexes) {
+		slices.SortStableFunc(indexes, func(a, b int) int { return first[t.reports[a].ID] - first[t.reports[b].ID] })
+	}
+}
+
+// firstRound is the first portions, up to one whose last driver has more to come: what
+// comes must not overtake what a script puts off.
+func firstRound(portions []*portion) []*portion {
+	round := portions[:min(len(portions), trackRound)]
+	for n, p := range round {
+		p.more = n+1 < len(portions) && portions[n+1].reports[0].ID == p.reports[len(p.reports)-1].ID
+		if p.more {
+			return round[:n+1]
+		}
+	}
+	return round
+}
+
+// portion is what one caller gives to one script: reports of some drivers, those of each in
+// a row.
+type portion struct {
+	indexes []int // of the reports in their Track
+	reports []*report
+	drivers int  // as trackChunk counts them
+	more    bool // the last driver has more to come
+
+	// What the script has answered; rows count within the portion.
+	refused []refusedRow
+	later   []int    // the first row of each driver whom it did not get to
+	untried []string // drivers not yet tried for waiting rides
+	err     error
+}
+
+type refusedRow struct {
+	row  int
+	code string
+}
+
+// putOff returns the indexes of the reports that the script did not get to.
+func (p *portion) putOff() (indexes []int) {
+	for _, row := range p.later {
+		for id := p.reports[row].ID; row < len(p.reports) && p.reports[row].ID == id; row++ {
+			indexes = append(indexes, p.indexes[row])
+		}
+	}
+	return indexes
+}
+
+// store stores portions, in order. While a script of the region runs, what is reported
+// meanwhile waits, and then goes together.
+func (e *Engine) store(ctx context.Context, region string, portions []*portion) error {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
+	defer cancel()
+	client, _ := ctx.Value(turns.CallerKey{}).(string)
+	if err := e.line(region).Do(ctx, client, portions); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	for _, p := range portions {
+		if p.err != nil {
+			return p.err
+		}
+	}
+	return nil
+}
+
+// storeBatch stores portions of any callers in one round trip. It is nobody's call in
+// particular: no caller's end ends it, and it takes no caller's turn at Redis.
+func (e *Engine) storeBatch(region string, portions []*portion) {
+	scripts := together(portions)
+	calls := make([]call, len(scripts))
+	for i, script := range scripts {
+		calls[i] = call{region, e.trackArgs(script)}
+	}
+	replies, errs := e.runEach(context.Background(), trackScript, calls)
+	for i, script := range scripts {
+		script.take(replies[i], errs[i])
+	}
+}
+
+// script is what one script stores. No two of its portions have a driver in common.
+type script []*portion
+
+// together makes scripts of portions. They run in this order.
+func together(portions []*portion) []script {
+	var scripts []script
+	drivers, positions := 0, 0
+	seen := make(map[string]struct{})
+	for n, p := range portions {
+		drivers += p.drivers
+		positions += len(p.reports)
+		if n == 0 || portions[n-1].more || drivers > trackChunk || positions > trackPositions || p.has(seen) {
+			scripts = append(scripts, nil)
+			drivers, positions = p.drivers, len(p.reports)
+			clear(seen)
+		}
+		scripts[len(scripts)-1] = append(scripts[len(scripts)-1], p)
+		if drivers < trackChunk { // else nothing more goes with it
+			for _, r := range p.reports {
+				seen[r.ID] = struct{}{}
 			}
 		}
-		if drivers += weight; drivers > trackChunk || n-first == trackPositions {
-			chunks = append(chunks, indexes[first:n])
-			first, drivers = n, max(1, weight)
-		}
 	}
-	if first < len(indexes) {
-		chunks = append(chunks, indexes[first:])
-	}
-	return chunks
+	return scripts
 }
 
-// refuse notes what a script refused, as index in the chunk and code, and returns
-// the reports of drivers who have moved elsewhere.
-func (t *tracking) refuse(list []string, chunk []int) (moved []int, err error) {
-	for j := 0; j+1 < len(list); j += 2 {
-		n, err := strconv.Atoi(list[j])
-		if err != nil || n >= len(chunk) {
-			return nil, fmt.Errorf("%w: index of a refused position: %w", ErrUnavailable, err)
-		}
-		if list[j+1] == "moved" {
-			moved = append(moved, chunk[n])
-		} else {
-			t.reports[chunk[n]].refused = refusal(list[j+1])
-		}
-	}
-	return moved, nil
+func (p *portion) has(drivers map[string]struct{}) bool {
+	return len(drivers) > 0 && slices.ContainsFunc(p.reports, func(r *report) bool { _, has := drivers[r.ID]; return has })
 }
 
-func refusal(code string) *InputError {
-	switch code {
-	case CodeFuture:
-		return &InputError{CodeFuture, fmt.Sprintf("ts is more than %s in the future", tsAhead)}
-	case CodeDriverCap:
-		return &InputError{CodeDriverCap, "there are as many drivers as this geogate allows"}
-	case CodeBacklog:
-		return &InputError{CodeBacklog, "too many events wait to be handed on; nobody can come on duty"}
+// trackArgs are those of track_short.lua, without the configuration.
+func (e *Engine) trackArgs(s script) []any {
+	var rows [][10]string
+	width := 3
+	for _, p := range s {
+		for _, r := range p.reports {
+			row := r.values()
+			for width < len(row) && slices.ContainsFunc(row[width:], func(v string) bool { return v != "" }) {
+				width++
+			}
+			rows = append(rows, row)
+		}
 	}
-	return &InputError{CodeOlder, "a newer position of this driver is known"}
+	more := ""
+	if s[len(s)-1].more {
+		more = "1"
+	}
+	args := make([]any, 0, 4+width*len(rows))
+	args = append(args, more, width, e.cfg.DriverTTL.Milliseconds(), tsAhead.Milliseconds())
+	for _, row := range rows {
+		for _, v := range row[:width] {
+			args = append(args, v)
+		}
+	}
+	return args
+}
+
+// take gives each portion its part of what a script answered.
+func (s script) take(r reply, err error) {
+	refused, untried, later := r.strings(0), r.strings(1), r.strings(2)
+	for _, p := range s {
+		p.err = err
+	}
+	at := func(text string) (p *portion, row int) {
+		row, err := strconv.Atoi(text)
+		for _, p := range s {
+			if err == nil && row < len(p.reports) {
+				return p, row
+			}
+			row -= len(p.reports)
+		}
+		s[0].err = fmt.Errorf("%w: index of a position: %w", ErrUnavailable, err)
+		return s[0], 0
+	}
+	for j := 0; j+1 < len(refused); j += 2 {
+		p, row := at(refused[j])
+		p.refused = append(p.refused, refusedRow{row, refused[j+1]})
+	}
+	for _, text := range later {
+		p, row := at(text)
+		p.later = append(p.later, row)
+	}
+	for _, id := range untried {
+		for _, p := range s {
+			if slices.ContainsFunc(p.reports, func(r *report) bool { return r.ID == id }) {
+				p.untried = append(p.untried, id)
+			}
+		}
+	}
 }
 
 // wakeRides tries waiting rides for drivers who became available, more of them than one
@@ -360,7 +382,7 @@ func refusal(code string) *InputError {
 // attempts.
 func (t *tracking) wakeRides(ctx context.Context, region string, drivers []any) error {
 	for ; len(drivers) > 0 && t.wakes > 0; t.wakes-- {
-		batch := drivers[:min(len(drivers), trackChunk)]
+		batch := drivers[:min(len(drivers), wakeChunk)]
 		answer, err := t.run(ctx, wakeScript, region, batch...)
 		if err != nil {
 			return err

@@ -1,18 +1,15 @@
--- Stores positions. ARGV: 2 '1' if the last driver has more to come in another call,
--- 3… ten values a position, those of one driver in a row: id, lat, lng, ts in ms or
--- '', vehicle and tags, each '' for unchanged, '=' and the value, or '?' and the value
--- for a driver who is not known here, the turn of their home, 'away' for a report from another
--- region, '' where there is only one, how they move: "heading,speed,accuracy", each of them
--- or all ''; then of a driver who is not known here '1' if they are off shift, and when they first
--- reported in ms, or ''.
--- Answers {'ok', {refused index, code, …}, drivers not yet tried for waiting rides}.
-local width = 10
+-- The long way of positions, with all rules. track_short.lua has stored the others, and says
+-- what ARGV holds. Answers {'ok', {refused index, code, …}, drivers not yet tried for waiting rides,
+-- {index of the first position of a driver whom this script did not get to, …}}.
 local refused = {}
 
 local function refuse(i, code)
-  refused[#refused + 1] = (i - 3) / width
+  refused[#refused + 1] = index_of(i)
   refused[#refused + 1] = code
 end
+
+-- value is one of those of the position at i.
+local function value(i, n) return n < width and ARGV[i + n] or '' end
 
 -- refusal judges a position against what is known of its driver.
 local function refusal(d, ts, turn)
@@ -72,8 +69,7 @@ local function store(d, before, to_come)
   end
 end
 
-local i = 3
-while i <= #ARGV do
+local function track(i)
   local id = ARGV[i]
   local h = redis.call('HMGET', P .. ':driver:' .. id, 'state', 'ts', 'vehicle', 'tags', 'seen', 'lat', 'lng',
     'turn', 'served', 'moving', 'motion', 'ride', 'heard', 'told', 'off', 'first')
@@ -84,12 +80,12 @@ while i <= #ARGV do
     off = h[15], first = h[16], late = true }
   if d.state == 'gone' then d.state, d.known, before.known = 'offline', false, false end
   if not d.known then
-    d.off = ARGV[i + 8] ~= '' and ARGV[i + 8] or nil
-    d.first = ARGV[i + 9] ~= '' and ARGV[i + 9] or number(now)
+    d.off = value(i, 8) ~= '' and value(i, 8) or nil
+    d.first = value(i, 9) ~= '' and value(i, 9) or number(now)
   end
   local taken = false
   while i <= #ARGV and ARGV[i] == id do
-    local ts, turn = ARGV[i + 3], ARGV[i + 6]
+    local ts, turn = value(i, 3), value(i, 5)
     local late = ts ~= '' and tonumber(ts) < now - cfg.driver_ttl
     local code = refusal(d, ts, turn)
     local begins = { state = d.state, known = d.known, late = late, off = d.off }
@@ -101,16 +97,26 @@ while i <= #ARGV do
       taken = true
       -- Without a ts the last position counts as of its arrival, which is later than this one.
       if not late or d.ts or d.state == 'offline' then
-        d.lat, d.lng, d.motion = ARGV[i + 1], ARGV[i + 2], ARGV[i + 7]
+        d.lat, d.lng, d.motion = ARGV[i + 1], ARGV[i + 2], value(i, 4)
       end
       if not late or not d.seen then d.seen = number(now) end
       d.late = d.late and late
       if ts ~= '' and not (late and not d.ts and d.state ~= 'offline') then d.ts = ts end
-      d.vehicle, d.tags = said(ARGV[i + 4], d.vehicle, d.known), said(ARGV[i + 5], d.tags, d.known)
+      d.vehicle, d.tags = said(value(i, 6), d.vehicle, d.known), said(value(i, 7), d.tags, d.known)
       if turn ~= '' and turn ~= 'away' then d.turn, d.home = turn, true end
     end
     i = i + width
   end
   if taken then store(d, before, ARGV[2] == '1' and i > #ARGV) end
 end
-return { 'ok', refused, wake() }
+
+for n, i in ipairs(long) do
+  -- The first is stored in any case: each script gets further.
+  if n > 1 and exhausted() then
+    later[#later + 1] = index_of(i)
+  else
+    spend(4)
+    track(i)
+  end
+end
+return { 'ok', refused, wake(), later }
