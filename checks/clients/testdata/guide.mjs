@@ -17,12 +17,12 @@ export async function roundTrip({ Town, Refused, stream }, base, name) {
       if (offer.request_id !== ride.request_id) wrong("another ride's offer", offer);
       await town.answer(offer.offer_id, driver, "accept");
     } else if (ride.state in next) {
-      await town.report(driver, { ...at, heading: 90, speed: 8 });
+      await town.report(driver, { ...at, ts: Date.now(), heading: 90, speed: 8 });
       await town.step(ride.request_id, driver, next[ride.state]);
     }
   };
   const request = async (key) => {
-    await town.report(driver, at);
+    await town.report(driver, { ...at, ts: Date.now() });
     const ride = await town.requestRide(key, { ...at, rider_id: name, note: "at the corner" });
     const again = await town.requestRide(key, { ...at, rider_id: name, note: "at the corner" });
     if (again.request_id !== ride.request_id) wrong("the same ride for the same key", again);
@@ -30,6 +30,7 @@ export async function roundTrip({ Town, Refused, stream }, base, name) {
   };
 
   const id = await request(`${name} waits`);
+  await town.report(driver, { ...at, ts: Date.now() - 10_000 }); // comes too late, which is no error
   const states = [];
   for await (const ride of town.follow(id)) await act(ride, states);
   const late = await town.cancel(id, "changed_mind").catch((err) => err);
