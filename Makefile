@@ -77,6 +77,7 @@ fuzz: ## Fuzz the fast lane for a minute, and every parser, FUZZTIME seconds in 
 soak: ## Check dispatch over a million operations while processes and Redis are killed, races, long lists and 1,000 revocations of keys (about 20 minutes).
 	scripts/ensure redis-server
 	go test -count=1 -timeout 90m -v -run 'TestSoak|TestTown|TestCancelAgainst|TestNoScriptIsSlow|TestListsOfAMillionRides' ./dispatch -soak
+	go test -count=1 -v -run TestCallsOfTheRouter ./gateway/rides -soak
 	go test -count=1 -v -run TestSoak ./internal/identity -soak
 	go test -count=1 -v -run 'TestGossip|TestRollingRestart' ./e2e -soak
 

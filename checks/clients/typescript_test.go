@@ -65,8 +65,8 @@ console.log(await roundTrip(client, process.argv[2], "node"));
 	copyFile(t, filepath.Join(source, "test", "roundtrip.mjs"), filepath.Join(app, "roundtrip.mjs"))
 	run(t, app, "npm", "install", "--offline", "--no-audit", "--no-fund", filepath.Join(source, packed[0].Filename))
 
-	results := make(chan string, 1)
 	page := httptest.NewUnstartedServer(nil)
+	t.Cleanup(page.Close)
 	origin := "http://" + page.Listener.Addr().String()
 	dir := t.TempDir()
 	geogate.Build(t, dir)
@@ -79,46 +79,52 @@ console.log(await roundTrip(client, process.argv[2], "node"));
 		}
 	})
 	t.Run("Chromium", func(t *testing.T) {
-		chromium, err := exec.LookPath("chromium")
-		if err != nil {
-			t.Skip("Chromium is not on the PATH: `make test` installs it on Debian as root")
-		}
-		page.Config.Handler = browserApp(app, base, results)
-		page.Start()
-		defer page.Close()
-		cmd := exec.Command(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(), origin)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}()
-		select {
-		case got := <-results:
-			if got != whole {
-				t.Errorf("the ride was %q, want %q", got, whole)
-			}
-		case <-time.After(time.Minute):
-			t.Error("Chromium said nothing within a minute")
+		if got := inChromium(t, page, app, "/node_modules/geogate-client/dist/index.js", base); got != whole {
+			t.Errorf("the ride was %q, want %q", got, whole)
 		}
 	})
+	t.Run("guide", func(t *testing.T) { theGuide(t, source, filepath.Join(dir, "bin", "geogate")) })
 }
 
-// browserApp is a web page that makes the round trip with the installed package, and
-// takes what came of it.
-func browserApp(app, base string, results chan<- string) http.Handler {
+// inChromium makes the round trip of app/roundtrip.mjs with a client of app on a web page,
+// and returns what came of it.
+func inChromium(t *testing.T, page *httptest.Server, app, client, base string) string {
+	t.Helper()
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("Chromium is not on the PATH: `make test` installs it on Debian as root")
+	}
+	results := make(chan string, 1)
+	page.Config.Handler = browserApp(app, client, base, results)
+	page.Start()
+	cmd := exec.Command(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(), page.URL)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	select {
+	case got := <-results:
+		return got
+	case <-time.After(time.Minute):
+		t.Fatal("Chromium said nothing within a minute")
+		return ""
+	}
+}
+
+func browserApp(app, client, base string, results chan<- string) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /node_modules/", http.FileServer(http.Dir(app)))
-	mux.Handle("GET /roundtrip.mjs", http.FileServer(http.Dir(app)))
+	mux.Handle("GET /", http.FileServer(http.Dir(app)))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = fmt.Fprintf(w, `<!doctype html><script type="module">
-import * as client from "/node_modules/geogate-client/dist/index.js";
+import * as client from %q;
 import { roundTrip } from "/roundtrip.mjs";
 const came = await roundTrip(client, %q, "browser").catch((err) => String(err.stack));
 await fetch("/result", { method: "POST", body: came });
-</script>`, base)
+</script>`, client, base)
 	})
 	mux.HandleFunc("POST /result", func(_ http.ResponseWriter, r *http.Request) {
 		came, _ := io.ReadAll(r.Body)
