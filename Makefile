@@ -58,6 +58,7 @@ bench: build ## Measure geogate beside nginx, Varnish, Redis alone and PostGIS; 
 	bin/dispatch -geogate bin/geogate $(DISPATCHFLAGS)
 	bin/streets -geogate bin/geogate $(STREETSFLAGS)
 	go test -run '^$$' -bench . ./internal/webhook
+	go test -run '^$$' -bench SuggestAtRate -benchtime 50000x ./e2e
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks without the tests.
@@ -82,6 +83,11 @@ soak: ## Check dispatch over a million operations while processes and Redis are 
 .PHONY: soak-events
 soak-events: ## Check at full size that webhooks lose no event and delay nobody (about 12 minutes).
 	go test -count=1 -timeout 60m -v -run 'TestKilled|TestFive|TestDead|TestHandingOutNeverHoldsRedis' ./internal/webhook -long
+
+.PHONY: soak-maps
+soak-maps: ## Measure what 20 open maps cost beside none, and how many frames a browser draws of 10,000 drivers (about 5 minutes).
+	scripts/ensure redis-server
+	go test -count=1 -timeout 15m -v -run 'TestMap.*AtFullSize' ./e2e -soak
 
 .PHONY: siege
 siege: build ## Attack geogate from 20 addresses beside 200 honest clients for five minutes; print Markdown (needs redis-server).
