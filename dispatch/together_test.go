@@ -149,12 +149,15 @@ func TestOneDriverFromTwoCallers(t *testing.T) {
 			p.Time = now.Add(time.Duration(seconds) * time.Second)
 			return p
 		}
-		first := goBehind(t.Context(), t, e, reported(2))
+		// The script takes its time for who brings new tags, and not for who only moves on.
+		tagged := reported(2)
+		tagged.Tags = &[]string{"xl"}
+		first := goBehind(t.Context(), t, e, tagged, at("3", santiago))
 		second := goBehind(t.Context(), t, e, reported(1))
-		third := goBehind(t.Context(), t, e, reported(3), at("2", santiago))
+		third := goBehind(t.Context(), t, e, at("2", santiago), reported(3))
 		close(g.goOn)
 		taken(t, "ahead", ahead, "")
-		taken(t, "first", first, "")
+		taken(t, "first", first, "", "")
 		taken(t, "second", second, "older")
 		taken(t, "third", third, "", "")
 		if d := driver(t, e, "1"); d.Point != north(3) {
