@@ -1,10 +1,10 @@
 // Command dispatch measures dispatch as its clients see it, over HTTP and with a
 // real redis-server: positions stored per second against redis-benchmark, a
-// handler that does nothing but GEOADD, and PostGIS where it is installed;
-// searches for the nearest drivers among a thousand to a million; the time from a
-// driver's arrival to the event on the waiting rider's stream; how fast events are
-// handed on, against plain XADD; and memory. It prints Markdown. Everything runs
-// on loopback and ends by itself.
+// handler that does nothing but GEOADD, and PostGIS where it is installed; rides
+// requested, completed and cancelled; searches for the nearest drivers among a
+// thousand to a million; the time from a driver's arrival to the event on the
+// waiting rider's stream; how fast events are handed on, against plain XADD; and
+// memory. It prints Markdown. Everything runs on loopback and ends by itself.
 //
 //	go run ./bench/dispatch -geogate bin/geogate
 //
@@ -48,7 +48,7 @@ type options struct {
 func main() {
 	o := options{sizes: sizes{1_000, 10_000, 100_000, 1_000_000}}
 	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "the binary to measure")
-	flag.StringVar(&o.only, "only", "", "measure only positions, nearest, arrival or events")
+	flag.StringVar(&o.only, "only", "", "measure only positions, rides, nearest, arrival or events")
 	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds, each of which measures everything once")
 	flag.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement of positions")
 	flag.Var(&o.sizes, "drivers", "how many drivers to search among")
@@ -69,7 +69,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context, *house, options, io.Writer) error
-	}{{"positions", positions}, {"nearest", nearest}, {"arrival", arrival}, {"events", events}} {
+	}{{"positions", positions}, {"rides", rides}, {"nearest", nearest}, {"arrival", arrival}, {"events", events}} {
 		if o.only != "" && o.only != part.name {
 			continue
 		}
