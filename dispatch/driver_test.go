@@ -48,7 +48,7 @@ func TestDeleteDriver(t *testing.T) {
 func TestDriverGoesStaleAndComesBack(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{DriverTTL: 60 * time.Millisecond})
-		run(t, e)
+		stop := run(t, e)
 		p := at("1", santiago)
 		p.Tags = &[]string{"xl"}
 		track(t, e, p)
@@ -58,6 +58,8 @@ func TestDriverGoesStaleAndComesBack(t *testing.T) {
 		if d := driver(t, e, "1"); d.State != dispatch.Offline || d.Point != santiago {
 			t.Errorf("driver = %+v, want them offline where they were", d)
 		}
+		stop()
+		e = dispatch.New(rdb, dispatch.Config{}) // in which they do not go stale again at once
 		track(t, e, at("1", north(10)))
 		if d := driver(t, e, "1"); d.State != dispatch.Available || len(d.Tags) != 1 {
 			t.Errorf("driver = %+v, want them available with their tags", d)
