@@ -199,7 +199,7 @@ func TestLapsedOfferCannotBeAcceptedBeforeAWorkerCame(t *testing.T) {
 
 func TestOfferNeverOutlivesTheDeadline(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute, Timeout: 150 * time.Millisecond})
+		e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute, Timeout: 1500 * time.Millisecond})
 		run(t, e)
 		track(t, e, at("a", north(100)))
 		ride := request(t, e, santiago)
