@@ -146,9 +146,9 @@ func TestWaitersLearnOfAFillAtOnce(t *testing.T) {
 	}
 	slices.Sort(delays)
 	t.Logf("delays of a waiter in another process: %v", delays)
-	// By looking, half of them would learn of it after half of the last pause.
-	if median := delays[len(delays)/2]; median > lastLook/4 {
-		t.Errorf("a waiter learnt of the fill after %v: by looking, not by the event", median)
+	// A busy machine may hold up two of them. By looking, most would be as late.
+	if third := delays[len(delays)-3]; third > lastLook/4 {
+		t.Errorf("a waiter learnt of the fill after %v: by looking, not by the event", third)
 	}
 }
 

@@ -65,11 +65,15 @@ func TestPurgesReachEveryProcess(t *testing.T) {
 				if err := purge(caches[0]); err != nil {
 					t.Fatal(err)
 				}
+				start := time.Now()
 				for i, c := range caches {
 					asynctest.Eventually(t, fmt.Sprint("purge reaches process ", i), func() bool {
 						_, err := c.Get(ctx, "k", Directives{OnlyIfCached: true}, nil)
 						return errors.Is(err, ErrNotCached)
 					})
+				}
+				if took := time.Since(start); took > time.Second {
+					t.Errorf("purge took %v, want less than a second", took)
 				}
 				if name != "all" {
 					for _, c := range caches {

@@ -140,17 +140,28 @@ func TestExpiry(t *testing.T) {
 		// The next attempt is never due: the deadline has to bring itself about.
 		e := dispatch.New(rdb, dispatch.Config{Timeout: 150 * time.Millisecond, Interval: 100 * time.Second})
 		run(t, e)
-		ride := request(t, e, santiago)
-		// Read past the engine, which would settle the ride by looking at it.
-		asynctest.Eventually(t, "ride expires unobserved", func() bool {
-			return rdb.HGet(t.Context(), "geogate:{default}:ride:"+ride.ID, "state").Val() == "expired"
-		})
-		ended := reach(t, e, ride.ID, dispatch.Expired)
-		if ended.Reason != "deadline" || ended.Version != 2 || ended.Driver != nil {
-			t.Errorf("ride = %+v, want it expired at version 2 by its deadline", ended)
+		var ride dispatch.Ride
+		soonest := time.Hour // a busy machine is late now and then
+		for range 5 {
+			ride = request(t, e, santiago)
+			// Read past the engine, which would settle the ride by looking at it.
+			asynctest.Eventually(t, "ride expires unobserved", func() bool {
+				return rdb.HGet(t.Context(), "geogate:{default}:ride:"+ride.ID, "state").Val() == "expired"
+			})
+			ended := reach(t, e, ride.ID, dispatch.Expired)
+			if ended.Reason != "deadline" || ended.Version != 2 || ended.Driver != nil {
+				t.Errorf("ride = %+v, want it expired at version 2 by its deadline", ended)
+			}
+			late := ended.UpdatedAt.Sub(ended.ExpiresAt)
+			if late < 0 {
+				t.Errorf("expired %s before its deadline", -late)
+			}
+			if soonest = min(soonest, late); soonest <= time.Second {
+				break
+			}
 		}
-		if late := ended.UpdatedAt.Sub(ended.ExpiresAt); late < 0 || late > 20*time.Second {
-			t.Errorf("expired %s after its deadline", late)
+		if soonest > time.Second {
+			t.Errorf("expired %s after its deadline", soonest)
 		}
 		if _, err := e.Cancel(t.Context(), ride.ID, ""); stateOf(err) != "expired" {
 			t.Errorf("Cancel of an expired ride: %v, want too late, expired", err)

@@ -20,7 +20,8 @@ const (
 	// round trip, which must stay within a client's read timeout also on a slow server.
 	trackRound = 4
 	// trackWaiting is how many drivers of a region may wait for the scripts ahead of them, in
-	// all: what Redis stores in about a second. trackWaitingEach is how many for one client.
+	// all, so that memory is bounded; what Redis does not get to in the time of a call is
+	// refused before that. trackWaitingEach is how many for one client.
 	trackWaiting     = 262_144
 	trackWaitingEach = 65_536
 	// wakeCalls is how many scripts one Track may spend on rides that wait for drivers whom
