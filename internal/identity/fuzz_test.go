@@ -30,7 +30,7 @@ func FuzzIdentify(f *testing.F) {
 	}
 	p := identitytest.NewProvider(f)
 	a := New(k, Config{AdminToken: "an admin token", Minter: m, Log: zerolog.Nop(), Provider: ProviderConfig{Issuer: p.URL, Audience: identitytest.Audience}})
-	<-a.provider.keys.fetch()
+	<-a.provider.keys.fetch(nil)
 	f.Cleanup(a.provider.keys.client.CloseIdleConnections)
 	jwt := p.Token(f, map[string]any{"sub": "by jwt"})
 	subjects := map[string]Kind{"by key": Key, "by token": Token, "by jwt": JWT}

@@ -176,6 +176,24 @@ func TestKeysOfTheProviderMayRotate(t *testing.T) {
 	}
 }
 
+// Somebody who has looked for a key just before a fetch ended finds its result.
+func TestFetchThatHasJustEndedIsNotRepeated(t *testing.T) {
+	p := identitytest.NewProvider(t)
+	s := newKeySource(ProviderConfig{Issuer: p.URL}, p.Client(), zerolog.Nop())
+	<-s.fetch(nil)
+	for range 2 {
+		<-s.fetch(nil)
+		<-s.refetch(nil)
+	}
+	if n := p.Fetches.Load(); n != 1 {
+		t.Errorf("%d fetches for who had seen no keys, want 1", n)
+	}
+	<-s.fetch(s.held.Load())
+	if n := p.Fetches.Load(); n != 2 {
+		t.Errorf("%d fetches after a renewal, want 2", n)
+	}
+}
+
 func TestUnknownKeyIDsCauseOneFetchInHalfAMinute(t *testing.T) {
 	p := identitytest.NewProvider(t, identitytest.RSAKey(t, "k"))
 	a := accepting(t, p)
@@ -202,7 +220,7 @@ func TestProviderThatIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Down.Store(true)
-	<-known.provider.keys.fetch()
+	<-known.provider.keys.fetch(known.provider.keys.held.Load())
 	if _, err := known.Identify(t.Context(), identitytest.Sign(t, jose.RS256, key, p.Claims(map[string]any{"sub": "8"}))); err != nil {
 		t.Errorf("keys that are known: %v", err)
 	}

@@ -71,14 +71,16 @@ func newKeySource(cfg ProviderConfig, client *http.Client, log zerolog.Logger) *
 func (s *keySource) run(ctx context.Context) {
 	defer s.stopFetch()
 	retry := pause.NewGrowing(time.Second, time.Minute)
+	var known *providerKeys
 	for ctx.Err() == nil {
-		<-s.fetch()
+		<-s.fetch(known)
 		if s.held.Load() == nil {
 			_ = retry.Wait(ctx)
 			continue
 		}
 		retry.Reset()
 		_ = pause.For(ctx, pause.Around(renewEvery, 0.1))
+		known = s.held.Load()
 	}
 	s.stopFetch()
 	s.mu.Lock()
@@ -97,7 +99,7 @@ func (s *keySource) find(ctx context.Context, kid, algorithm string) ([]jose.JSO
 	if found := set.matching(kid, algorithm); len(found) > 0 {
 		return found, set, nil
 	}
-	if done := s.refetch(); done != nil {
+	if done := s.refetch(set); done != nil {
 		wait := time.NewTimer(waitForKeys)
 		defer wait.Stop()
 		select {
@@ -145,16 +147,15 @@ func fits(key any, algorithm string) bool {
 	return false // a symmetric key in a public set is a mistake of the provider
 }
 
-// refetch starts a fetch for an unknown key id, or joins the one under way. It
-// returns nil when the last one was not long ago: made-up ids must not make
-// geogate hammer the provider.
-func (s *keySource) refetch() <-chan struct{} {
+// refetch is fetch for a key id that known lacks. It returns nil when the last one
+// was not long ago: made-up ids must not make geogate hammer the provider.
+func (s *keySource) refetch(known *providerKeys) <-chan struct{} {
 	last, least := &s.asked, refetchEvery
-	if s.held.Load() == nil { // the provider was down so far, or this process has just begun
+	if known == nil { // the provider was down so far, or this process has just begun
 		last, least = &s.begged, time.Second
 	}
 	s.mu.Lock()
-	if s.running == nil {
+	if s.running == nil && s.held.Load() == known {
 		now := s.now()
 		if now.Sub(*last) < least {
 			s.mu.Unlock()
@@ -163,18 +164,23 @@ func (s *keySource) refetch() <-chan struct{} {
 		*last = now
 	}
 	s.mu.Unlock()
-	return s.fetch()
+	return s.fetch(known)
 }
 
-// fetch starts a fetch, or joins the one under way, and returns what is closed at
-// its end.
-func (s *keySource) fetch() <-chan struct{} {
+// fetch replaces the keys that are known to the caller, and returns what is closed
+// at its end. It joins a fetch under way, and has nothing to do when one has ended
+// since the caller looked.
+func (s *keySource) fetch(known *providerKeys) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running != nil {
 		return s.running
 	}
 	done := make(chan struct{})
+	if s.held.Load() != known {
+		close(done)
+		return done
+	}
 	s.running = done
 	go func() {
 		ctx, cancel := context.WithTimeout(s.stopping, fetchTimeout)
