@@ -33,6 +33,9 @@ type outcome struct {
 	// The first reply was lost. The operation took effect when it was first carried
 	// out, the answer shows the ride at a later time.
 	retried bool
+	// No answer, but what was sent before a repetition that was refused: it may still take
+	// effect, or never.
+	late bool
 }
 
 type modelRide struct {
@@ -235,6 +238,13 @@ func (w world) seeDriver(id string, d *dispatch.Driver, offers bool) bool {
 // outcomes are the worlds that an operation may have led to: more than one if its first
 // reply was lost and the second one does not tell.
 func (w world) outcomes(op operation, out outcome, offers bool) []any {
+	if out.late {
+		next := []any{w}
+		if v := w.clone(); v.comesLate(op, offers) {
+			next = append(next, v)
+		}
+		return next
+	}
 	var next []any
 	if v := w.clone(); v.step(op, out, offers) {
 		next = append(next, v)

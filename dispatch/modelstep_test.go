@@ -158,6 +158,38 @@ func (w world) took(op operation, offers bool) bool {
 	return false
 }
 
+// comesLate carries out what was sent before a repetition that was refused, if it is
+// possible by now.
+func (w world) comesLate(op operation, offers bool) bool {
+	r, known := w.rides[op.id]
+	switch {
+	case !known || op.driver == "":
+		return false
+	case op.kind == "accept" || op.kind == "decline":
+		return w.step(op, outcome{ride: &dispatch.Ride{}, retried: true}, offers)
+	case !underWay(r.state) && !w.see(op.id, dispatch.Matched, r.version+1, op.driver, offers):
+		return false
+	}
+	r = w.rides[op.id]
+	to, advances := leads[op.kind]
+	switch {
+	case r.driver != op.driver:
+		return false
+	case !advances && r.state != dispatch.Started:
+		w.giveBack(op, r.version+1)
+		return true
+	case !advances || to == r.state || to == dispatch.Arrived && r.state == dispatch.Started:
+		return false
+	}
+	r.state = to
+	r.version++
+	w.rides[op.id] = r
+	if to == dispatch.Completed {
+		w.drivers[op.driver] = modelDriver{}
+	}
+	return true
+}
+
 // refused reports whether an operation may be refused in that state.
 func (w world) refused(op operation, r *dispatch.Ride) bool {
 	theirs := op.driver == "" || op.driver == driverOf(r)

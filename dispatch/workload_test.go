@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -104,6 +105,12 @@ func (r *round) do(client int, op operation, call func(e caller) (outcome, error
 		r.history = append(r.history, porcupine.Operation{
 			ClientId: client, Input: op, Call: called, Output: out, Return: time.Since(r.started).Nanoseconds(),
 		})
+		if retried && (out.tooLate || out.unknown) {
+			// What was sent first may still be on its way, and come when it is possible.
+			r.history = append(r.history, porcupine.Operation{
+				ClientId: client, Input: op, Call: called, Output: outcome{late: true}, Return: math.MaxInt64,
+			})
+		}
 		if op.kind == "request" {
 			r.rides = append(r.rides, out.ride.ID)
 		}
@@ -112,8 +119,7 @@ func (r *round) do(client int, op operation, call func(e caller) (outcome, error
 }
 
 // pauseOf lets pass the time in which something that was sent, and whose answer was
-// lost, may still be on its way: after the answer to its repetition it must not take
-// effect. It reports false when the test is over.
+// lost, is mostly still on its way. It reports false when the test is over.
 func pauseOf(t *testing.T) bool {
 	timer := time.NewTimer(10 * time.Millisecond)
 	defer timer.Stop()

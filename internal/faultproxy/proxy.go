@@ -92,13 +92,18 @@ func (p *Proxy) serve(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		server, err := dialer.DialContext(ctx, "tcp", p.behind())
+		target := p.behind()
+		server, err := dialer.DialContext(ctx, "tcp", target)
 		if err != nil {
 			_ = client.Close()
 			continue
 		}
-		if !p.keep(client, server) {
+		kept, ended := p.keep(target, client, server)
+		if ended {
 			return
+		}
+		if !kept {
+			continue
 		}
 		p.group.Go(func() {
 			_, _ = io.Copy(server, client)
@@ -136,20 +141,22 @@ func (p *Proxy) loses() bool {
 	return true
 }
 
-// keep remembers connections to close at the end; after the end it closes them.
-func (p *Proxy) keep(conns ...net.Conn) bool {
+// keep remembers connections to cut later. It closes them when another server has
+// become the target meanwhile, and after the end.
+func (p *Proxy) keep(target string, conns ...net.Conn) (kept, ended bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.conns == nil {
+	ended = p.conns == nil
+	if kept = !ended && target == p.target; !kept {
 		for _, c := range conns {
 			_ = c.Close()
 		}
-		return false
+		return kept, ended
 	}
 	for _, c := range conns {
 		p.conns[c] = struct{}{}
 	}
-	return true
+	return kept, ended
 }
 
 func (p *Proxy) drop(conns ...net.Conn) {
