@@ -42,6 +42,9 @@ func newETA(c routing.Cell, source string) *eta {
 	if c.Unreachable {
 		return nil
 	}
+	if c.OffRoad {
+		source = routing.SourceEstimate
+	}
 	return &eta{math.Round(c.Seconds), math.Round(c.Metres), source, c.Hit}
 }
 

@@ -5,7 +5,27 @@ import (
 	"time"
 
 	"geogate/internal/geo"
+	"geogate/internal/routing"
 )
+
+// A driver far from any road has an estimate among the times of an engine, which says so.
+func TestETAOfACell(t *testing.T) {
+	tests := []struct {
+		name string
+		cell routing.Cell
+		want *eta
+	}{
+		{"a way", routing.Cell{Seconds: 60.4, Metres: 700.5}, &eta{60, 701, "osrm", false}},
+		{"a way that was kept", routing.Cell{Seconds: 60, Metres: 700, Hit: true}, &eta{60, 700, "osrm", true}},
+		{"no way", routing.Cell{Unreachable: true}, nil},
+		{"near no road", routing.Cell{Seconds: 60, Metres: 700, OffRoad: true}, &eta{60, 700, "estimate", false}},
+	}
+	for _, tt := range tests {
+		if got := newETA(tt.cell, "osrm"); (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
 
 // A stream asks for a way once in a while; in between as much of it is left as of the
 // straight line.

@@ -10,10 +10,12 @@ import (
 	"geogate/internal/routing"
 )
 
-// unreachable is the outcome of a cell without a way; found of any other.
+// The outcomes of cells: found has a way and unreachable none; an end of offRoad is near no
+// road.
 const (
 	found       = "found"
 	unreachable = "unreachable"
+	offRoad     = "off_road"
 )
 
 // Cells keeps the cells of a router where the answers of geocoders are kept.
@@ -44,8 +46,11 @@ func Cells(store *cache.Cache) routing.Cache {
 
 // entryOf writes a cell as its seconds and metres.
 func entryOf(engine string, c routing.Cell) cache.Entry {
-	e := cache.Entry{Status: http.StatusOK, Provider: engine, Outcome: unreachable, Fresh: routing.Life}
-	if !c.Unreachable {
+	e := cache.Entry{Status: http.StatusOK, Provider: engine, Outcome: unreachable, Fresh: routing.Life, NoStore: c.Unkept}
+	switch {
+	case c.OffRoad:
+		e.Outcome = offRoad
+	case !c.Unreachable:
 		e.Outcome = found
 		b := strconv.AppendFloat(nil, c.Seconds, 'f', -1, 64)
 		e.Body = strconv.AppendFloat(append(b, ' '), c.Metres, 'f', -1, 64)
@@ -55,6 +60,9 @@ func entryOf(engine string, c routing.Cell) cache.Entry {
 
 // cellOf reads what entryOf has written.
 func cellOf(e *cache.Entry) routing.Cell {
+	if e.Outcome == offRoad {
+		return routing.Cell{OffRoad: true}
+	}
 	seconds, metres, _ := strings.Cut(string(e.Body), " ")
 	s, errS := strconv.ParseFloat(seconds, 64)
 	m, errM := strconv.ParseFloat(metres, 64)

@@ -34,7 +34,7 @@ func New(router *routing.Router, charge func(*http.Request) *outbound.Charge) *A
 }
 
 // table is the answer to a question about many ways. null is a way that does not
-// exist.
+// exist, or that begins or ends near no road: an estimate cannot be compared with the others.
 type table struct {
 	Durations [][]*float64 `json:"durations_s"`
 	Distances [][]*float64 `json:"distances_m"`
@@ -122,7 +122,7 @@ func wireTable(t routing.Table) table {
 	for i, row := range t.Cells {
 		wire.Durations[i], wire.Distances[i] = make([]*float64, len(row)), make([]*float64, len(row))
 		for j, c := range row {
-			if !c.Unreachable {
+			if !c.Unreachable && !c.OffRoad {
 				s, m := tenths(c.Seconds), tenths(c.Metres)
 				wire.Durations[i][j], wire.Distances[i][j] = &s, &m
 			}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,7 +15,7 @@ import (
 )
 
 // osrm is a stand-in that takes a second for each degree of latitude, cannot reach
-// anything in the south, and counts the pairs it is asked for.
+// anything in the south, knows no roads in the far north, and counts the pairs it answers for.
 type osrm struct {
 	*httptest.Server
 	calls, pairs atomic.Int64
@@ -32,6 +33,12 @@ func newOSRM(t *testing.T) *osrm {
 			}
 			lats = append(lats, lat)
 		}
+		o.calls.Add(1)
+		if i := slices.IndexFunc(lats, func(lat float64) bool { return lat > 80 }); i >= 0 {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = fmt.Fprintf(w, `{"code":"NoSegment","message":"Could not find a matching segment for coordinate %d"}`, i)
+			return
+		}
 		sources := strings.Count(r.URL.RawQuery[:strings.Index(r.URL.RawQuery, "&")], ";") + 1
 		table := make([][]*float64, sources)
 		for i := range table {
@@ -44,7 +51,6 @@ func newOSRM(t *testing.T) *osrm {
 				table[i] = append(table[i], &seconds)
 			}
 		}
-		o.calls.Add(1)
 		o.pairs.Add(int64(sources * (len(lats) - sources)))
 		if err := json.NewEncoder(w).Encode(map[string]any{"code": "Ok", "durations": table, "distances": table}); err != nil {
 			t.Error(err)
@@ -68,7 +74,7 @@ func TestETA(t *testing.T) {
 		name, body   string
 		durations    string
 		hits, misses int
-		pairs        int64 // that the engine has been asked for by then
+		pairs        int64 // that the engine has answered for by then
 	}{
 		{"one way", `{"from":[{"lat":10,"lng":9}],"to":[{"lat":12,"lng":9}]}`, "[[2]]", 0, 1, 1},
 		{"again, as strings", `{"from":[{"lat":"10","lon":"9"}],"to":[{"lat":"12","lng":"9"}]}`, "[[2]]", 1, 0, 1},
@@ -77,6 +83,8 @@ func TestETA(t *testing.T) {
 		{"null is an answer", `{"from":[{"lat":10,"lng":9}],"to":[{"lat":-1,"lng":9}]}`, "[[null]]", 1, 0, 2},
 		{"one more source", `{"from":[{"lat":10,"lng":9},{"lat":9,"lng":9}],"to":[{"lat":12,"lng":9},{"lat":-1,"lng":9}]}`,
 			"[[2,null],[3,null]]", 2, 2, 4},
+		{"one source near no road", `{"from":[{"lat":85,"lng":9},{"lat":8,"lng":9}],"to":[{"lat":12,"lng":9}]}`, "[[null],[4]]", 0, 2, 5},
+		{"which is kept", `{"from":[{"lat":85,"lng":9},{"lat":8,"lng":9}],"to":[{"lat":12,"lng":9}]}`, "[[null],[4]]", 1, 1, 5},
 	}
 	for _, s := range steps {
 		res := f.Do(t, "POST /v2/eta", s.body)
@@ -92,8 +100,8 @@ func TestETA(t *testing.T) {
 				s.name, res.StatusCode, res.Text, engine.pairs.Load(), s.durations, s.hits, s.misses, s.pairs)
 		}
 	}
-	if figures := f.Figures(t); !strings.Contains(figures, `geogate_router_cells_total{from="hit"} 6`) ||
-		!strings.Contains(figures, `geogate_router_call_duration_seconds_count{engine="osrm",outcome="found"} 3`) {
+	if figures := f.Figures(t); !strings.Contains(figures, `geogate_router_cells_total{from="hit"} 7`) || !strings.Contains(figures, `geogate_router_cells_total{from="estimate"} 2`) ||
+		!strings.Contains(figures, `geogate_router_call_duration_seconds_count{engine="osrm",outcome="found"} 5`) {
 		t.Errorf("the metrics are\n%s", figures)
 	}
 

@@ -8,7 +8,20 @@ import (
 )
 
 // A block is a part of a matrix that one call asks for.
-type block struct{ rows, columns []int }
+type block struct {
+	rows, columns []int
+	stage         stage
+}
+
+// A stage is how far the search for the points of a block has come that are near no road.
+type stage int
+
+const (
+	unsearched stage = iota
+	locating         // the next call asks the engine for them
+	located          // all of them are left out
+	unnamed          // the engine does not say
+)
 
 func (b block) of(q question) (from, to []geo.Point) {
 	for _, i := range b.rows {
@@ -29,20 +42,77 @@ func (b block) fill(cells map[pair]Cell, m Matrix) {
 	}
 }
 
+// heed takes over what an engine says of the block, and returns what to ask it next.
+// canLocate: it has a call that names the points near no road.
+func (b block) heed(cells map[pair]Cell, answer said, canLocate bool) []block {
+	switch {
+	case b.stage == locating && answer.refused:
+		b.stage = unnamed
+	case b.stage == locating:
+		b.stage = located
+	case !answer.refused:
+		b.fill(cells, answer.matrix)
+		return nil
+	case b.stage == unsearched && canLocate:
+		b.stage = locating
+		return []block{b}
+	}
+	switch {
+	case len(answer.offRoad) > 0:
+		return b.without(cells, answer.offRoad)
+	case len(b.rows) == 1 && len(b.columns) == 1:
+		// If both ends are near a road, no way joins the two roads.
+		cells[pair{b.rows[0], b.columns[0]}] = Cell{Unreachable: b.stage == located, OffRoad: b.stage != located}
+		return nil
+	}
+	return b.halves()
+}
+
+// without leaves out the points near no road, which are numbered as in [said], and returns
+// what there is left to ask.
+func (b block) without(cells map[pair]Cell, offRoad []int) []block {
+	rest := block{stage: b.stage}
+	for i, row := range b.rows {
+		if !slices.Contains(offRoad, i) {
+			rest.rows = append(rest.rows, row)
+		}
+	}
+	for j, column := range b.columns {
+		if !slices.Contains(offRoad, len(b.rows)+j) {
+			rest.columns = append(rest.columns, column)
+		}
+	}
+	for _, row := range b.rows {
+		for _, column := range b.columns {
+			if !slices.Contains(rest.rows, row) || !slices.Contains(rest.columns, column) {
+				cells[pair{row, column}] = Cell{OffRoad: true}
+			}
+		}
+	}
+	if len(rest.rows) == 0 || len(rest.columns) == 0 {
+		return nil
+	}
+	return []block{rest}
+}
+
 // halves splits the longer side of a block.
 func (b block) halves() []block {
+	first, second := b, b
 	if n := len(b.rows) / 2; len(b.rows) >= len(b.columns) {
-		return []block{{b.rows[:n], b.columns}, {b.rows[n:], b.columns}}
+		first.rows, second.rows = b.rows[:n], b.rows[n:]
+		return []block{first, second}
 	}
 	n := len(b.columns) / 2
-	return []block{{b.rows, b.columns[:n]}, {b.rows, b.columns[n:]}}
+	first.columns, second.columns = b.columns[:n], b.columns[n:]
+	return []block{first, second}
 }
 
 const (
 	// maxGroups of rows that miss the same cells are asked for apart; of more,
 	// the cells between them are asked for, too.
 	maxGroups = 4
-	// maxCalls is how many calls one question may cause.
+	// maxCalls is how many calls one question may cause: pairs not answered by then are
+	// estimated.
 	maxCalls = 16
 )
 
@@ -74,7 +144,7 @@ func (e *engine) blocks(q question, pairs []pair) []block {
 	for _, g := range groups {
 		for some := range slices.Chunk(g.columns, e.spec.MaxPairs) {
 			for rows := range slices.Chunk(g.rows, e.spec.MaxPairs/len(some)) {
-				calls = append(calls, block{rows, some})
+				calls = append(calls, block{rows: rows, columns: some})
 			}
 		}
 	}

@@ -13,19 +13,22 @@ import (
 // said is what an engine answers.
 type said struct {
 	matrix Matrix
-	// noRoad: one of the points, no telling which, is near no road. Engines
-	// refuse the whole question then.
-	noRoad bool
+	// refused: the engine answers for none of the points, because some are near no
+	// road or no road leads to the others. A call that is to name these has no answer.
+	refused bool
+	// offRoad are the points near no road that the engine names: by their indexes, those
+	// of from first, then those of to.
+	offRoad []int
 }
 
-// asker asks an engine of one kind for all pairs. The error is an
-// *outbound.Error.
+// asker asks an engine of one kind for all pairs, or which of the points are near no
+// road. The error is an *outbound.Error.
 type asker func(ctx context.Context, s *outbound.Server, profile string, from, to []geo.Point) (said, error)
 
 // engine is one entry of ROUTER with what guards it.
 type engine struct {
 	spec   Spec
-	ask    asker
+	kind   kind
 	cfg    *Config
 	owner  string // begins every key
 	guard  *outbound.Guard[said]
@@ -56,12 +59,18 @@ func (e *engine) table(ctx context.Context, from, to []geo.Point) (Table, error)
 	}
 	for n, c := range kept {
 		p := q.pairs[n]
-		t.Cells[p.row][p.column] = c
-		if c.Hit {
+		switch {
+		case c.OffRoad:
+			c = e.cfg.Estimate.Cell(from[p.row], to[p.column])
+			c.OffRoad = true
+			t.Estimated++
+			t.Misses++
+		case c.Hit:
 			t.Hits++
-		} else {
+		default:
 			t.Misses++
 		}
+		t.Cells[p.row][p.column] = c
 	}
 	return t, nil
 }
@@ -106,45 +115,49 @@ func (e *engine) tooFar(a, b geo.Point) bool {
 	return e.spec.MaxKM > 0 && geo.Distance(a, b) > e.spec.MaxKM*1000*otherSphere
 }
 
-// fetch asks for the missing pairs of a question.
+// fetch asks for the missing pairs of a question. Where the engine refuses a block for some
+// of its points, it is asked again without those: it names them, or they are found by
+// halves. Pairs about which nothing is known after maxCalls are off the road for now.
 func (e *engine) fetch(ctx context.Context, q question, missing []int) ([]Cell, error) {
 	pairs := make([]pair, len(missing))
 	for i, n := range missing {
 		pairs[i] = q.pairs[n]
 	}
 	todo := e.blocks(q, pairs)
+	if len(todo) > maxCalls {
+		return nil, e.server.Fail(outbound.ErrUnavailable, errScattered)
+	}
 	cells := make(map[pair]Cell, len(pairs))
-	for calls := 0; len(todo) > 0; calls++ {
-		if calls+len(todo) > maxCalls {
-			return nil, e.server.Fail(outbound.ErrUnavailable, errScattered)
-		}
+	for calls := 0; calls < maxCalls && len(todo) > 0; calls++ {
 		b := todo[0]
 		todo = todo[1:]
-		from, to := b.of(q)
-		answer, err := e.call(ctx, from, to)
-		switch {
-		case err != nil:
-			return nil, err
-		case !answer.noRoad:
-			b.fill(cells, answer.matrix)
-		case len(b.rows) == 1 && len(b.columns) == 1:
-			cells[pair{b.rows[0], b.columns[0]}] = Cell{Unreachable: true}
-		default:
-			todo = append(todo, b.halves()...)
+		ask := e.kind.ask
+		if b.stage == locating {
+			ask = e.kind.locate
 		}
+		answer, err := e.call(ctx, ask, b, q)
+		if err != nil {
+			return nil, err
+		}
+		todo = append(todo, b.heed(cells, answer, e.kind.locate != nil)...)
 	}
 	out := make([]Cell, len(pairs))
 	for i, p := range pairs {
-		out[i] = cells[p]
+		c, known := cells[p]
+		if !known {
+			c = Cell{OffRoad: true, Unkept: true}
+		}
+		out[i] = c
 	}
 	return out, nil
 }
 
-// call asks once the guard lets it.
-func (e *engine) call(ctx context.Context, from, to []geo.Point) (said, error) {
+// call asks about a block once the guard lets it.
+func (e *engine) call(ctx context.Context, ask asker, b block, q question) (said, error) {
+	from, to := b.of(q)
 	return e.guard.Ask(ctx, budget.People, time.Now().Add(e.cfg.Wait), func(waited time.Duration) (said, error) { //nolint:wrapcheck // says who
 		began := time.Now()
-		answer, err := e.ask(ctx, &e.server, e.spec.Profile, from, to)
+		answer, err := ask(ctx, &e.server, e.spec.Profile, from, to)
 		if err != nil && ctx.Err() != nil {
 			err = outbound.CallerGone(ctx, e.spec.Name)
 		}

@@ -2,7 +2,6 @@ package routing
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -188,43 +187,5 @@ func TestCallerWithLittleTime(t *testing.T) {
 	cancel()
 	if _, err := r.Table(ctx, []geo.Point{vaduz}, []geo.Point{schaan}); err == nil {
 		t.Error("Table answers a caller who left")
-	}
-}
-
-// An engine refuses a whole question for one point that is near no road. It is
-// asked again without it.
-func TestOnePointNearNoRoad(t *testing.T) {
-	ocean := geo.Point{Lat: 0, Lon: -30}
-	calls := 0
-	r, _ := routerTo(t, "valhalla+%s#max_km=20000", func(w http.ResponseWriter, r *http.Request) {
-		calls++
-		var q struct{ Sources, Targets []valhallaPoint }
-		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
-			t.Error(err)
-		}
-		rows := make([]string, len(q.Sources))
-		for i, s := range q.Sources {
-			if s.Lat == 0 {
-				w.WriteHeader(http.StatusBadRequest)
-				_, _ = io.WriteString(w, `{"error_code":171,"error":"No suitable edges near location"}`)
-				return
-			}
-			rows[i] = `[{"time":60,"distance":1}]`
-		}
-		_, _ = fmt.Fprintf(w, `{"units":"kilometers","sources_to_targets":[%s]}`, strings.Join(rows, ","))
-	})
-	from := make([]geo.Point, 16)
-	for i := range from {
-		from[i] = vaduz
-	}
-	from[11] = ocean
-	got, err := r.Table(t.Context(), from, []geo.Point{schaan})
-	if err != nil || got.Source != "valhalla" || calls > maxCalls {
-		t.Fatalf("Table = %+v, %v after %d calls", got, err, calls)
-	}
-	for i, row := range got.Cells {
-		if row[0].Unreachable != (i == 11) {
-			t.Errorf("row %d is %+v", i, row[0])
-		}
 	}
 }

@@ -62,6 +62,7 @@ var (
 func readOSRM(body []byte, rows, columns int) (said, error) {
 	var answer struct {
 		Code      string       `json:"code"`
+		Message   string       `json:"message"`
 		Durations [][]*float64 `json:"durations"`
 		Distances [][]*float64 `json:"distances"`
 	}
@@ -69,7 +70,7 @@ func readOSRM(body []byte, rows, columns int) (said, error) {
 	case err != nil:
 		return said{}, errUndocumented
 	case answer.Code == "NoSegment":
-		return said{noRoad: true}, nil
+		return said{refused: true, offRoad: named(answer.Message, rows+columns)}, nil
 	case answer.Code != "Ok":
 		return said{}, fmt.Errorf("code %.40q", answer.Code)
 	case len(answer.Durations) != rows || len(answer.Distances) != rows:
@@ -88,6 +89,16 @@ func readOSRM(body []byte, rows, columns int) (said, error) {
 		}
 	}
 	return said{matrix: m}, nil
+}
+
+// named reads which of the points a refusal means: OSRM names the first that is near no
+// road, by its index. Without one that can be meant it is none.
+func named(message string, points int) []int {
+	last := message[strings.LastIndexByte(message, ' ')+1:]
+	if i, err := strconv.Atoi(last); err == nil && i >= 0 && i < points {
+		return []int{i}
+	}
+	return nil
 }
 
 // cellOf makes a cell of what an engine says, its distance in units of so many

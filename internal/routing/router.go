@@ -87,7 +87,7 @@ func New(specs []Spec, cfg Config) *Router {
 			Interval: s.Rate.Interval(), Burst: max(s.Burst, 1), Concurrency: s.Concurrency, Lease: lease,
 		}, false)
 		r.engines = append(r.engines, &engine{
-			spec: s, ask: kinds[s.Kind].ask, cfg: &r.cfg, owner: s.identity(),
+			spec: s, kind: kinds[s.Kind], cfg: &r.cfg, owner: s.identity(),
 			guard: outbound.NewGuard[said](s.Name, b, cfg.May, cfg.Log),
 			server: outbound.Server{
 				Provider: s.Name, Base: s.address.Base, Secret: s.address.Secret, Client: r.client,
@@ -118,7 +118,8 @@ func (r *Router) Estimates() bool { return len(r.engines) == 0 }
 
 // Table returns the way from each point to each. All cells come from one source:
 // the first engine that answers for those that were not kept, or an estimate
-// where none does within the context's time. Calls are charged to whom ctx names
+// where none does within the context's time. Only the ways of points that are near no
+// road of that engine are estimated among its own. Calls are charged to whom ctx names
 // by outbound.WithCharge; a *outbound.ChargeError is the only error besides that
 // of a caller who left.
 func (r *Router) Table(ctx context.Context, from, to []geo.Point) (Table, error) {
@@ -130,8 +131,7 @@ func (r *Router) Table(ctx context.Context, from, to []geo.Point) (Table, error)
 		share := time.Until(deadline) / time.Duration(len(r.engines)-i)
 		t, err := e.within(ctx, share, from, to)
 		if err == nil {
-			r.hits.Add(uint64(t.Hits))
-			r.misses.Add(uint64(t.Misses))
+			r.count(t)
 			return t, nil
 		}
 		if _, unpaid := errors.AsType[*outbound.ChargeError](err); unpaid {
@@ -143,8 +143,14 @@ func (r *Router) Table(ctx context.Context, from, to []geo.Point) (Table, error)
 		r.failures.Add(1)
 	}
 	t := r.cfg.Estimate.table(from, to)
-	r.guessed.Add(uint64(t.Misses))
+	r.count(t)
 	return t, nil
+}
+
+func (r *Router) count(t Table) {
+	r.hits.Add(uint64(t.Hits))
+	r.misses.Add(uint64(t.Misses - t.Estimated))
+	r.guessed.Add(uint64(t.Estimated))
 }
 
 // Stats is what a router has counted since it was made.
@@ -188,7 +194,7 @@ func (r *Router) Probe(ctx context.Context) []Probe {
 	probes := make([]Probe, len(r.engines))
 	for i, e := range r.engines {
 		began := time.Now()
-		_, err := e.ask(ctx, &e.server, e.spec.Profile, at, at)
+		_, err := e.kind.ask(ctx, &e.server, e.spec.Profile, at, at)
 		probes[i] = Probe{e.spec.Name, time.Since(began), err}
 	}
 	return probes

@@ -21,7 +21,12 @@ type Cell struct {
 	Seconds     float64
 	Metres      float64
 	Unreachable bool
-	Hit         bool // it was kept from before
+	// OffRoad: one end is near no road that the engine knows. A [Router] estimates the
+	// way; a [Cache] has no Seconds and Metres of it.
+	OffRoad bool
+	// Unkept: the engine was not asked to the end, so that no Cache may keep the cell.
+	Unkept bool
+	Hit    bool // it was kept from before
 }
 
 // A Matrix has a row for each origin and in it a cell for each destination.
@@ -33,9 +38,11 @@ const SourceEstimate = "estimate"
 // A Table is a matrix and where it comes from.
 type Table struct {
 	Cells  Matrix
-	Source string // the kind of the engine, or SourceEstimate: one for all cells
+	Source string // the kind of the engine, or SourceEstimate: one for all cells but those OffRoad
 	Hits   int    // cells that were kept from before
 	Misses int    // cells that were asked for, or estimated
+	// Estimated is how many of the misses are.
+	Estimated int
 }
 
 // MaxEnds is how many points one question may have on each side.
@@ -71,7 +78,7 @@ func (e Estimate) Cell(from, to geo.Point) Cell {
 }
 
 func (e Estimate) table(from, to []geo.Point) Table {
-	t := Table{Cells: newMatrix(len(from), len(to)), Source: SourceEstimate, Misses: len(from) * len(to)}
+	t := Table{Cells: newMatrix(len(from), len(to)), Source: SourceEstimate, Misses: len(from) * len(to), Estimated: len(from) * len(to)}
 	for i, a := range from {
 		for j, b := range to {
 			t.Cells[i][j] = e.Cell(a, b)

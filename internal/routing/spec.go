@@ -37,13 +37,14 @@ type kind struct {
 	maxPairs int    // of an engine that is configured as it comes
 	maxKM    float64
 	ask      asker
+	locate   asker // names the points near no road; nil: a refusal of ask does
 }
 
 var kinds = map[string]kind{
 	// --max-table-size is 100, which means 100 by 100.
 	"osrm": {profile: "profile", fallback: "driving", maxPairs: MaxEnds * MaxEnds, ask: askOSRM},
 	// service_limits of auto: max_matrix_location_pairs, max_matrix_distance.
-	"valhalla": {profile: "costing", fallback: "auto", maxPairs: 2500, maxKM: 400, ask: askValhalla},
+	"valhalla": {profile: "costing", fallback: "auto", maxPairs: 2500, maxKM: 400, ask: askValhalla, locate: locateValhalla},
 }
 
 // Kinds lists the kinds of engine that ROUTER may name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"geogate/internal/geo"
 	"geogate/internal/outbound"
@@ -45,8 +46,14 @@ func valhallaPoints(points []geo.Point) []valhallaPoint {
 	return out
 }
 
-// noSuitableEdges is what Valhalla calls a point that is near no road.
-const noSuitableEdges = 171
+// Why Valhalla refuses a whole question. A point that is near no road is noSuitableEdges
+// up to Valhalla 3.6 and unconnected from 3.7 on, which also are points of two parts of
+// the map that no road joins. noPath: there is no way for any of the pairs.
+const (
+	unconnected     = 170
+	noSuitableEdges = 171
+	noPath          = 442
+)
 
 func readValhalla(body []byte, rows, columns int) (said, error) {
 	var answer struct {
@@ -62,8 +69,16 @@ func readValhalla(body []byte, rows, columns int) (said, error) {
 	switch err := json.Unmarshal(body, &answer); {
 	case err != nil:
 		return said{}, errUndocumented
-	case answer.ErrorCode == noSuitableEdges:
-		return said{noRoad: true}, nil
+	case answer.ErrorCode == noSuitableEdges, answer.ErrorCode == unconnected:
+		return said{refused: true}, nil
+	case answer.ErrorCode == noPath:
+		m := newMatrix(rows, columns)
+		for i := range m {
+			for j := range m[i] {
+				m[i][j].Unreachable = true
+			}
+		}
+		return said{matrix: m}, nil
 	case answer.ErrorCode != 0:
 		return said{}, fmt.Errorf("error_code %d", answer.ErrorCode)
 	case answer.Units != "kilometers":
@@ -87,4 +102,33 @@ func readValhalla(body []byte, rows, columns int) (said, error) {
 		}
 	}
 	return said{matrix: m}, nil
+}
+
+// locateValhalla asks /locate which points are near no road. An operator may have turned it
+// off.
+func locateValhalla(ctx context.Context, s *outbound.Server, costing string, from, to []geo.Point) (said, error) {
+	question, err := json.Marshal(struct {
+		Locations []valhallaPoint `json:"locations"`
+		Costing   string          `json:"costing"`
+	}{valhallaPoints(slices.Concat(from, to)), costing})
+	if err != nil {
+		return said{}, s.Fail(outbound.ErrInvalidAnswer, err)
+	}
+	rep, err := s.PostJSON(ctx, "/locate", question)
+	if err != nil {
+		return said{}, err //nolint:wrapcheck // an *outbound.Error, which says who
+	}
+	var found []struct {
+		Edges []json.RawMessage `json:"edges"`
+	}
+	if err := json.Unmarshal(rep.Body, &found); err != nil || len(found) != len(from)+len(to) {
+		return said{refused: true}, nil
+	}
+	var answer said
+	for i, point := range found {
+		if len(point.Edges) == 0 {
+			answer.offRoad = append(answer.offRoad, i)
+		}
+	}
+	return answer, nil
 }

@@ -4318,7 +4318,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A row for each point of `from`, and in it a column for each of `to`; null where there is no way. */
+            /** @description A row for each point of `from`, and in it a column for each of `to`; null where there is no way, or none from or to a point near no road. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestID"];
