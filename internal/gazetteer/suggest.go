@@ -2,7 +2,6 @@ package gazetteer
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -88,9 +87,10 @@ func (g *Gazetteer) Suggest(q Prefix) []Match {
 type suggestions struct {
 	gazetteer *Gazetteer
 	prefix    Prefix
-	most      int             // candidates to collect
-	found     map[int]float64 // by reference: its score, without the reader's situation
-	scores    []float64       // of the candidates, the highest first, no more than most
+	most      int              // candidates to collect
+	found     map[int]float64  // by reference: its score, without the reader's situation
+	scores    []float64        // of the candidates, the highest first, no more than most
+	areas     map[int][]string // the words of areas that were looked at, which many candidates lie in
 }
 
 // byName collects the most prominent places whose name begins with key. Where
@@ -217,8 +217,7 @@ func (s *suggestions) inCountries(ref int) bool {
 func (s *suggestions) liesIn(ref int, words []string) bool {
 	var names []string
 	s.gazetteer.ancestors(ref, func(area int) bool {
-		names = append(names, strings.Fields(fold.Key(s.gazetteer.file.Area(area).Name))...)
-		names = append(names, s.gazetteer.file.AreaCode(area))
+		names = append(names, s.wordsOf(area)...)
 		return true
 	})
 	return !slices.ContainsFunc(words, func(word string) bool {
@@ -226,11 +225,28 @@ func (s *suggestions) liesIn(ref int, words []string) bool {
 	})
 }
 
+// wordsOf returns the words in the name of an area, folded, and its code.
+func (s *suggestions) wordsOf(area int) []string {
+	words, known := s.areas[area]
+	if !known {
+		words = append(strings.Fields(fold.Key(s.gazetteer.file.Area(area).Name)), s.gazetteer.file.AreaCode(area))
+		if s.areas == nil {
+			s.areas = map[int][]string{}
+		}
+		s.areas[area] = words
+	}
+	return words
+}
+
 // best ranks the candidates for the reader and decodes the first of them.
 func (s *suggestions) best() []Match {
 	g := s.gazetteer
 	home, spoken := g.readers(s.prefix.Languages)
-	ranks := make(map[int]float64, len(s.found))
+	type candidate struct {
+		ref  int
+		rank float64
+	}
+	candidates := make([]candidate, 0, len(s.found))
 	for ref, score := range s.found {
 		if p := s.prefix.Near; p != nil {
 			score += nearBonus / (1 + geo.Distance(*p, g.point(ref))/nearMetres)
@@ -241,18 +257,18 @@ func (s *suggestions) best() []Match {
 		case spoken != "" && g.languages()[code] == spoken:
 			score += spokenBonus
 		}
-		ranks[ref] = score
+		candidates = append(candidates, candidate{ref, score})
 	}
-	refs := slices.SortedFunc(maps.Keys(ranks), func(a, b int) int {
-		return cmp.Or(cmp.Compare(ranks[b], ranks[a]), cmp.Compare(a, b))
+	slices.SortFunc(candidates, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.ref, b.ref))
 	})
 	matches := make([]Match, 0, s.prefix.Limit)
 	seen := map[string]bool{}
-	for _, ref := range refs {
+	for _, c := range candidates {
 		if len(matches) == s.prefix.Limit {
 			break
 		}
-		m := g.match(ref)
+		m := g.match(c.ref)
 		if label := m.label(); !seen[label] {
 			seen[label] = true
 			matches = append(matches, m)

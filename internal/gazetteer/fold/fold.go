@@ -6,6 +6,7 @@ package fold
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -39,7 +40,9 @@ func Key(s string) string {
 		gap = false
 		initials++
 		r = unicode.ToLower(r)
-		if plain, ok := spelledOut[r]; ok {
+		if r < utf8.RuneSelf {
+			b.WriteByte(byte(r))
+		} else if plain, ok := spelledOut[r]; ok {
 			b.WriteString(plain)
 		} else {
 			b.WriteRune(r)

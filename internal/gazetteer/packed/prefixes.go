@@ -63,9 +63,10 @@ type Range struct{ From, To int }
 
 // Range is where the names that begin with prefix lie.
 func (p *Prefixes) Range(prefix string) Range {
+	r := nameReader{file: p.file}
 	return Range{
-		From: sort.Search(p.file.keys, func(i int) bool { return string(p.file.nameOf(i)) >= prefix }),
-		To:   sort.Search(p.file.keys, func(i int) bool { return beyond(p.file.nameOf(i), prefix) }),
+		From: r.search(func(name []byte) bool { return string(name) >= prefix }),
+		To:   r.search(func(name []byte) bool { return beyond(name, prefix) }),
 	}
 }
 
@@ -87,8 +88,9 @@ type Visit func(name []byte, all []Posting) (least float64)
 // Names visits the names of a range, the blocks with the highest scores first,
 // until nothing of use is left or most blocks were opened, or maxBlocks.
 func (p *Prefixes) Names(r Range, least float64, most int, visit Visit) {
+	names := nameReader{file: p.file}
 	p.names.visit(r, least, most, func(from, to int) float64 {
-		p.file.eachName(from, to, func(name []byte, all []Posting) { least = visit(name, all) })
+		names.each(from, to, func(name []byte, all []Posting) { least = visit(name, all) })
 		return least
 	})
 }
@@ -96,24 +98,24 @@ func (p *Prefixes) Names(r Range, least float64, most int, visit Visit) {
 // Words is Names for the names that have a word, but the first, that begins with
 // prefix.
 func (p *Prefixes) Words(prefix string, least float64, most int, visit Visit) {
+	names := nameReader{file: p.file}
+	// word is a name from where a word in it begins.
+	word := func(i int) []byte {
+		number, at := p.wordRow(i)
+		return names.name(number)[at:]
+	}
 	count := len(p.wordRows) / wordBytes
 	r := Range{
-		From: sort.Search(count, func(i int) bool { return string(p.word(i)) >= prefix }),
-		To:   sort.Search(count, func(i int) bool { return beyond(p.word(i), prefix) }),
+		From: sort.Search(count, func(i int) bool { return string(word(i)) >= prefix }),
+		To:   sort.Search(count, func(i int) bool { return beyond(word(i), prefix) }),
 	}
 	p.words.visit(r, least, most, func(from, to int) float64 {
 		for i := from; i < to; i++ {
 			number, _ := p.wordRow(i)
-			p.file.eachName(number, number+1, func(name []byte, all []Posting) { least = visit(name, all) })
+			names.each(number, number+1, func(name []byte, all []Posting) { least = visit(name, all) })
 		}
 		return least
 	})
-}
-
-// word is a name from where a word in it begins.
-func (p *Prefixes) word(i int) []byte {
-	number, at := p.wordRow(i)
-	return p.file.nameOf(number)[at:]
 }
 
 func (p *Prefixes) wordRow(i int) (number, at int) {
@@ -121,36 +123,65 @@ func (p *Prefixes) wordRow(i int) (number, at int) {
 	return int(row >> 8), int(row & 0xFF)
 }
 
-// nameOf decodes a name by its number.
-func (f *File) nameOf(number int) (name []byte) {
-	f.eachKey(number, number+1, func(key, _ []byte) { name = key })
-	return name
+// A nameReader decodes names of a file by their numbers, into memory that it uses
+// again: what it returns and passes on is valid until the next call.
+type nameReader struct {
+	file *File
+	text []byte
+	all  []Posting
 }
 
-// eachName calls yield with the names from one number to before another, and where
-// they lead. Both are valid during the call.
-func (f *File) eachName(from, to int, yield func(name []byte, all []Posting)) {
-	var all []Posting
-	f.eachKey(from, to, func(key, data []byte) {
-		all = appendPostings(all[:0], data)
-		yield(key, all)
+// search returns the number of the first name that reached is true of, as it has to
+// be of all that follow.
+func (r *nameReader) search(reached func(name []byte) bool) int {
+	block := sort.Search(blocksOf(r.file.keys, blockKeys), func(i int) bool { return reached(r.file.firstKey(i)) })
+	if block == 0 {
+		return 0
+	}
+	// It is in the block before, or the first of this one.
+	found := (block - 1) * blockKeys
+	end := min(block*blockKeys, r.file.keys)
+	r.decode(found, end, func(_ []byte) bool {
+		if reached(r.text) {
+			return false
+		}
+		found++
+		return true
+	})
+	return found
+}
+
+// name decodes one name.
+func (r *nameReader) name(number int) []byte {
+	r.decode(number, number+1, func([]byte) bool { return true })
+	return r.text
+}
+
+// each calls yield with the names from one number to before another, which have to
+// be in one block, and where they lead.
+func (r *nameReader) each(from, to int, yield func(name []byte, all []Posting)) {
+	r.decode(from, to, func(postings []byte) bool {
+		r.all = appendPostings(r.all[:0], postings)
+		yield(r.text, r.all)
+		return true
 	})
 }
 
-// eachKey decodes the names from one number to before another, which have to be in
-// one block, and passes each with what stands after it.
-func (f *File) eachKey(from, to int, yield func(key, data []byte)) {
-	data := f.block(from / blockKeys)
-	name := make([]byte, 0, 64) // most are shorter
+// decode reads the names from one number to before another, which have to be in one
+// block, and tells of each what stands after it, until yield returns false.
+func (r *nameReader) decode(from, to int, yield func(postings []byte) bool) {
+	data := r.file.block(from / blockKeys)
 	for number := from - from%blockKeys; number < to; number++ {
 		shared, n := binary.Uvarint(data)
 		length, m := binary.Uvarint(data[n:])
 		data = data[n+m:]
-		name = append(name[:shared], data[:length]...)
+		r.text = append(r.text[:shared], data[:length]...)
 		data = data[length:]
-		if number >= from {
-			yield(name, data)
+		if number >= from && !yield(data) {
+			return
 		}
-		data = skipPostings(data)
+		if number+1 < to {
+			data = skipPostings(data)
+		}
 	}
 }

@@ -65,7 +65,7 @@ func (r run) visit(in Range, least float64, most int, open func(from, to int) fl
 	most = min(most, maxBlocks)
 	levels := r.levels()
 	top := len(levels) - 1
-	queue := nodes{{levels[top][0], top, 0}}
+	queue := append(make(nodes, 0, 128), node{levels[top][0], top, 0}) // room for most, so that it stays on the stack
 	for opened := 0; len(queue) > 0 && opened < most; {
 		n := queue.pop()
 		if lowestScore+float64(n.score)*scoreUnit <= least {

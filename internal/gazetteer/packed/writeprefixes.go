@@ -26,8 +26,9 @@ func WritePrefixes(f *File, score func(Posting) float64, mains func(place int) s
 	var words []word
 	numbers := make(map[string]int, f.keys)
 	nameTops := make([]byte, blocksOf(f.keys, blockKeys))
+	names := nameReader{file: f}
 	for number := range f.keys {
-		f.eachName(number, number+1, func(name []byte, all []Posting) {
+		names.each(number, number+1, func(name []byte, all []Posting) {
 			best, shown := math.Inf(-1), math.Inf(-1)
 			for _, p := range all {
 				best = max(best, score(p))
