@@ -49,6 +49,10 @@ type Config struct {
 	// LeaseTTL is how long the others wait for a process that died in the
 	// middle of a fill; 0: 3 s.
 	LeaseTTL time.Duration
+	// Handover is how long a person waits for another process to move its flight of
+	// batch work to the lane of people; 0: 150 ms. It takes one message and one
+	// command; a process that needs longer does not hear.
+	Handover time.Duration
 	// PollInterval is the pause between looks for purges whose announcement
 	// was missed; 0: 1 s.
 	PollInterval time.Duration
@@ -111,6 +115,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 	cfg.FillTimeout = cmp.Or(cfg.FillTimeout, 30*time.Second)
 	cfg.RedisBudget = cmp.Or(cfg.RedisBudget, 150*time.Millisecond)
 	cfg.LeaseTTL = cmp.Or(cfg.LeaseTTL, 3*time.Second)
+	cfg.Handover = cmp.Or(cfg.Handover, 150*time.Millisecond)
 	cfg.PollInterval = cmp.Or(cfg.PollInterval, time.Second)
 	cfg.RefreshWorkers = cmp.Or(cfg.RefreshWorkers, 4)
 	cfg.RefreshQueue = cmp.Or(cfg.RefreshQueue, 256)

@@ -22,12 +22,6 @@ import (
 
 func TestMain(m *testing.M) { asynctest.Main(m) }
 
-// clock is a clock that a test sets.
-type clock struct{ offset atomic.Int64 }
-
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
-func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
-
 // answer is an entry as a fill would make it.
 func answer(body string) Entry {
 	return Entry{
@@ -96,8 +90,8 @@ func TestGetFillsOnceThenHits(t *testing.T) {
 	rdb := s.Client(t)
 	var calls atomic.Int64
 	fill := counted(&calls)
-	first := New(rdb, Config{Memory: 1 << 20})
-	second := New(rdb, Config{}) // another process, without memory
+	first := patient(rdb, Config{Memory: 1 << 20})
+	second := patient(rdb, Config{}) // another process, without memory
 
 	miss := get(t, first, "k", Directives{}, fill)
 	want(t, miss, Miss, "", "call 1")
@@ -136,7 +130,7 @@ func TestEntriesThatAreNotStored(t *testing.T) {
 		"no life":  func(e *Entry) { e.Fresh = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := New(rdb, Config{Memory: 1 << 20})
+			c := patient(rdb, Config{Memory: 1 << 20})
 			for range 2 {
 				r := get(t, c, name, Directives{}, func(context.Context, *Priority) (Entry, error) {
 					e := answer("x")
@@ -157,7 +151,7 @@ func TestEntriesThatAreNotStored(t *testing.T) {
 
 func TestErrorsAreNotStored(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
-	c := New(rdb, Config{Memory: 1 << 20})
+	c := patient(rdb, Config{Memory: 1 << 20})
 	boom := errors.New("boom")
 	_, err := c.Get(context.Background(), "k", Directives{}, func(context.Context, *Priority) (Entry, error) {
 		return answer("half"), boom

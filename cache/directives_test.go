@@ -46,8 +46,8 @@ func TestDirectives(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var calls atomic.Int64
 	fill := counted(&calls)
-	c := New(rdb, Config{Memory: 1 << 20})
-	cold := New(rdb, Config{})
+	c := patient(rdb, Config{Memory: 1 << 20})
+	cold := patient(rdb, Config{})
 
 	if _, err := c.Get(context.Background(), "k", Directives{OnlyIfCached: true}, nil); !errors.Is(err, ErrNotCached) {
 		t.Fatalf("only-if-cached: %v, want ErrNotCached", err)

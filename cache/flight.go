@@ -218,10 +218,6 @@ const (
 	// its end usually comes first.
 	firstLook = 25 * time.Millisecond
 	lastLook  = 250 * time.Millisecond
-	// handover is how long a person waits for another process to move its
-	// flight of batch work to the lane of people. It takes one message and one
-	// command; a process that needs longer does not hear.
-	handover = 150 * time.Millisecond
 )
 
 // lease is the right to fill one key for the whole fleet. It is a courtesy,
@@ -299,7 +295,7 @@ func (c *Cache) contend(ctx context.Context, a *allowance, f *flight, g *generat
 		case hurried.IsZero():
 			hurried = time.Now()
 			_ = c.redis.hurry(ctx, a, f.key) // if it is not heard, the next case helps
-		case time.Since(hurried) > handover:
+		case time.Since(hurried) > c.cfg.Handover:
 			if taken, err := c.redis.replace(ctx, a, f.key, name, l.holder, token, c.cfg.LeaseTTL); err == nil && taken {
 				l.token = token
 				return l, waited, nil

@@ -17,8 +17,8 @@ func TestLookup(t *testing.T) {
 	ctx := context.Background()
 	s := redistest.Start(t)
 	var clk clock
-	c := New(s.Client(t), Config{Memory: 1 << 20, Now: clk.now})
-	other := New(s.Client(t), Config{Now: clk.now})
+	c := patient(s.Client(t), Config{Memory: 1 << 20, Now: clk.now})
+	other := patient(s.Client(t), Config{Now: clk.now})
 
 	f, err := c.Lookup(ctx, "k")
 	if err != nil || f.Entry != nil || f.Class != "" {
@@ -56,7 +56,7 @@ func TestLookup(t *testing.T) {
 }
 
 func TestTopKeys(t *testing.T) {
-	c := New(redistest.Start(t).Client(t), Config{Memory: 1 << 20})
+	c := patient(redistest.Start(t).Client(t), Config{Memory: 1 << 20})
 	fill := func(context.Context, *Priority) (Entry, error) { return answer("body"), nil }
 	for i := range 5 {
 		for range i + 1 {
@@ -79,8 +79,8 @@ func TestExportAndImport(t *testing.T) {
 	overRedis(t, func(t *testing.T, client func(testing.TB) redis.UniversalClient) {
 		ctx := context.Background()
 		var clk clock
-		from := New(client(t), Config{Namespace: "from*", Now: clk.now, RedisBudget: 10 * time.Second}) // a character that patterns know
-		const n = 500
+		from := patient(client(t), Config{Namespace: "from*", Now: clk.now}) // a character that patterns know
+		const n = 250
 		for i := range n {
 			get(t, from, fmt.Sprint("key ", i), Directives{}, func(context.Context, *Priority) (Entry, error) {
 				e := answer(fmt.Sprint("body ", i))
@@ -94,7 +94,7 @@ func TestExportAndImport(t *testing.T) {
 		New(client(t), Config{Namespace: "fromX"}) // what the pattern must not match
 		clk.advance(30 * time.Minute)
 
-		to := running(t, New(client(t), Config{Memory: 1 << 20, Namespace: "to", Now: clk.now, RedisBudget: 10 * time.Second}))
+		to := running(t, patient(client(t), Config{Memory: 1 << 20, Namespace: "to", Now: clk.now}))
 		exported := map[string]Entry{}
 		for r, err := range from.Export(ctx) {
 			if err != nil {
@@ -124,7 +124,7 @@ func TestExportAndImport(t *testing.T) {
 }
 
 func TestImportRefuses(t *testing.T) {
-	c := New(redistest.Start(t).Client(t), Config{})
+	c := patient(redistest.Start(t).Client(t), Config{})
 	for name, r := range map[string]Record{
 		"no key":        {Entry: answer("x")},
 		"not stored":    {Key: "k", Entry: Entry{Status: 200, Fresh: time.Hour, NoStore: true}},
@@ -142,7 +142,7 @@ func TestImportRefuses(t *testing.T) {
 func TestPurgeTellsWhenItCannot(t *testing.T) {
 	ctx := context.Background()
 	s := redistest.Start(t)
-	c := New(s.Client(t), Config{Memory: 1 << 20})
+	c := patient(s.Client(t), Config{Memory: 1 << 20})
 	get(t, c, "k", Directives{}, func(context.Context, *Priority) (Entry, error) { return answer("x"), nil })
 	if removed, err := c.Purge(ctx, "other"); removed || err != nil {
 		t.Errorf("Purge of nothing = %v, %v, want false", removed, err)

@@ -69,8 +69,8 @@ func TestPeopleTakeBatchWorkAlong(t *testing.T) {
 // a moment only.
 func TestPeopleDoNotWaitForADeafProcess(t *testing.T) {
 	overRedis(t, func(t *testing.T, client func(tb testing.TB) redis.UniversalClient) {
-		deaf := New(client(t), Config{Memory: 1 << 20})
-		c := fleet(t, 1, client, Config{Memory: 1 << 20})[0]
+		deaf := patient(client(t), Config{Memory: 1 << 20})
+		c := fleet(t, 1, client, Config{Memory: 1 << 20, Handover: 100 * time.Millisecond})[0]
 		var batch, people atomic.Int64
 		queued := make(chan struct{})
 		var row sync.WaitGroup
@@ -87,8 +87,9 @@ func TestPeopleDoNotWaitForADeafProcess(t *testing.T) {
 		asynctest.Eventually(t, "the row's fill queues", func() bool { return batch.Load() == 1 })
 		start := time.Now()
 		want(t, get(t, c, "k", Directives{}, counted(&people)), Miss, "", "call 1")
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("the person waited %v, want little more than %v", took, handover)
+		// Without that the row would hold them up as long as a fill may take.
+		if took := time.Since(start); took > c.cfg.FillTimeout/2 {
+			t.Errorf("the person waited %v, want little more than %v", took, c.cfg.Handover)
 		}
 		close(queued)
 		row.Wait()
@@ -125,12 +126,15 @@ func TestBatchWorkJoinsPeople(t *testing.T) {
 	overRedis(t, func(t *testing.T, client func(tb testing.TB) redis.UniversalClient) {
 		c := fleet(t, 1, client, Config{Memory: 1 << 20})[0]
 		var calls atomic.Int64
-		fill := slowly(&calls, 200*time.Millisecond)
+		joined := make(chan struct{})
+		fill := held(&calls, joined)
 		var people sync.WaitGroup
 		people.Go(func() { get(t, c, "k", Directives{}, fill) })
 		asynctest.Eventually(t, "the fill has begun", func() bool { return calls.Load() == 1 })
-		if r := get(t, c, "k", Directives{Lane: Bulk}, neverFill(t)); string(r.Body) != "call 1" || !r.Collapsed {
-			t.Errorf("%s %q, collapsed %v, want the answer of the other call", r.Class, r.Body, r.Collapsed)
+		ctx := arriving(context.Background(), func() { close(joined) })
+		r, err := c.Get(ctx, "k", Directives{Lane: Bulk}, neverFill(t))
+		if err != nil || string(r.Body) != "call 1" || !r.Collapsed {
+			t.Errorf("%s %q, collapsed %v, %v, want the answer of the other call", r.Class, r.Body, r.Collapsed, err)
 		}
 		people.Wait()
 		want(t, get(t, c, "k", Directives{Lane: Bulk}, neverFill(t)), Hit, LayerMemory, "call 1")
@@ -141,7 +145,7 @@ func TestBatchWorkJoinsPeople(t *testing.T) {
 func TestForcedFillsTakeRefreshesAlong(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var clk clock
-	c := running(t, New(rdb, Config{Memory: 1 << 20, Now: clk.now}))
+	c := running(t, patient(rdb, Config{Memory: 1 << 20, Now: clk.now}))
 	var calls atomic.Int64
 	fill := forPeople(&calls)
 	get(t, c, "k", Directives{}, fill)

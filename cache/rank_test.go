@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func TestRankAcrossProcesses(t *testing.T) {
 			t.Run(tt.name, func(t *testing.T) {
 				var clk clock
 				caches := fleet(t, 2, client, Config{
-					Memory: tt.memory, Now: clk.now, Namespace: tt.name, RedisBudget: 5 * time.Second,
+					Memory: tt.memory, Now: clk.now, Namespace: tt.name,
 				})
 				get(t, caches[0], "k", Directives{}, ranked("had", tt.had))
 				if tt.purge {
@@ -80,7 +81,7 @@ func TestRankAcrossProcesses(t *testing.T) {
 // after the other has stored a better one.
 func TestRankIsCheckedWhenStoring(t *testing.T) {
 	overRedis(t, func(t *testing.T, client func(testing.TB) redis.UniversalClient) {
-		caches := fleet(t, 2, client, Config{RedisBudget: 5 * time.Second})
+		caches := fleet(t, 2, client, Config{})
 		r := get(t, caches[0], "k", Directives{NoCache: true}, func(ctx context.Context, p *Priority) (Entry, error) {
 			get(t, caches[1], "k", Directives{}, ranked("better", 0))
 			return ranked("lesser", 1)(ctx, p)
@@ -117,16 +118,19 @@ func TestLesserFlightsAreNotShared(t *testing.T) {
 		lesser <- err
 	}()
 	<-began
-	whole := make(chan Result, 1)
-	go func() { whole <- get(t, c, "k", Directives{}, ranked("whole", 0)) }()
-	asynctest.Eventually(t, "both wait", func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return len(c.flights) == 1
-	})
+	whole := make(chan error, 1)
+	waits := make(chan struct{})
+	go func() {
+		r, err := c.Get(arriving(context.Background(), func() { close(waits) }), "k", Directives{}, ranked("whole", 0))
+		if err == nil && string(r.Body) != "whole" {
+			err = fmt.Errorf("got %q, want whole", r.Body)
+		}
+		whole <- err
+	}()
+	<-waits
 	close(end)
-	if r := <-whole; string(r.Body) != "whole" {
-		t.Errorf("got %q, want whole", r.Body)
+	if err := <-whole; err != nil {
+		t.Error(err)
 	}
 	if err := <-lesser; err == nil {
 		t.Error("the lesser caller got an answer")

@@ -27,7 +27,7 @@ func TestStaleIsServedAtOnceAndRefreshed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rdb := redistest.Start(t).Client(t)
 			var clk clock
-			c := running(t, New(rdb, Config{Memory: memory, Now: clk.now}))
+			c := running(t, patient(rdb, Config{Memory: memory, Now: clk.now}))
 			var calls, last atomic.Int64
 			fill := withLane(&calls, &last)
 			get(t, c, "k", Directives{}, fill)
@@ -66,7 +66,7 @@ func TestRefreshAheadOfKeysInUse(t *testing.T) {
 			var clk clock
 			cfg := tt.cfg
 			cfg.Memory, cfg.Now = 1<<20, clk.now
-			c := New(rdb, cfg) // no workers: what is queued stays queued
+			c := patient(rdb, cfg) // no workers: what is queued stays queued
 			var calls atomic.Int64
 			get(t, c, tt.name, Directives{}, counted(&calls))
 			for range tt.hits {
@@ -89,7 +89,7 @@ func TestRefreshAheadOfKeysInUse(t *testing.T) {
 func TestRefreshQueueRefuses(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var clk clock
-	c := New(rdb, Config{Memory: 1 << 20, Now: clk.now, RefreshQueue: 2})
+	c := patient(rdb, Config{Memory: 1 << 20, Now: clk.now, RefreshQueue: 2})
 	var calls atomic.Int64
 	for i := range 5 {
 		get(t, c, fmt.Sprint(i), Directives{}, counted(&calls))
@@ -110,7 +110,7 @@ func TestRefreshQueueRefuses(t *testing.T) {
 func TestFailedRefreshIsNotRepeatedAtOnce(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var clk clock
-	c := running(t, New(rdb, Config{Memory: 1 << 20, Now: clk.now, RedisBudget: 10 * time.Second}))
+	c := running(t, patient(rdb, Config{Memory: 1 << 20, Now: clk.now}))
 	for name, fail := range map[string]Fill{
 		"error": func(context.Context, *Priority) (Entry, error) { return Entry{}, errors.New("down") },
 		"panic": func(context.Context, *Priority) (Entry, error) { panic("boom") },
@@ -145,10 +145,12 @@ func TestFleetRefreshesOnce(t *testing.T) {
 		get(t, c, "k", Directives{}, counted(&calls))
 	}
 	clk.advance(2 * time.Hour)
-	fill := slowly(&calls, 200*time.Millisecond)
+	served := make(chan struct{}) // everybody has had the stale answer
+	fill := held(&calls, served)
 	for _, c := range caches {
 		want(t, get(t, c, "k", Directives{}, fill), Stale, LayerMemory, "call 1")
 	}
+	close(served)
 	for i, c := range caches {
 		asynctest.Eventually(t, fmt.Sprint("process ", i, " has the new answer"), func() bool {
 			r := get(t, c, "k", Directives{}, fill)
@@ -164,7 +166,7 @@ func TestFleetRefreshesOnce(t *testing.T) {
 func TestCallersDoNotWaitForRefreshes(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var clk clock
-	c := running(t, New(rdb, Config{Memory: 1 << 20, Now: clk.now, FillTimeout: 5 * time.Second}))
+	c := running(t, patient(rdb, Config{Memory: 1 << 20, Now: clk.now}))
 	var calls atomic.Int64
 	get(t, c, "k", Directives{}, counted(&calls))
 	clk.advance(2 * time.Hour)
@@ -191,7 +193,7 @@ func TestCallersDoNotWaitForRefreshes(t *testing.T) {
 // A key that cannot be renewed is tried less and less often.
 func TestFailingRefreshBacksOff(t *testing.T) {
 	var clk clock
-	c := running(t, New(redistest.Start(t).Client(t), Config{Memory: 1 << 20, Now: clk.now}))
+	c := running(t, patient(redistest.Start(t).Client(t), Config{Memory: 1 << 20, Now: clk.now}))
 	var calls, tries atomic.Int64
 	get(t, c, "k", Directives{}, counted(&calls))
 	clk.advance(2 * time.Hour)

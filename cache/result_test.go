@@ -15,7 +15,7 @@ import (
 )
 
 func TestGzip(t *testing.T) {
-	c := New(redistest.Start(t).Client(t), Config{Memory: 1 << 20})
+	c := patient(redistest.Start(t).Client(t), Config{Memory: 1 << 20})
 	noise := make([]byte, 4096)
 	_, _ = rand.Read(noise)
 	for name, tt := range map[string]struct {
@@ -64,7 +64,7 @@ func TestGzip(t *testing.T) {
 }
 
 func TestReadingIsKeptWithTheAnswer(t *testing.T) {
-	c := New(redistest.Start(t).Client(t), Config{Memory: 1 << 20})
+	c := patient(redistest.Start(t).Client(t), Config{Memory: 1 << 20})
 	fill := func(context.Context, *Priority) (Entry, error) { return answer("body"), nil }
 	get(t, c, "k", Directives{}, fill)
 	c.memory.tidy()
@@ -90,7 +90,7 @@ func TestReadingIsKeptWithTheAnswer(t *testing.T) {
 	}
 
 	// An answer that memory does not keep can be read all the same.
-	off := New(redistest.Start(t).Client(t), Config{})
+	off := patient(redistest.Start(t).Client(t), Config{})
 	unkept := get(t, off, "k", Directives{}, fill)
 	if got := unkept.Reading(func(body []byte) any { return string(body) }); got != "body" {
 		t.Errorf("reading = %v, want body", got)

@@ -8,7 +8,7 @@ import (
 // eventually waits until ok holds, and fails the test when that takes long.
 func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"geogate/internal/budget"
 	"geogate/internal/redistest"
 	"geogate/upstream"
 	"geogate/upstream/upstreamtest"
@@ -105,14 +106,15 @@ func TestFleetKeepsTheRate(t *testing.T) {
 			server := upstreamtest.New(t)
 			chains := fleet(t, 3, dial, "nominatim+"+server.URL+"#rate=20/s", true, patient)
 			begin := time.Now()
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var wg sync.WaitGroup
 			got := press(ctx, t, &wg, chains, upstream.People, 5)
+			eventually(t, func() bool { return server.Calls() >= 30 })
+			cancel()
 			wg.Wait()
-			most := int(20*time.Since(begin).Seconds()) + 1
-			if n := server.Calls(); n > most || n < 5 {
-				t.Errorf("%d calls from three processes at 20/s, want 5 to %d", n, most)
+			if n, most := server.Calls(), int(20*time.Since(begin).Seconds())+1; n > most {
+				t.Errorf("%d calls from three processes at 20/s, want %d at most", n, most)
 			}
 			if got.rest > 0 {
 				t.Errorf("%d calls failed for other reasons than the budget, the last: %v", got.rest, got.last)
@@ -128,16 +130,18 @@ func TestFleetKeepsToOneAtATime(t *testing.T) {
 			server := upstreamtest.New(t)
 			server.SetDelay(30 * time.Millisecond)
 			chains := fleet(t, 3, dial, "nominatim+"+server.URL+"#concurrency=1", true, patient)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var wg sync.WaitGroup
 			got := press(ctx, t, &wg, chains, upstream.People, 3)
+			eventually(t, func() bool { return server.Calls() >= 20 })
+			cancel()
 			wg.Wait()
 			if n := server.MostAtOnce(); n != 1 {
 				t.Errorf("%d calls at once, want 1", n)
 			}
-			if got.answered < 3 || got.rest > 0 {
-				t.Errorf("%d answered and %d failed (%v), want at least 3 and 0", got.answered, got.rest, got.last)
+			if got.rest > 0 {
+				t.Errorf("%d failed, the last: %v", got.rest, got.last)
 			}
 		})
 	}
@@ -181,30 +185,38 @@ func TestFleetLosesANode(t *testing.T) {
 func TestFleetHeedsRetryAfter(t *testing.T) {
 	rs := redistest.Start(t)
 	server := upstreamtest.New(t)
+	ask := func(c *upstream.Chain, q string) error {
+		_, err := c.Geocode(t.Context(), request(t, "search?q="+q), upstream.People)
+		return err
+	}
 	chains := fleet(t, 2, one(t, rs), "nominatim+"+server.URL+"#rate=1000/s", true, patient)
-	server.SetFaultFor(upstreamtest.Throttled(1), 1)
-	if _, err := chains[0].Geocode(t.Context(), request(t, "search?q=a"), upstream.People); !errors.Is(err, upstream.ErrThrottled) {
+	server.SetFaultFor(upstreamtest.Throttled(600), 1)
+	if err := ask(chains[0], "a"); !errors.Is(err, upstream.ErrThrottled) {
 		t.Fatalf("first process: %v, want %v", err, upstream.ErrThrottled)
 	}
-	_, err := chains[1].Geocode(t.Context(), request(t, "search?q=b"), upstream.People)
+	err := ask(chains[1], "b")
 	var e *upstream.Error
-	if !errors.Is(err, upstream.ErrUnavailable) || !errors.As(err, &e) || e.RetryAfter <= 0 || e.RetryAfter > time.Second {
-		t.Errorf("second process: %v, want %v with a RetryAfter up to 1s", err, upstream.ErrUnavailable)
+	if !errors.Is(err, upstream.ErrUnavailable) || !errors.As(err, &e) || e.RetryAfter < 9*time.Minute || e.RetryAfter > 10*time.Minute {
+		t.Errorf("second process: %v, want %v with a RetryAfter of what is left of 10m", err, upstream.ErrUnavailable)
 	}
 	if n := server.Calls(); n != 1 {
 		t.Errorf("%d calls, want 1", n)
 	}
-	eventually(t, func() bool {
-		_, err := chains[1].Geocode(t.Context(), request(t, "search?q=c"), upstream.People)
-		return err == nil
-	})
+	// A pause that a test can wait for ends.
+	another := upstreamtest.New(t)
+	chains = fleet(t, 2, one(t, redistest.Start(t)), "nominatim+"+another.URL+"#rate=1000/s", true, patient)
+	another.SetFaultFor(upstreamtest.Throttled(1), 1)
+	if err := ask(chains[0], "a"); !errors.Is(err, upstream.ErrThrottled) {
+		t.Fatalf("first process: %v, want %v", err, upstream.ErrThrottled)
+	}
+	eventually(t, func() bool { return ask(chains[1], "c") == nil })
 }
 
 // A process that dies during a call does not block the others for good.
 func TestFleetLeaseLapses(t *testing.T) {
 	rs := redistest.Start(t)
 	server := upstreamtest.New(t)
-	chains := fleet(t, 1, one(t, rs), "nominatim+"+server.URL+"#concurrency=1&timeout=200ms", true, patient)
+	chains := fleet(t, 1, one(t, rs), "nominatim+"+server.URL+"#concurrency=1", true, patient)
 	if _, err := chains[0].Geocode(t.Context(), request(t, "search?q=a"), upstream.People); err != nil {
 		t.Fatal(err)
 	}
@@ -265,14 +277,18 @@ func TestBudgetWithoutRedis(t *testing.T) {
 
 	// A Redis that hangs costs one caller a moment, not each of them.
 	rs.Pause(t)
-	begin := time.Now()
+	waited := 0
 	for n := range 20 {
+		begin := time.Now()
 		if _, err := ask(open, 100+n); err != nil {
 			t.Errorf("own server with a hanging Redis: %v", err)
 		}
+		if time.Since(begin) >= budget.DefaultRedisPatience {
+			waited++
+		}
 	}
-	if took := time.Since(begin); took > 2*time.Second {
-		t.Errorf("20 calls took %s with a hanging Redis, want about 250ms", took)
+	if waited > 10 { // on a busy machine some are slow by themselves
+		t.Errorf("%d of 20 callers waited for a hanging Redis, want one", waited)
 	}
 	rs.Resume(t)
 	eventually(t, func() bool {
@@ -306,7 +322,7 @@ func TestBudgetOfOneServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.SetFaultFor(upstreamtest.Failing(500), 1)
-	c, err := upstream.New(specs, upstream.Config{Wait: 10 * time.Millisecond})
+	c, err := upstream.New(specs, upstream.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func TestFallbackOfProvidersThatFailSlowly(t *testing.T) {
 			first.SetDelay(tt.delay)
 			second.SetAnswer(upstreamtest.Places(2))
 			list := fmt.Sprintf("nominatim+%s#timeout=%s,nominatim+%s#name=second&rate=10/s", first.URL, timeout, second.URL)
-			c := newChain(t, list, upstream.Config{Redis: rs.Client(t), RedisPatience: 5 * time.Second, Wait: timeout})
+			c := newChain(t, list, upstream.Config{Redis: rs.Client(t), RedisPatience: patient})
 			for n := range 2 {
 				a, err := c.Geocode(t.Context(), request(t, fmt.Sprintf("search?q=%d", n)), upstream.People)
 				if err != nil || a.Provider != "second" || a.After != upstream.AfterError {

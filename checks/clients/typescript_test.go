@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,19 +98,26 @@ func inChromium(t *testing.T, page *httptest.Server, app, client, base string) s
 	results := make(chan string, 1)
 	page.Config.Handler = browserApp(app, client, base, results)
 	page.Start()
-	cmd := exec.Command(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(), page.URL)
+	profile, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+profile, page.URL)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with the processes that it starts
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		_ = cmd.Process.Kill()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
+		_ = os.RemoveAll(profile) // one of them may write a last file meanwhile
 	}()
+	const patience = 5 * time.Minute
 	select {
 	case got := <-results:
 		return got
-	case <-time.After(time.Minute):
-		t.Fatal("Chromium said nothing within a minute")
+	case <-time.After(patience):
+		t.Fatalf("Chromium said nothing within %s", patience)
 		return ""
 	}
 }

@@ -310,7 +310,7 @@ func makeCalls(t *testing.T, base string, calls []call, operations map[string]bo
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
 
 	var ride, offer, subscriber, delivery, job string

@@ -19,7 +19,7 @@ const Root = "../.."
 // How long the program may take. Heroku gives 60 s to bind the port and 30 s to
 // stop.
 const (
-	startTimeout = 30 * time.Second
+	startTimeout = 60 * time.Second
 	stopTimeout  = 30 * time.Second
 )
 
@@ -141,7 +141,7 @@ func readAll(name string) []byte {
 }
 
 // eventuallyTimeout bounds what a check waits for.
-const eventuallyTimeout = 60 * time.Second
+const eventuallyTimeout = 2 * time.Minute
 
 // Eventually waits until something holds that is under way, and fails the test if it
 // never does.

@@ -64,7 +64,7 @@ func TestBurstGoesToSimultaneousCallers(t *testing.T) {
 					budgets[i] = NewFleet(rdb, t.Name(), l, 10*time.Second, true)
 				}
 				// Three more than the burst: they have to be refused.
-				if n := grants(t, budgets, 23, 5*time.Second); n != 20 {
+				if n := grants(t, budgets, 23, 30*time.Second); n != 20 {
 					t.Errorf("%d of 23 callers granted, want the 20 of the burst", n)
 				}
 			})

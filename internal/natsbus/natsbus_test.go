@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,12 +34,14 @@ type natsServer struct {
 
 func newNATS(t *testing.T, withJetStream bool) *natsServer {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, text, err := net.SplitHostPort(redistest.FreeAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &natsServer{options: server.Options{
 		Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true, JetStream: withJetStream, StoreDir: t.TempDir(),
 	}}
@@ -55,8 +58,8 @@ func (s *natsServer) start(t *testing.T) {
 	}
 	s.running = running
 	running.Start()
-	if !running.ReadyForConnections(10 * time.Second) {
-		t.Fatal("nats-server is not ready within 10 s")
+	if !running.ReadyForConnections(time.Minute) {
+		t.Fatal("nats-server is not ready within a minute")
 	}
 }
 
@@ -123,7 +126,11 @@ func TestPublishesWithoutJetStream(t *testing.T) {
 	s := newNATS(t, false)
 	s.start(t)
 	var got inbox
-	if _, err := s.connect(t).Subscribe("geogate.events.>", got.take); err != nil {
+	conn := s.connect(t)
+	if _, err := conn.Subscribe("geogate.events.>", got.take); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil { // else the first event may be faster
 		t.Fatal(err)
 	}
 	l := newLog(t)
@@ -146,8 +153,7 @@ func TestEventsOfTheGapAreStored(t *testing.T) {
 	for range 2 { // two processes
 		asynctest.Background(t, natsbus.New(s.url(), l, natsbus.Services{}, natsbus.Config{}).Run)
 	}
-	n := 0
-	var slowest time.Duration
+	n, slow := 0, 0
 	load := func(events int) {
 		tick := time.NewTicker(2 * time.Millisecond)
 		defer tick.Stop()
@@ -155,7 +161,9 @@ func TestEventsOfTheGapAreStored(t *testing.T) {
 			<-tick.C
 			started := time.Now()
 			publish(t, l, "request.matched", n)
-			slowest = max(slowest, time.Since(started))
+			if time.Since(started) > time.Second {
+				slow++
+			}
 			n++
 		}
 	}
@@ -201,8 +209,8 @@ func TestEventsOfTheGapAreStored(t *testing.T) {
 	if len(seen) != n {
 		t.Errorf("%d events stored, want %d", len(seen), n)
 	}
-	if slowest > time.Second {
-		t.Errorf("publishing an event took %s", slowest)
+	if slow > n/10 { // the bus was away for three sevenths of them
+		t.Errorf("publishing took more than a second for %d of %d events", slow, n)
 	}
 }
 
@@ -224,7 +232,7 @@ func TestRequestsAreShared(t *testing.T) {
 	}
 	s.start(t) // after the services: they wait for the bus
 	conn := s.connect(t)
-	ask := func(subject, data string) (*nats.Msg, error) { return conn.Request(subject, []byte(data), time.Second) }
+	ask := func(subject, data string) (*nats.Msg, error) { return conn.Request(subject, []byte(data), time.Minute) }
 	asynctest.Eventually(t, "services are there", func() bool { _, err := ask("geogate.geocode", "x"); return err == nil })
 	asynctest.Eventually(t, "requests are shared", func() bool {
 		m, err := ask("geogate.geocode", "rome")
@@ -252,16 +260,33 @@ func TestRequestsHaveDeadlineAndBound(t *testing.T) {
 	t.Parallel()
 	s := newNATS(t, false)
 	s.start(t)
-	services := natsbus.Services{Geocode: func(ctx context.Context, _ []byte) (int, []byte) {
+	refused := make(chan struct{}) // the second of two
+	hold := func(ctx context.Context, _ []byte) (int, []byte) {
+		select {
+		case <-refused:
+		case <-ctx.Done():
+		}
+		return http.StatusGatewayTimeout, nil
+	}
+	untilTheDeadline := func(ctx context.Context, _ []byte) (int, []byte) {
 		<-ctx.Done()
 		return http.StatusGatewayTimeout, nil
-	}}
-	bus := natsbus.New(s.url(), newLog(t), services, natsbus.Config{Deadline: 300 * time.Millisecond, MaxInFlight: 1})
-	asynctest.Background(t, bus.Run)
+	}
+	l := newLog(t)
 	conn := s.connect(t)
-	asynctest.Eventually(t, "service is there", func() bool {
-		m, err := conn.Request("geogate.geocode", nil, 2*time.Second)
+	stop := asynctest.Background(t, natsbus.New(s.url(), l, natsbus.Services{Geocode: untilTheDeadline},
+		natsbus.Config{Deadline: 50 * time.Millisecond}).Run)
+	asynctest.Eventually(t, "a request ends with its deadline", func() bool {
+		m, err := conn.Request("geogate.geocode", nil, time.Minute)
 		return err == nil && m.Header.Get("Nats-Service-Error-Code") == "504"
+	})
+	stop()
+	asynctest.Background(t, natsbus.New(s.url(), l, natsbus.Services{
+		Geocode: hold, Nearby: func(context.Context, []byte) (int, []byte) { return http.StatusOK, nil },
+	}, natsbus.Config{Deadline: time.Hour, MaxInFlight: 1}).Run)
+	asynctest.Eventually(t, "the service is there", func() bool {
+		_, err := conn.Request("geogate.nearby", nil, time.Minute)
+		return err == nil
 	})
 	inbox := conn.NewInbox()
 	replies := make(chan *nats.Msg, 2)
@@ -273,7 +298,9 @@ func TestRequestsHaveDeadlineAndBound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	codes := (<-replies).Header.Get("Nats-Service-Error-Code") + " " + (<-replies).Header.Get("Nats-Service-Error-Code")
+	codes := (<-replies).Header.Get("Nats-Service-Error-Code")
+	close(refused)
+	codes += " " + (<-replies).Header.Get("Nats-Service-Error-Code")
 	if codes != "503 504" {
 		t.Errorf("two requests at once: %s, want 503 504", codes)
 	}
@@ -317,7 +344,7 @@ func TestTracesGoOverTheBus(t *testing.T) {
 			if got := m.Header.Get("traceparent"); got != want {
 				t.Errorf("the event has traceparent %q, want %q", got, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("no event on the bus")
 		}
 	}

@@ -25,7 +25,7 @@ func TestSignal(t *testing.T) {
 	go func() { ended <- other.Subscribe(ctx, func(text string) { heard <- text }) }()
 	for _, word := range []string{"at first", "after a restart"} {
 		bus.start(t)
-		deadline := time.After(30 * time.Second)
+		deadline := time.After(time.Minute)
 		again := time.NewTicker(20 * time.Millisecond)
 		for got := ""; got != word; {
 			if err := one.Publish(ctx, word); err != nil && !errors.Is(err, natsbus.ErrAway) {

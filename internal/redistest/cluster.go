@@ -18,7 +18,10 @@ const (
 	clusterSlots = 16384
 	// clusterTimeout bounds how long the nodes may take until all of them
 	// agree that the cluster is whole.
-	clusterTimeout = 30 * time.Second
+	clusterTimeout = time.Minute
+	// Nodes that look for one another often are soon whole. After that they must
+	// not take a machine that stands still for the death of the others.
+	joiningTimeout, calmTimeout = "1000", "15000" // ms
 )
 
 // Cluster is a Redis Cluster of three masters without replicas. A node that is
@@ -33,13 +36,13 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 	tb.Helper()
 	c := &Cluster{}
 	for range clusterNodes {
-		_, busPort, err := net.SplitHostPort(freeAddr(tb))
+		_, busPort, err := net.SplitHostPort(FreeAddr(tb))
 		if err != nil {
 			tb.Fatal(err)
 		}
 		c.Nodes = append(c.Nodes, Start(tb, append([]string{
 			"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
-			"--cluster-port", busPort, "--cluster-node-timeout", "1000",
+			"--cluster-port", busPort, "--cluster-node-timeout", joiningTimeout,
 			"--cluster-require-full-coverage", "no",
 		}, args...)...))
 	}
@@ -100,12 +103,22 @@ func (c *Cluster) AwaitWhole(tb testing.TB) {
 	for {
 		err := whole(ctx, clients)
 		if err == nil {
+			calm(ctx, tb, clients)
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			tb.Fatalf("redis cluster not whole within %s: %v", clusterTimeout, err)
+		}
+	}
+}
+
+func calm(ctx context.Context, tb testing.TB, clients []*redis.Client) {
+	tb.Helper()
+	for _, client := range clients {
+		if err := client.ConfigSet(ctx, "cluster-node-timeout", calmTimeout).Err(); err != nil {
+			tb.Fatalf("set cluster-node-timeout: %v", err)
 		}
 	}
 }

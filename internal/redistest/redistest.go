@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -21,8 +23,9 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 )
 
-// startTimeout bounds how long a redis-server may take until it answers.
-const startTimeout = 10 * time.Second
+// startTimeout bounds how long a redis-server may take until it answers, on a machine
+// that stands still for seconds.
+const startTimeout = time.Minute
 
 // Server is one redis-server process on a loopback port of its own. Its
 // methods are for the goroutine of the test that started it.
@@ -44,7 +47,7 @@ func Start(tb testing.TB, args ...string) *Server {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		tb.Fatal("redis-server is not on the PATH: run the tests by `make test`, which installs it on Debian")
 	}
-	s := &Server{Addr: freeAddr(tb), dir: tb.TempDir(), args: args}
+	s := &Server{Addr: FreeAddr(tb), dir: tb.TempDir(), args: args}
 	tb.Cleanup(s.kill)
 	s.Restart(tb)
 	return s
@@ -110,8 +113,29 @@ func (s *Server) Restart(tb testing.TB) {
 }
 
 // Pause stops the process without ending it (SIGSTOP): connections stay open
-// and nothing answers. Resume lets it go on.
-func (s *Server) Pause(tb testing.TB) { s.signal(tb, syscall.SIGSTOP) }
+// and nothing answers from when it returns. Resume lets it go on.
+func (s *Server) Pause(tb testing.TB) {
+	tb.Helper()
+	s.signal(tb, syscall.SIGSTOP)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := eventually(ctx, s.stopped); err != nil {
+		tb.Fatalf("pause redis-server: %v", err)
+	}
+}
+
+// stopped returns nil once a signal has stopped the process, which may be answering
+// somebody when it is sent.
+func (s *Server) stopped() error {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		return err
+	}
+	if _, state, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(state, "T") {
+		return fmt.Errorf("its state is %.1s", state)
+	}
+	return nil
+}
 
 // Resume lets a paused process go on.
 func (s *Server) Resume(tb testing.TB) { s.signal(tb, syscall.SIGCONT) }
@@ -166,12 +190,12 @@ func (s *Server) ping(ctx context.Context) error {
 		Addr: s.Addr, DisableIdentity: true, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
 	})
 	defer func() { _ = client.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	return client.Ping(ctx).Err()
 }
 
-// The range of freeAddr lies below the ports that Linux gives to outgoing
+// The range of FreeAddr lies below the ports that Linux gives to outgoing
 // connections: one of those could take the port before its server does, and a
 // client that dials a port in that range can even end up connected to itself. A
 // node of a cluster takes the port 10,000 above its own as well.
@@ -180,8 +204,9 @@ const (
 	lastPort  = 22_000
 )
 
-// freeAddr returns a loopback address that nothing listened on a moment ago.
-func freeAddr(tb testing.TB) string {
+// FreeAddr returns a loopback address that nothing listened on a moment ago, for a
+// server that cannot pick its port itself.
+func FreeAddr(tb testing.TB) string {
 	tb.Helper()
 	for range 100 {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort)))

@@ -53,6 +53,21 @@ func StartSentinels(tb testing.TB) *Sentinels {
 	return s
 }
 
+// LosePrimary stops the primary. The sentinels notice within a second or two, and not
+// before: until now a machine that stood still was not to pass for a lost primary.
+func (s *Sentinels) LosePrimary(tb testing.TB) {
+	tb.Helper()
+	for _, addr := range s.Addrs {
+		client := redis.NewSentinelClient(&redis.Options{Addr: addr, DisableIdentity: true})
+		err := client.Set(tb.Context(), MasterName, "down-after-milliseconds", "1000").Err()
+		_ = client.Close()
+		if err != nil {
+			tb.Fatalf("sentinel %s: %v", addr, err)
+		}
+	}
+	s.Primary.Stop()
+}
+
 // knowsAll returns nil when a sentinel has found the others and a replica in sync.
 func knowsAll(ctx context.Context, client *redis.SentinelClient) error {
 	master, err := client.Master(ctx, MasterName).Result()
@@ -71,13 +86,13 @@ func knowsAll(ctx context.Context, client *redis.SentinelClient) error {
 
 func startSentinel(tb testing.TB, host, port string) (addr string) {
 	tb.Helper()
-	s := &Server{Addr: freeAddr(tb), dir: tb.TempDir()}
+	s := &Server{Addr: FreeAddr(tb), dir: tb.TempDir()}
 	_, own, err := net.SplitHostPort(s.Addr)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	file := filepath.Join(s.dir, "sentinel.conf") // a sentinel writes into it
-	text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nsentinel monitor %s %s %s 2\nsentinel down-after-milliseconds %s 1000\nsentinel failover-timeout %s 5000\n",
+	text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nsentinel monitor %s %s %s 2\nsentinel down-after-milliseconds %s 60000\nsentinel failover-timeout %s 5000\n",
 		own, s.dir, MasterName, host, port, MasterName, MasterName)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)

@@ -20,7 +20,7 @@ import (
 func StartTLS(tb testing.TB) (s *Server, secure string) {
 	tb.Helper()
 	certificate, key := selfSigned(tb)
-	secure = freeAddr(tb)
+	secure = FreeAddr(tb)
 	_, port, err := net.SplitHostPort(secure)
 	if err != nil {
 		tb.Fatal(err)

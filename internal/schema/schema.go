@@ -179,8 +179,13 @@ func stepFrom(version int, steps []Step) *Step {
 // errLost ends a migration that another process took over.
 var errLost = errors.New("another process has taken over")
 
-// migrate takes one step under the lease and then notes the version reached.
+// migrate takes one step under the lease and then notes the version reached. It does
+// nothing if another process has taken the step since the caller read the version:
+// that may have come further, and noting the version again would throw it back.
 func migrate(ctx context.Context, rdb redis.UniversalClient, turn *lease.Lease, step *Step) error {
+	if version, err := rdb.Get(ctx, versionKey).Result(); err != nil || version != strconv.Itoa(step.From) {
+		return err
+	}
 	for {
 		more, err := step.Do(ctx, rdb)
 		if err != nil {

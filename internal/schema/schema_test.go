@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/internal/asynctest"
+	"geogate/internal/lease"
 	"geogate/internal/redistest"
 )
 
@@ -100,6 +101,27 @@ func TestOneProcessMigrates(t *testing.T) {
 			t.Error("the lease was not given back")
 		}
 	})
+}
+
+// A process that read the version just before another one had migrated gets the lease
+// when that has given it back.
+func TestMigrationOfAnotherProcessIsNotRepeated(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	rdb.Set(t.Context(), versionKey, 3, 0)
+	turn := lease.New(rdb, leaseKey, "late", leaseLife)
+	if held, err := turn.Take(t.Context()); err != nil || !held {
+		t.Fatalf("Take = %v, %v", held, err)
+	}
+	step := Step{From: 1, Do: func(context.Context, redis.UniversalClient) (bool, error) {
+		t.Error("a step was taken twice")
+		return false, nil
+	}}
+	if err := migrate(t.Context(), rdb, turn, &step); err != nil {
+		t.Errorf("migrate = %v", err)
+	}
+	if got := rdb.Get(t.Context(), versionKey).Val(); got != "3" {
+		t.Errorf("version = %q, want the 3 that the other one has reached", got)
+	}
 }
 
 // A step that fails is begun anew, and the version stays until it is done.

@@ -75,7 +75,7 @@ func (w *worker) kill() {
 // least once or is a dead letter.
 func TestKilledProcessesLoseNothing(t *testing.T) {
 	t.Parallel()
-	n, period := 1000, 2*time.Second
+	n, period := 400, 2*time.Second
 	if *long {
 		n, period = 100_000, 10*time.Second
 	}
@@ -132,7 +132,7 @@ func TestKilledProcessesLoseNothing(t *testing.T) {
 	kills := 0
 	tick := time.NewTicker(period)
 	defer tick.Stop()
-	deadline := time.After(max(time.Minute, time.Duration(n)*10*time.Millisecond))
+	deadline := time.After(max(5*time.Minute, time.Duration(n)*10*time.Millisecond))
 	for settled := false; !settled; {
 		select {
 		case <-tick.C:
@@ -234,10 +234,11 @@ func TestRedisAway(t *testing.T) {
 	asynctest.Eventually(t, "second event", func() bool { return h.subscriber(t, sub.ID).Delivered == 2 })
 
 	s.Stop()
-	s.Restart(t) // empty: nobody is subscribed any more
-	if _, err := h.Keepalive(t.Context(), sub.ID); !errors.Is(err, webhook.ErrNotFound) {
-		t.Errorf("Keepalive: %v, want ErrNotFound", err)
-	}
+	s.Restart(t)                                                  // empty: nobody is subscribed any more
+	asynctest.Eventually(t, "nobody is subscribed", func() bool { // when the client library notices that Redis is back
+		_, err := h.Keepalive(t.Context(), sub.ID)
+		return errors.Is(err, webhook.ErrNotFound)
+	})
 	again := h.subscribe(t, r)
 	h.publish(t, "a", "", 3)
 	asynctest.Eventually(t, "third event", func() bool { return h.subscriber(t, again.ID).Delivered == 1 })

@@ -86,9 +86,9 @@ func TestRetriesThenDiesThenIsRedelivered(t *testing.T) {
 			if i == 0 {
 				continue
 			}
-			pause := call.at.Sub(calls[i-1].at)
-			if want := cfg.Retries[i-1]; pause < want || pause > want*2 {
-				t.Errorf("pause %d = %s, want %s and up to a fifth more", i, pause, want)
+			// How much longer it may be is a matter of TestSchedule and of the machine.
+			if pause, want := call.at.Sub(calls[i-1].at), cfg.Retries[i-1]; pause < want {
+				t.Errorf("pause %d = %s, want %s at least", i, pause, want)
 			}
 		}
 		if calls[2].timestamp == calls[0].timestamp {

@@ -43,12 +43,16 @@ func TestReceiversOfTheGuide(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, row.file), snippet(t, string(page), row.language), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			port := freePort(t)
-			url := "http://127.0.0.1:" + strconv.Itoa(port) + "/event"
+			addr := redistest.FreeAddr(t)
+			_, port, err := net.SplitHostPort(addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			url := "http://" + addr + "/event"
 			s := h.register(t, url)
-			out := start(t, dir, row.command, "PORT="+strconv.Itoa(port), "WEBHOOK_SECRET="+s.Secret)
+			out := start(t, dir, row.command, "PORT="+port, "WEBHOOK_SECRET="+s.Secret)
 			asynctest.Within(t, 2*time.Minute, "receiver listens", func() bool { // go run compiles first
-				conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
+				conn, err := net.Dial("tcp", addr)
 				if err == nil {
 					_ = conn.Close()
 				}
@@ -109,16 +113,6 @@ func snippet(t *testing.T, page, language string) []byte {
 		t.Fatalf("docs/webhooks.md has no program in %s", language)
 	}
 	return []byte(longest)
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // output is what a program has written so far.

@@ -34,11 +34,12 @@ func TestMain(m *testing.M) {
 // loopback opens what tests listen on.
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
-// quick is a configuration whose schedule a test can wait for.
+// quick is a configuration whose schedule a test can wait for. Receivers have the time
+// that a busy machine may need: an attempt that fails is one that a test wants to fail.
 func quick() webhook.Config {
 	return webhook.Config{
 		Retries: webhook.Schedule{50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond},
-		Timeout: time.Second,
+		Timeout: time.Minute,
 		Grace:   100 * time.Millisecond,
 	}
 }

@@ -101,7 +101,7 @@ func TestGhostsAreDropped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		alive, _, err := h.Register(t.Context(), webhook.Registration{URL: "http://127.0.0.1:9/alive", TTL: 2 * time.Second})
+		alive, _, err := h.Register(t.Context(), webhook.Registration{URL: "http://127.0.0.1:9/alive", TTL: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,8 +28,8 @@ type Server struct {
 	done chan struct{} // closed by Close; ends calls that hang
 
 	dialect   dialect              // nil: Nominatim's
-	exact     map[string]Recording // by method, URL and language as recorded
-	canonical map[string]Recording // by upstream.Request.Key
+	exact     map[string]Recording // of recordedAnswers
+	canonical map[string]Recording
 
 	mu       sync.Mutex
 	calls    int
@@ -71,18 +71,11 @@ func New(tb testing.TB) *Server {
 // Start starts a stand-in for programs that are not tests. Close it.
 func Start() *Server {
 	s := &Server{
-		done:      make(chan struct{}),
-		exact:     make(map[string]Recording),
-		canonical: make(map[string]Recording),
-		byPath:    make(map[string]int),
-		byKey:     make(map[string]int),
+		done:   make(chan struct{}),
+		byPath: make(map[string]int),
+		byKey:  make(map[string]int),
 	}
-	for _, r := range Recordings() {
-		setFirst(s.exact, exactKey(r.Method, r.URL, r.ReqHeader["Accept-Language"]), r)
-		if req, ok := r.Canonical(); ok {
-			setFirst(s.canonical, req.Key(), r)
-		}
-	}
+	s.exact, s.canonical = recordedAnswers()
 	s.http = httptest.NewServer(s)
 	s.URL = s.http.URL
 	return s
@@ -103,6 +96,19 @@ func NewKind(tb testing.TB, kind string) *Server {
 	tb.Cleanup(s.Close)
 	return s
 }
+
+// recordedAnswers are all recordings, by method, URL and language as recorded, and by
+// upstream.Request.Key. All servers of a process share them: read only.
+var recordedAnswers = sync.OnceValues(func() (exact, canonical map[string]Recording) {
+	exact, canonical = make(map[string]Recording), make(map[string]Recording)
+	for _, r := range Recordings() {
+		setFirst(exact, exactKey(r.Method, r.URL, r.ReqHeader["Accept-Language"]), r)
+		if req, ok := r.Canonical(); ok {
+			setFirst(canonical, req.Key(), r)
+		}
+	}
+	return exact, canonical
+})
 
 func setFirst(m map[string]Recording, key string, r Recording) {
 	if _, ok := m[key]; !ok {

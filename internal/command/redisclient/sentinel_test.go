@@ -40,12 +40,12 @@ func TestSentinelFailover(t *testing.T) {
 	}
 	c := Open(options)
 	defer func() { _ = c.Close() }()
-	if err := c.Set(t.Context(), "ride", "acknowledged", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
+	asynctest.Within(t, time.Minute, "the primary takes writes", func() bool {
+		return c.Set(t.Context(), "ride", "acknowledged", 0).Err() == nil
+	})
 	replica := s.Replica.Client(t)
 	asynctest.Within(t, time.Minute, "replicated", func() bool { return replica.Get(t.Context(), "ride").Val() == "acknowledged" })
-	s.Primary.Stop()
+	s.LosePrimary(t)
 	asynctest.Within(t, time.Minute, "the promoted replica takes writes", func() bool {
 		return c.Set(t.Context(), "afterwards", "1", 0).Err() == nil
 	})

@@ -30,10 +30,7 @@ func TestOneClientLeavesConnectionsToOthers(t *testing.T) {
 	}
 	asynctest.Eventually(t, "the greedy client waits with all calls that it may have", func() bool {
 		info, err := rdb.InfoFields(turns.As(t.Context(), "modest"))
-		if err != nil {
-			t.Fatalf("another client: %v", err)
-		}
-		return info["blocked_clients"] == fmt.Sprint(callsEach)
+		return err == nil && info["blocked_clients"] == fmt.Sprint(callsEach)
 	})
 	for range 3 * defaultPoolSize {
 		if err := rdb.RPush(t.Context(), "list", "x").Err(); err != nil {
