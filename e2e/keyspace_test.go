@@ -152,7 +152,7 @@ func snapshot(tb testing.TB, client *redis.Client) map[element]bool {
 }
 
 func isRecord(key string) bool {
-	return strings.HasPrefix(key, "geogate:{events}:") || strings.HasSuffix(key, ":events") || strings.HasSuffix(key, ":changes") || strings.HasSuffix(key, ":counts") || strings.Contains(key, ":outbox") ||
+	return strings.HasPrefix(key, "geogate:{events}:") || strings.HasSuffix(key, ":events") || strings.HasSuffix(key, ":changes") || strings.HasSuffix(key, ":counts") || strings.Contains(key, ":outbox") || strings.Contains(key, ":claimed:") ||
 		key == "geogate:duty" || key == "geogate:schema:settings" || key == "geogate:{fleet}:members"
 }
 

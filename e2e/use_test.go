@@ -95,7 +95,7 @@ func (p *process) used(tb testing.TB, id string) use {
 func TestUseOfKeysIsThatOfTheLog(t *testing.T) {
 	t.Parallel()
 	busy, other, id, wait := busyWithKey(t)
-	eventually(t, 30*time.Second, "some hundred requests", func() error {
+	eventually(t, patience, "some hundred requests", func() error {
 		if all, _ := busy.logged(t, id, time.Time{}); all.Requests < 300 || all.CacheHits < 50 {
 			return errors.New("too few")
 		}
@@ -114,7 +114,7 @@ func TestUseOfKeysIsThatOfTheLog(t *testing.T) {
 func TestKilledProcessLosesLittleUse(t *testing.T) {
 	t.Parallel()
 	busy, other, id, wait := busyWithKey(t)
-	eventually(t, 60*time.Second, "requests of more than five seconds", func() error {
+	eventually(t, patience, "requests of more than five seconds", func() error {
 		if _, early := busy.logged(t, id, time.Now().Add(-6*time.Second)); early.Requests < 50 {
 			return errors.New("too few")
 		}
