@@ -52,6 +52,9 @@ const (
 	channel = "geogate:dispatch"
 )
 
+// redisTimeout is Config.RedisTimeout unless set; tests, whose machine may stand still, have more.
+var redisTimeout = 1500 * time.Millisecond
+
 // Config adjusts an Engine. Zero values mean the defaults given; all processes on
 // one Redis must use the same values.
 type Config struct {
@@ -117,7 +120,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 	orDuration(&cfg.DriverTTL, time.Minute)
 	orDuration(&cfg.Retention, 24*time.Hour)
 	orDuration(&cfg.RideTTL, 4*time.Hour)
-	orDuration(&cfg.RedisTimeout, 1500*time.Millisecond)
+	orDuration(&cfg.RedisTimeout, redisTimeout)
 	if len(cfg.RadiiM) == 0 {
 		cfg.RadiiM = []float64{1000, 2000, 5000}
 	}

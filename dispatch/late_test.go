@@ -81,38 +81,38 @@ func TestSweepGoesOnWatchingDriversWhoReport(t *testing.T) {
 
 // What is remembered of who was asked goes with the ride, whichever way it ends.
 func TestWhoWasAskedIsForgotten(t *testing.T) {
-	ends := map[dispatch.State]func(t *testing.T, e *dispatch.Engine, o dispatch.Offer){
-		dispatch.Cancelled: func(t *testing.T, e *dispatch.Engine, o dispatch.Offer) {
+	ends := map[dispatch.State]func(t *testing.T, rdb redis.UniversalClient, e *dispatch.Engine, o dispatch.Offer){
+		dispatch.Cancelled: func(t *testing.T, _ redis.UniversalClient, e *dispatch.Engine, o dispatch.Offer) {
 			if _, err := e.Cancel(t.Context(), o.RideID, ""); err != nil {
 				t.Fatal(err)
 			}
 		},
-		dispatch.Completed: func(t *testing.T, e *dispatch.Engine, o dispatch.Offer) {
+		dispatch.Completed: func(t *testing.T, _ redis.UniversalClient, e *dispatch.Engine, o dispatch.Offer) {
 			_, err := e.Accept(t.Context(), o.ID, o.DriverID)
 			_, completed := e.Complete(t.Context(), o.RideID, "")
 			if err := errors.Join(err, completed); err != nil {
 				t.Fatal(err)
 			}
 		},
-		dispatch.Expired: func(t *testing.T, e *dispatch.Engine, o dispatch.Offer) {
+		dispatch.Expired: func(t *testing.T, rdb redis.UniversalClient, e *dispatch.Engine, o dispatch.Offer) {
 			if _, err := e.Decline(t.Context(), o.ID, o.DriverID); err != nil {
 				t.Fatal(err)
 			}
+			passDeadline(t, rdb, o.RideID)
 			reach(t, e, o.RideID, dispatch.Expired)
 		},
 	}
 	for state, end := range ends {
 		t.Run(string(state), func(t *testing.T) {
 			onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-				// Long enough for the steps before, and short enough to wait for.
-				e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute, Timeout: 2 * time.Second})
+				e := dispatch.New(rdb, dispatch.Config{OfferTTL: time.Minute})
 				track(t, e, at("1", santiago))
 				ride := request(t, e, santiago)
 				asked := "geogate:{default}:asked:" + ride.ID
 				if rdb.Exists(t.Context(), asked).Val() != 1 || rdb.TTL(t.Context(), asked).Val() > 0 {
 					t.Fatal("who was asked is not remembered for as long as the ride lives")
 				}
-				end(t, e, offerTo(t, e, "1"))
+				end(t, rdb, e, offerTo(t, e, "1"))
 				if ttl := rdb.TTL(t.Context(), asked).Val(); ttl <= 0 {
 					t.Errorf("who was asked stays for %s", ttl)
 				}

@@ -25,6 +25,7 @@ var soak = flag.Bool("soak", false, "run the long versions of the proofs")
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	dispatch.WaitForRedis()
 	if *engineRedis != "" {
 		if err := serveEngine(context.Background(), *engineSocket, *engineRedis, *engineOffers); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -132,7 +132,7 @@ func TestFollowSeesWhoFallsSilent(t *testing.T) {
 // After an outage a follower begins with everything: nobody knows what it missed.
 func TestFollowBeginsAnewAfterAnOutage(t *testing.T) {
 	server := redistest.Start(t)
-	e := dispatch.New(server.Client(t, redistest.Impatient), dispatch.Config{})
+	e := dispatch.New(server.Client(t), dispatch.Config{})
 	track(t, e, at("lost", santiago))
 	w := watch(e)
 	w.look(t)

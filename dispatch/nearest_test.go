@@ -13,7 +13,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"geogate/dispatch"
-	"geogate/internal/asynctest"
 	"geogate/internal/geo"
 )
 
@@ -97,16 +96,16 @@ func TestNearestAcrossTheDateLine(t *testing.T) {
 
 func TestNearestShowsOnlyFreshAvailableDrivers(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
-		const ttl = 1500 * time.Millisecond // a busy machine needs some of it between the last report and the last look
-		e := dispatch.New(rdb, dispatch.Config{DriverTTL: ttl})
+		e := dispatch.New(rdb, dispatch.Config{})
 		// More stale ones nearby than a page of the search holds.
 		var stale []dispatch.Position
 		for i := range 40 {
 			stale = append(stale, at(fmt.Sprint("stale", i), north(float64(i))))
 		}
 		track(t, e, stale...)
-		gone := time.Now().Add(ttl + 20*time.Millisecond)
-		asynctest.Eventually(t, "drivers go stale", func() bool { return time.Now().After(gone) })
+		for _, p := range stale {
+			fallSilent(t, rdb, p.ID)
+		}
 		track(t, e, at("taken", north(40)), at("fresh", north(60)))
 		if ride := request(t, e, north(40)); ride.Driver == nil || ride.Driver.DriverID != "taken" {
 			t.Fatalf("ride = %+v, want the nearest fresh driver", ride)

@@ -31,7 +31,7 @@ func (e *Engine) Offers(ctx context.Context, region, driver string) ([]Offer, er
 	var offers []Offer
 	err := e.checkOffered(region, driver)
 	if err == nil {
-		err = e.await(ctx, driverTopic(driver), func() (bool, error) {
+		err = e.await(ctx, driverTopic(driver), func(ctx context.Context) (bool, error) {
 			offers, err = e.offers(ctx, region, driver)
 			return len(offers) > 0, err
 		})

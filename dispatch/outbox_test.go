@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,11 @@ func TestEventsAreHandedOnInOrderAndAgainAfterAnError(t *testing.T) {
 			if calls++; calls%3 == 1 {
 				return errors.New("try again")
 			}
-			got = append(got, events...)
+			for _, ev := range events { // at least once: a machine that stands still may see some again
+				if !slices.ContainsFunc(got, func(seen dispatch.Event) bool { return seen.ID == ev.ID }) {
+					got = append(got, ev)
+				}
+			}
 			return nil
 		}
 		e := dispatch.New(rdb, dispatch.Config{Emit: emit})

@@ -15,7 +15,7 @@ import (
 // ErrUnavailable.
 func (e *Engine) Wait(ctx context.Context, id string, after Revision) (Ride, error) {
 	var ride Ride
-	err := e.await(ctx, rideTopic(id), func() (bool, error) {
+	err := e.await(ctx, rideTopic(id), func(ctx context.Context) (bool, error) {
 		next, err := e.onRide(ctx, id, rideScript)
 		if err != nil {
 			return false, err
@@ -42,7 +42,7 @@ const versionsKept = 64
 // An event stream is a loop: call Changes with the last revision sent, and a context
 // that ends when it is time for a heartbeat, until ended.
 func (e *Engine) Changes(ctx context.Context, id string, after Revision) (rides []Ride, ended bool, err error) {
-	err = e.await(ctx, rideTopic(id), func() (bool, error) {
+	err = e.await(ctx, rideTopic(id), func(ctx context.Context) (bool, error) {
 		rides, ended, err = e.versions(ctx, id, after)
 		return len(rides) > 0 || ended, err
 	})
@@ -211,8 +211,9 @@ func (e *Engine) inTurn(ctx context.Context, look func() error) error {
 }
 
 // await calls look until it is done, first at once and then after each wake-up of
-// the topic. The end of ctx is no error: the caller has what look saw last.
-func (e *Engine) await(ctx context.Context, topic string, look func() (done bool, err error)) error {
+// the topic. The end of ctx is no error: the caller has what look saw last. So the first
+// look is taken however short the wait is.
+func (e *Engine) await(ctx context.Context, topic string, look func(ctx context.Context) (done bool, err error)) error {
 	wake, stop := e.hub.Listen(topic)
 	defer stop()
 	every := pollEvery
@@ -221,7 +222,7 @@ func (e *Engine) await(ctx context.Context, topic string, look func() (done bool
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	done, err := look()
+	done, err := look(context.WithoutCancel(ctx))
 	for !done && err == nil {
 		select {
 		case <-ctx.Done():
@@ -233,7 +234,7 @@ func (e *Engine) await(ctx context.Context, topic string, look func() (done bool
 			}
 		}
 		err = e.inTurn(ctx, func() error {
-			done, err = look()
+			done, err = look(ctx)
 			return err
 		})
 		if ctx.Err() != nil {

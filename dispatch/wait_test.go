@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -17,10 +18,12 @@ func TestWait(t *testing.T) {
 		run(t, e)
 		ride := request(t, e, santiago)
 
-		short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		defer cancel()
-		if got, err := e.Wait(short, ride.ID, ride.Revision); err != nil || got.Version != ride.Version {
-			t.Errorf("Wait in vain = %+v, %v, want the ride as it is", got, err)
+		for _, long := range []time.Duration{0, 500 * time.Millisecond} { // one is over before the first look
+			short, cancel := context.WithTimeout(t.Context(), long)
+			if got, err := e.Wait(short, ride.ID, ride.Revision); err != nil || got.Version != ride.Version {
+				t.Errorf("Wait for %s in vain = %+v, %v, want the ride as it is", long, got, err)
+			}
+			cancel()
 		}
 		if got, err := e.Wait(t.Context(), ride.ID, ""); err != nil || got.Version != 1 {
 			t.Errorf("Wait for a version that is there = %+v, %v", got, err)
@@ -78,22 +81,34 @@ func TestChangesArriveByWakeUp(t *testing.T) {
 		rider, other := dispatch.New(rdb, dispatch.Config{}), dispatch.New(rdb, dispatch.Config{})
 		run(t, rider, other)
 		asynctest.Eventually(t, "wake-ups arrive", rider.Subscribed)
-		ride := request(t, other, santiago)
-		started := time.Now()
-		changed := make(chan []dispatch.Ride, 1)
-		go func() {
-			got, _, err := rider.Changes(t.Context(), ride.ID, ride.Revision)
-			if err != nil {
-				t.Error(err)
+		wantWakeUp(t, func(n int) {
+			id := fmt.Sprint(n)
+			ride := request(t, other, santiago)
+			changed := make(chan []dispatch.Ride, 1)
+			go func() {
+				got, _, err := rider.Changes(t.Context(), ride.ID, ride.Revision)
+				if err != nil {
+					t.Error(err)
+				}
+				changed <- got
+			}()
+			track(t, other, at(id, santiago))
+			if got := <-changed; len(got) != 1 || got[0].State != dispatch.Matched {
+				t.Errorf("Changes = %+v, want the match", got)
 			}
-			changed <- got
-		}()
-		track(t, other, at("1", santiago))
-		if got := <-changed; len(got) != 1 || got[0].State != dispatch.Matched {
-			t.Errorf("Changes = %+v, want the match", got)
-		}
-		if took := time.Since(started); took > dispatch.LookEvery/2 {
-			t.Errorf("the match was noticed after %s, not by its wake-up", took)
-		}
+		})
 	})
+}
+
+// wantWakeUp checks that waiting ends sooner than by a look without a wake-up. The best of
+// several tries counts: a machine may stand still.
+func wantWakeUp(t *testing.T, wait func(n int)) {
+	t.Helper()
+	for n := range 5 {
+		began := time.Now()
+		if wait(n); time.Since(began) < dispatch.LookEvery/2 {
+			return
+		}
+	}
+	t.Errorf("what was waited for was noticed after %s at least, not by its wake-up", dispatch.LookEvery/2)
 }

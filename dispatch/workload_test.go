@@ -254,7 +254,7 @@ func (r *round) play(rdb redis.UniversalClient, seed uint64, operations int) {
 	for d := range drivers {
 		r.readDriver(clients, fmt.Sprint(d))
 	}
-	if result := porcupine.CheckOperationsTimeout(model(r.offers), r.history, time.Minute); result != porcupine.Ok {
+	if result := porcupine.CheckOperationsTimeout(model(r.offers), r.history, 3*time.Minute); result != porcupine.Ok {
 		r.t.Errorf("seed %d: the history of %d operations is not linearizable: %s", seed, len(r.history), result)
 	}
 	h, err := r.read(rdb)

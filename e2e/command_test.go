@@ -3,7 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
-	"net"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -189,12 +189,16 @@ func TestBanner(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.vars["LOG_FORMAT"] = "text"
-			banner := strings.Join(strings.Fields(start(t, tt.vars).Stderr.String()), " ")
-			for _, want := range tt.want {
-				if !strings.Contains(banner, want) {
-					t.Errorf("banner is %q, want %q in it", banner, want)
+			g := start(t, tt.vars)
+			eventually(t, patience, "the banner says so", func() error { // it is read piece by piece
+				banner := strings.Join(strings.Fields(g.Stderr.String()), " ")
+				for _, want := range tt.want {
+					if !strings.Contains(banner, want) {
+						return fmt.Errorf("banner is %q, want %q in it", banner, want)
+					}
 				}
-			}
+				return nil
+			})
 		})
 	}
 }
@@ -279,15 +283,8 @@ func TestStartUp(t *testing.T) {
 
 func startUp(t *testing.T, program string) (time.Duration, error) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	p := &process{Addr: l.Addr().String(), client: newClient()}
+	p := &process{Addr: fmt.Sprintf("127.0.0.1:%d", freePort(t)), client: newClient()}
 	p.URL = "http://" + p.Addr
-	if err := l.Close(); err != nil {
-		return 0, err
-	}
 	cmd := exec.CommandContext(t.Context(), program)
 	cmd.Env = env{"PORT": port(p)}.list()
 	cmd.SysProcAttr = dieWithParent()

@@ -50,7 +50,7 @@ func countConnections(t *testing.T, url string, nodes ...*redistest.Server) {
 	g := start(t, settings("REDIS_URL", url, "UPSTREAMS", "nominatim+"+upstream.URL+"#concurrency=64",
 		"DISPATCH_INTERVAL", "100ms", "CACHE_MEMORY", "64KiB"))
 
-	ctx, stop := context.WithTimeout(t.Context(), 4*time.Second)
+	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var done, streams atomic.Int64
 	var load sync.WaitGroup
@@ -88,22 +88,28 @@ func countConnections(t *testing.T, url string, nodes ...*redistest.Server) {
 		}
 	}
 
-	most := make([]int, len(nodes))
+	// For four seconds, and on a slow machine until there was a load.
+	most, before := make([]int, len(nodes)), make([]int, len(nodes))
 	kinds := make([]string, len(nodes))
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for began := time.Now(); time.Since(began) < 4*time.Second || done.Load() < 500 && time.Since(began) < patience; {
 		for i, client := range counts {
 			list, err := client.ClientList(t.Context()).Result()
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n := strings.Count(list, "\n") - own[i]; n > most[i] {
-				most[i], kinds[i] = n, list
+			// One that geogate has closed may be listed until Redis has heard of it: what was
+			// there twice in a row counts.
+			n := strings.Count(list, "\n") - own[i]
+			if min(n, before[i]) > most[i] {
+				most[i], kinds[i] = min(n, before[i]), list
 			}
+			before[i] = n
 		}
 		<-tick.C
 	}
+	stop()
 	load.Wait()
 	t.Logf("at most %d connections at each node, under %d requests and %d streams", most, done.Load(), streams.Load())
 	if done.Load() < 500 {

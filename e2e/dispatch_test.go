@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -173,18 +174,34 @@ func TestCancelByID(t *testing.T) {
 // TestMissesOfOneKey asks one question a thousand times at once.
 func TestMissesOfOneKey(t *testing.T) {
 	t.Parallel()
-	const callers, sharing = 1000, 100 // so many share the fill at least, for the test to mean anything
+	const sharing = 100 // so many share the fill at least, for the test to mean anything
 	redis, upstream := redistest.Start(t), upstreamtest.New(t)
 	upstream.SetDelay(2 * time.Second) // so that they miss
 	g := start(t, settings("REDIS_URL", "redis://"+redis.Addr, "UPSTREAMS", "nominatim+"+upstream.URL))
+	shared := 0
+	for n := 0; n < 5 && shared < sharing; n++ { // until the machine does not stand still during a fill
+		upstream.Reset()
+		shared = missAtOnce(t, g, fmt.Sprintf("%s&limit=%d", cachedQuery, 1+n))
+		if calls := upstream.Calls(); calls != 1 {
+			t.Errorf("%d calls upstream, want 1", calls)
+		}
+	}
+	if shared < sharing {
+		t.Errorf("%d callers shared the fill, want at least %d", shared, sharing)
+	}
+}
+
+// missAtOnce asks a thousand times at once, and returns how many shared somebody else's fill.
+func missAtOnce(t *testing.T, g *process, path string) (shared int) {
+	t.Helper()
+	const callers = 1000
 	answers := make([]answer, callers)
 	errs := make([]error, callers)
 	var wg sync.WaitGroup
 	for i := range callers {
-		wg.Go(func() { answers[i], errs[i] = g.do(t.Context(), http.MethodGet, cachedQuery, "") })
+		wg.Go(func() { answers[i], errs[i] = g.do(t.Context(), http.MethodGet, path, "") })
 	}
 	wg.Wait()
-	collapsed := 0
 	for i, a := range answers {
 		if errs[i] != nil {
 			t.Fatal(errs[i])
@@ -193,16 +210,11 @@ func TestMissesOfOneKey(t *testing.T) {
 			t.Fatalf("caller %d: %s, want the same as caller 0: %s", i, a, answers[0])
 		}
 		if strings.Contains(a.Header.Get("Cache-Status"), "collapsed") {
-			collapsed++
+			shared++
 			if got := a.Header.Get("X-Cache"); got != "MISS" {
 				t.Errorf("a waiter that shared a fill: X-Cache %s, want MISS", got)
 			}
 		}
 	}
-	if calls := upstream.Calls(); calls != 1 {
-		t.Errorf("%d calls upstream, want 1", calls)
-	}
-	if collapsed < sharing {
-		t.Errorf("%d callers shared the fill, want at least %d", collapsed, sharing)
-	}
+	return shared
 }

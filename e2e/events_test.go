@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -114,7 +115,7 @@ func TestRidesAreToldToSubscribers(t *testing.T) {
 	waiting := decode[ride](t, second.post(t, "/v2/search", `{"lat":40,"lng":2}`), 200)
 	second.post(t, "/v2/cancel", fmt.Sprintf(`{"request_id":%q}`, waiting.RequestID))
 
-	eventually(t, 30*time.Second, "everything is told", func() error {
+	eventually(t, patience, "everything is told", func() error {
 		if got := typesOf(l.told(), matched.RequestID); got != "request.searching request.matched request.completed" {
 			return fmt.Errorf("of the first ride: %s", got)
 		}
@@ -162,8 +163,8 @@ func TestBusIsKilledUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		bus.Start()
-		if !bus.ReadyForConnections(10 * time.Second) {
-			t.Fatal("nats-server is not ready within 10 s")
+		if !bus.ReadyForConnections(patience) {
+			t.Fatal("nats-server is not ready within a minute")
 		}
 	}
 	stopBus := func() {
@@ -177,11 +178,12 @@ func TestBusIsKilledUnderLoad(t *testing.T) {
 	p := start(t, settings("REDIS_URL", "redis://"+redis.Addr, "ADMIN_TOKEN", adminToken, "NATS_URL", url, "UPSTREAMS", "gazetteer"))
 
 	var ids []string
+	slow := 0
 	load := func(n int) {
 		for i := range n {
 			a := p.post(t, "/events", fmt.Sprintf(`{"type":"news.flash","data":%d}`, i), "Authorization", "Bearer "+adminToken)
 			if a.Took > 2*time.Second {
-				t.Errorf("publishing took %s", a.Took)
+				slow++
 			}
 			ids = append(ids, decode[struct{ ID string }](t, a, 202).ID)
 			if i%20 == 0 {
@@ -196,6 +198,9 @@ func TestBusIsKilledUnderLoad(t *testing.T) {
 	load(200)
 	startBus()
 	load(100)
+	if slow > 2 { // a machine that stands still holds up one or two
+		t.Errorf("publishing took more than 2 s %d times", slow)
+	}
 
 	conn, err := nats.Connect(url)
 	if err != nil {
@@ -207,7 +212,7 @@ func TestBusIsKilledUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stored jetstream.Stream
-	eventually(t, 30*time.Second, "all are on the bus", func() error {
+	eventually(t, patience, "all are on the bus", func() error {
 		var err error
 		if stored, err = js.Stream(t.Context(), "GEOGATE_EVENTS"); err != nil {
 			return err
@@ -233,29 +238,37 @@ func TestBusIsKilledUnderLoad(t *testing.T) {
 	}
 
 	// The same process answers over the bus what it answers over HTTP.
-	reply, err := conn.Request("geogate.geocode", []byte(`{"q":"Vaduz"}`), 5*time.Second)
+	reply, err := conn.Request("geogate.geocode", []byte(`{"q":"Vaduz"}`), patience)
 	if err != nil || !strings.Contains(string(reply.Data), `"data":[`) {
 		t.Errorf("geogate.geocode = %v, %v", reply, err)
 	}
 	p.post(t, "/tracking", `{"id":"7","lat":1,"lng":2}`)
-	reply, err = conn.Request("geogate.nearby", []byte(`{"lat":1,"lng":2}`), 5*time.Second)
+	reply, err = conn.Request("geogate.nearby", []byte(`{"lat":1,"lng":2}`), patience)
 	if err != nil || !strings.Contains(string(reply.Data), `"id":"7"`) {
 		t.Errorf("geogate.nearby = %v, %v", reply, err)
 	}
-	reply, err = conn.Request("geogate.nearby", []byte(`{"lat":91,"lng":2}`), 5*time.Second)
+	reply, err = conn.Request("geogate.nearby", []byte(`{"lat":91,"lng":2}`), patience)
 	if err != nil || reply.Header.Get("Nats-Service-Error-Code") != "400" {
 		t.Errorf("geogate.nearby of nowhere = %v, %v", reply, err)
 	}
 }
 
+// freePort returns a port that nobody listened on a moment ago. It lies below those that
+// redistest draws from, and below those that Linux gives to outgoing connections and to
+// servers that ask for any: nobody else takes it before its server does, and a client that
+// dials it meanwhile is not connected to itself.
 func freePort(tb testing.TB) int {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	const firstPort, lastPort = 3_000, 10_000
+	for range 100 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	tb.Fatal("no free port among a hundred")
+	return 0
 }
 
 // Without a token the banner says who may use events; with one it says so too.
@@ -263,8 +276,11 @@ func TestBannerTellsWhoMayUseEvents(t *testing.T) {
 	t.Parallel()
 	for token, want := range map[string]string{"": "/events open to programs on this machine only", "s3cret": "/events open to ADMIN_TOKEN"} {
 		p := start(t, settings("ADMIN_TOKEN", token))
-		if !strings.Contains(p.Stderr.String(), want) {
-			t.Errorf("with ADMIN_TOKEN=%q the banner is\n%s", token, p.Stderr.String())
-		}
+		eventually(t, patience, "the banner says so", func() error { // it is read piece by piece
+			if banner := p.Stderr.String(); !strings.Contains(banner, want) {
+				return fmt.Errorf("with ADMIN_TOKEN=%q it is\n%s", token, banner)
+			}
+			return nil
+		})
 	}
 }

@@ -94,7 +94,7 @@ func (g *gossipers) purge(t *testing.T, order, path string) time.Duration {
 		t.Fatalf("purge %s = %v", order, a)
 	}
 	for _, p := range g.all {
-		eventually(t, 20*time.Second, "the answer is gone", func() error {
+		eventually(t, patience, "the answer is gone", func() error {
 			if a := p.get(t, path); a.Header.Get("X-Cache") != "MISS" {
 				return fmt.Errorf("%v", a)
 			}
@@ -166,7 +166,7 @@ func TestGossipWithoutRedis(t *testing.T) {
 		})
 	}
 	writers.Wait()
-	eventually(t, 20*time.Second, "all know one value", func() error {
+	eventually(t, patience, "all know one value", func() error {
 		first := g.all[0].mode(t)
 		for _, p := range g.all {
 			if got := p.mode(t); got.Generation <= generation || got.Generation != first.Generation || got.Reason != first.Reason {
@@ -189,7 +189,7 @@ func TestGossipWithoutRedis(t *testing.T) {
 		t.Errorf("a process that starts now knows %+v, want %+v", got, final)
 	}
 	redis.Restart(t)
-	eventually(t, 20*time.Second, "Redis knows", func() error {
+	eventually(t, patience, "Redis knows", func() error {
 		got, err := redis.Client(t).HGet(t.Context(), "geogate:{fleet}:mode", "generation").Result()
 		if err == nil && got != fmt.Sprint(final.Generation) {
 			err = errors.New(got)
@@ -239,7 +239,7 @@ func TestGossipAfterAStop(t *testing.T) {
 	if err := sleeper.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "it is ready", func() error {
+	eventually(t, patience, "it is ready", func() error {
 		a, err := sleeper.do(t.Context(), http.MethodGet, "/readyz", "")
 		if err == nil && a.Status != http.StatusOK {
 			err = errors.New(string(a.Body))

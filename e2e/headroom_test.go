@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"geogate/internal/redistest"
 	"geogate/upstream/upstreamtest"
@@ -48,7 +47,7 @@ func TestUploadsDoNotStarveDispatch(t *testing.T) {
 			vars := row.vars(t)
 			vars["UPSTREAMS"], vars["WORKERS"] = "nominatim+"+upstream.URL, "0"
 			g := start(t, vars)
-			eventually(t, 10*time.Second, "the memory has been measured", func() error {
+			eventually(t, patience, "the memory has been measured", func() error {
 				if decode[fullness](t, g.get(t, "/readyz"), http.StatusOK).RedisMemory.OptionalWrites != "on" {
 					return errors.New("readyz does not tell")
 				}
@@ -89,7 +88,7 @@ func TestUploadsDoNotStarveDispatch(t *testing.T) {
 					t.Fatalf("delete: %s", a)
 				}
 			}
-			eventually(t, 30*time.Second, "uploads are taken again", func() error {
+			eventually(t, patience, "uploads are taken again", func() error {
 				if a := g.post(t, "/v2/jobs", "address\nVaduz\n", "Content-Type", "text/csv"); a.Status != http.StatusAccepted {
 					return fmt.Errorf("%s", a)
 				}

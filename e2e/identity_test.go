@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"geogate/internal/redistest"
 )
@@ -21,14 +19,7 @@ import (
 func startProvider(t *testing.T) (port string) {
 	t.Helper()
 	dir := npmInstall(t, "openid", "provider.js")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	port = strconv.Itoa(freePort(t))
 	cmd := exec.CommandContext(t.Context(), "node", "provider.js", port)
 	cmd.Dir = dir
 	var output transcript
@@ -145,7 +136,7 @@ func TestBackendsOfTheGuideMintTokens(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], "7")...)
-			cmd.Dir, cmd.WaitDelay = dir, time.Second
+			cmd.Dir, cmd.WaitDelay = dir, patience
 			cmd.Env = append(os.Environ(), "GEOGATE_URL="+g.URL, "ADMIN_TOKEN=s3cret")
 			token, err := cmd.Output()
 			if err != nil {

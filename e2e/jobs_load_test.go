@@ -93,7 +93,7 @@ func TestPeopleBeforeJobs(t *testing.T) {
 	}
 	job := g.upload(t, "address\nRow "+strings.Join(numberedRows(1000), "\nRow "))
 	asked := upstream.Calls()
-	eventually(t, 30*time.Second, "the job is under way", func() error {
+	eventually(t, patience, "the job is under way", func() error {
 		if upstream.Calls() < asked+2 {
 			return errors.New("it asks for nothing")
 		}

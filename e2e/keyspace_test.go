@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -87,7 +88,14 @@ func startWithState(t *testing.T) (*process, *redis.Client) {
 	g.track(t, "free", driverLat+2, driverLng)
 	r := decode[ride](t, g.post(t, "/v2/search", `{"lat":10,"lng":10}`), http.StatusOK)
 	g.finish(t, "/v2/cancel", r.RequestID, "cancelled")
-	return g, server.Client(t)
+	client := server.Client(t)
+	eventually(t, patience, "the process has noted what it begins with", func() error {
+		if client.Exists(t.Context(), "geogate:schema", "geogate:schema:settings").Val() < 2 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	return g, client
 }
 
 // TestRefusedDriverIDs sends ids that must not be stored.
@@ -152,7 +160,7 @@ func snapshot(tb testing.TB, client *redis.Client) map[element]bool {
 }
 
 func isRecord(key string) bool {
-	return strings.HasPrefix(key, "geogate:{events}:") || strings.HasSuffix(key, ":events") || strings.HasSuffix(key, ":changes") || strings.HasSuffix(key, ":counts") || strings.Contains(key, ":outbox") ||
+	return strings.HasPrefix(key, "geogate:{events}:") || strings.HasSuffix(key, ":events") || strings.HasSuffix(key, ":changes") || strings.HasSuffix(key, ":counts") || strings.Contains(key, ":outbox") || strings.Contains(key, ":claimed:") ||
 		key == "geogate:duty" || key == "geogate:schema:settings" || key == "geogate:{fleet}:members"
 }
 

@@ -17,9 +17,12 @@ import (
 )
 
 const (
-	// startTimeout is far above what a start takes, even under the race
-	// detector on a busy machine.
-	startTimeout = 30 * time.Second
+	// startTimeout is what Heroku gives a process to bind its port, and far above
+	// what a start takes, even under the race detector on a busy machine.
+	startTimeout = time.Minute
+	// patience is for whatever else is waited for: tests that are not about time do
+	// not fail for it.
+	patience = time.Minute
 	// stopTimeout is the promise: after SIGTERM a process is gone in 25 s.
 	stopTimeout = 25 * time.Second
 )

@@ -25,7 +25,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"geogate/internal/redistest"
 )
@@ -198,7 +197,7 @@ func TestPushRelay(t *testing.T) {
 			t.Logf("the relay says:\n%s", out.String())
 		}
 	})
-	eventually(t, 30*time.Second, "the relay listens", func() error {
+	eventually(t, patience, "the relay listens", func() error {
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			err = conn.Close()
@@ -219,7 +218,7 @@ func TestPushRelay(t *testing.T) {
 			continue
 		}
 		want = append(want, ask.message+r.RequestID)
-		eventually(t, 20*time.Second, "the phone rings", func() error {
+		eventually(t, patience, "the phone rings", func() error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if got := strings.Join(s.messages, "\n"); got != strings.Join(want, "\n") {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"testing"
-	"time"
 )
 
 // TestReferencePage reads the description of the API in a browser, and tries an
@@ -14,7 +13,7 @@ func TestReferencePage(t *testing.T) {
 	g := start(t, settings("UPSTREAMS", "gazetteer", "ADMIN_TOKEN", "s3cret"))
 	within := func(what, script, want string) {
 		t.Helper()
-		eventually(t, 60*time.Second, what, func() error {
+		eventually(t, patience, what, func() error {
 			if got := b.run(t, script); got != want {
 				return fmt.Errorf("got %q, want %q; the page says %.2000q", got, want, b.run(t, "return document.body.innerText"))
 			}

@@ -76,7 +76,7 @@ func (p *process) ride(tb testing.TB, id string) ride {
 func (p *process) awaitState(tb testing.TB, id string, states ...string) ride {
 	tb.Helper()
 	var last ride
-	eventually(tb, 20*time.Second, "ride is "+strings.Join(states, " or "), func() error {
+	eventually(tb, patience, "ride is "+strings.Join(states, " or "), func() error {
 		a, err := p.do(tb.Context(), http.MethodGet, "/v2/requests/"+id, "")
 		if err != nil {
 			return err
@@ -157,7 +157,7 @@ func (p *process) wantUnavailable(tb testing.TB) time.Duration {
 	var longest time.Duration
 	for _, c := range dispatchCalls() {
 		wg.Go(func() {
-			took, err := bestOf(3, bound, func() (time.Duration, error) {
+			took, err := bestOf(10, bound, func() (time.Duration, error) {
 				a, err := p.do(tb.Context(), c.method, c.path, c.body)
 				if err == nil {
 					_, err = checkProblem(a, http.StatusServiceUnavailable)
@@ -181,7 +181,7 @@ func (p *process) wantUnavailable(tb testing.TB) time.Duration {
 // awaitDispatch polls until dispatch works again after an outage of Redis.
 func (p *process) awaitDispatch(tb testing.TB) {
 	tb.Helper()
-	eventually(tb, 10*time.Second, "dispatch works again", func() error {
+	eventually(tb, patience, "dispatch works again", func() error {
 		a, err := p.do(tb.Context(), http.MethodPost, "/v2/search", riderPosition)
 		if err != nil {
 			return err
@@ -208,7 +208,7 @@ type readiness struct {
 
 func (p *process) awaitRedis(tb testing.TB, state string) {
 	tb.Helper()
-	eventually(tb, 10*time.Second, "readyz says that Redis is "+state, func() error {
+	eventually(tb, patience, "readyz says that Redis is "+state, func() error {
 		a, err := p.do(tb.Context(), http.MethodGet, "/readyz", "")
 		if err != nil {
 			return err

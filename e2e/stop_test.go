@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,18 +18,25 @@ import (
 func TestTermination(t *testing.T) {
 	t.Parallel()
 	upstream := upstreamtest.New(t)
-	upstream.SetDelay(2 * time.Second)
+	upstream.SetDelay(4 * time.Second) // readiness is asked for meanwhile
 	g := start(t, settings("UPSTREAMS", "nominatim+"+upstream.URL))
 	searching := g.requestRide(t)
 
 	var wg sync.WaitGroup
 	var geocode, wait answer
 	var geocodeErr, waitErr error
-	wg.Go(func() { geocode, geocodeErr = g.do(t.Context(), http.MethodGet, cachedQuery, "") })
+	asked := make(chan struct{})
 	wg.Go(func() {
-		wait, waitErr = g.do(t.Context(), http.MethodGet, "/v2/requests/"+searching.RequestID+"?wait=25s", "")
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(asked) }})
+		wait, waitErr = g.do(ctx, http.MethodGet, "/v2/requests/"+searching.RequestID+"?wait=25s", "")
 	})
-	eventually(t, 10*time.Second, "the geocode is under way", func() error {
+	<-asked
+	// Connections are taken up in their order: that of the wait has been before this one.
+	if a := g.dial(t).send(t, http.MethodGet, "/healthz"); a.Status != http.StatusOK {
+		t.Fatalf("healthz: %s", a)
+	}
+	wg.Go(func() { geocode, geocodeErr = g.do(t.Context(), http.MethodGet, cachedQuery, "") })
+	eventually(t, patience, "the geocode is under way", func() error {
 		if upstream.Calls() == 0 {
 			return errors.New("nothing has come upstream")
 		}
@@ -36,7 +44,7 @@ func TestTermination(t *testing.T) {
 	})
 
 	g.terminate(t)
-	eventually(t, 5*time.Second, "nobody takes it for ready", func() error {
+	eventually(t, patience, "nobody takes it for ready", func() error {
 		a, err := g.do(t.Context(), http.MethodGet, "/readyz", "")
 		if err == nil && a.Status == http.StatusServiceUnavailable {
 			return nil

@@ -30,7 +30,7 @@ func TestTerminationDuringUploads(t *testing.T) {
 			}
 		}()
 	}
-	eventually(t, 20*time.Second, "both uploads are under way", func() error {
+	eventually(t, patience, "both uploads are under way", func() error {
 		a, err := g.do(t.Context(), http.MethodPost, "/v2/jobs?preview=1", "address\nVaduz\n", "Content-Type", "text/csv")
 		if err == nil && a.Status != http.StatusTooManyRequests {
 			err = fmt.Errorf("a third one is answered %s", a)

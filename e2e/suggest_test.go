@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 )
 
 // suggestPage is a page of somebody else, on another address than geogate, with a
@@ -29,7 +28,7 @@ func TestSuggestField(t *testing.T) {
 	const field = "const field = document.querySelector('geogate-suggest'), input = field.shadowRoot.querySelector('input'); "
 	within := func(what, script, want string) {
 		t.Helper()
-		eventually(t, 60*time.Second, what, func() error {
+		eventually(t, patience, what, func() error {
 			if got := b.run(t, field+script); got != want {
 				return fmt.Errorf("got %q, want %q", got, want)
 			}

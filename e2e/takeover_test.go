@@ -28,8 +28,8 @@ func TestTakeover(t *testing.T) {
 		end    func(t *testing.T, rdb *redis.Client, gone, heir *process)
 		within time.Duration
 	}{
-		{"told to stop", func(t *testing.T, _ *redis.Client, gone, _ *process) { gone.stop(t) }, 5 * time.Second},
-		{"killed", killAtWork, leaseTime + 5*time.Second},
+		{"told to stop", func(t *testing.T, _ *redis.Client, gone, _ *process) { gone.stop(t) }, 10 * time.Second},
+		{"killed", killAtWork, leaseTime + 10*time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestTakeover(t *testing.T) {
 			})
 			t.Logf("all tried anew %s after the end", time.Since(ended).Round(time.Millisecond))
 
-			eventually(t, time.Until(asked.Add(timeout+5*time.Second)), "every ride expires in time", func() error {
+			eventually(t, time.Until(asked.Add(timeout+20*time.Second)), "every ride expires in time", func() error {
 				expired, err := rdb.HGet(t.Context(), "geogate:{default}:counts", "ride.expired").Int()
 				if err == nil && expired != rides {
 					err = fmt.Errorf("%d have", expired)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,7 +50,7 @@ func tour(t *testing.T, document string, places env) {
 	if !slices.ContainsFunc(steps, func(s consoleStep) bool { return isStart(s.Command) }) {
 		steps = append([]consoleStep{{Command: "go run ."}}, steps...)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	bash, err := newBash(ctx, nil)
 	if err != nil {
@@ -67,9 +68,9 @@ func tour(t *testing.T, document string, places env) {
 				vars[name] = replaced(value, places)
 			}
 			g = start(t, vars)
-			if err := matchOutput(append(step.Want, ellipsis), g.Stderr.String()); err != nil {
-				t.Errorf("%s:%d: $ %s\n%v", document, step.Line, step.Command, err)
-			}
+			eventually(t, patience, fmt.Sprintf("%s:%d: $ %s", document, step.Line, step.Command), func() error {
+				return matchOutput(append(step.Want, ellipsis), g.Stderr.String())
+			})
 			continue
 		}
 		command := replaced(strings.ReplaceAll(step.Command, "localhost:8080", "localhost:"+port(g)), places)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"geogate/internal/redistest"
 	"geogate/internal/trace/tracetest"
@@ -43,7 +42,7 @@ func (p *parents) all() string {
 // awaitSpan waits for a span of a trace.
 func awaitSpan(t *testing.T, c *tracetest.Collector, trace, service, name string) (found tracetest.Span) {
 	t.Helper()
-	eventually(t, 60*time.Second, fmt.Sprintf("span %q of %s", name, service), func() error {
+	eventually(t, patience, fmt.Sprintf("span %q of %s", name, service), func() error {
 		for _, s := range c.Spans() {
 			if s.Trace == trace && s.Service == service && s.Name == name {
 				found = s
@@ -100,7 +99,7 @@ func TestTraces(t *testing.T) {
 	if !strings.Contains(figures, `# {trace_id="`+tracedGeocode+`"}`) {
 		t.Error("no histogram has the trace for an example")
 	}
-	eventually(t, 30*time.Second, "the trace in the access log, which is written in batches", func() error {
+	eventually(t, patience, "the trace in the access log, which is written in batches", func() error {
 		if !strings.Contains(first.Stderr.String(), `"trace_id":"`+tracedGeocode+`"`) {
 			return errors.New("not there")
 		}

@@ -95,7 +95,7 @@ func (p *process) used(tb testing.TB, id string) use {
 func TestUseOfKeysIsThatOfTheLog(t *testing.T) {
 	t.Parallel()
 	busy, other, id, wait := busyWithKey(t)
-	eventually(t, 30*time.Second, "some hundred requests", func() error {
+	eventually(t, patience, "some hundred requests", func() error {
 		if all, _ := busy.logged(t, id, time.Time{}); all.Requests < 300 || all.CacheHits < 50 {
 			return errors.New("too few")
 		}
@@ -113,20 +113,33 @@ func TestUseOfKeysIsThatOfTheLog(t *testing.T) {
 // more.
 func TestKilledProcessLosesLittleUse(t *testing.T) {
 	t.Parallel()
+	for attempt := 1; ; attempt++ {
+		got, early := usedWhenKilled(t)
+		if got.Requests >= early.Requests && got.CacheHits >= early.CacheHits {
+			return
+		}
+		if attempt == 3 { // a machine that stands still notes no use either
+			t.Fatalf("used %+v, want at least %+v", got, early)
+		}
+	}
+}
+
+// usedWhenKilled is what a key is told to have used of a process that was killed, and what
+// it had used five seconds before that.
+func usedWhenKilled(t *testing.T) (got, early use) {
+	t.Helper()
 	busy, other, id, wait := busyWithKey(t)
-	eventually(t, 60*time.Second, "requests of more than five seconds", func() error {
-		if _, early := busy.logged(t, id, time.Now().Add(-6*time.Second)); early.Requests < 50 {
+	eventually(t, patience, "requests of more than five seconds", func() error {
+		if _, early = busy.logged(t, id, time.Now().Add(-6*time.Second)); early.Requests < 50 {
 			return errors.New("too few")
 		}
 		return nil
 	})
-	busy.kill()
 	killed := time.Now()
+	busy.kill()
 	wait()
 	all, early := busy.logged(t, id, killed.Add(-5*time.Second))
-	got := other.used(t, id)
+	got = other.used(t, id)
 	t.Logf("used %+v; the log says %+v, %+v of it up to five seconds before the end", got, all, early)
-	if got.Requests < early.Requests || got.CacheHits < early.CacheHits {
-		t.Errorf("used %+v, want at least %+v", got, early)
-	}
+	return got, early
 }

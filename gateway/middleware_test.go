@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"geogate/gateway"
 	"geogate/gateway/gatewaytest"
+	"geogate/internal/asynctest"
 )
 
 func TestRequestID(t *testing.T) {
@@ -221,26 +223,23 @@ func TestDrain(t *testing.T) {
 	var ride gatewaytest.Ride
 	f.Do(t, "POST /v2/search", gatewaytest.RiderInSantiago).JSON(t, &ride)
 
-	slow, waiting := make(chan gatewaytest.Answer, 1), make(chan gatewaytest.Answer, 1)
+	slow := make(chan gatewaytest.Answer, 1)
 	go func() { slow <- f.Do(t, "GET "+gatewaytest.Vaduz, "") }()
-	go func() { waiting <- f.Do(t, "GET /v2/requests/"+ride.RequestID+"?wait=25s", "") }()
-	for f.Upstream.Calls() == 0 {
-		<-time.After(time.Millisecond)
+	waiting := dialFrom(t, "127.0.0.1", l.Addr().String())
+	if _, err := io.WriteString(waiting, "GET /v2/requests/"+ride.RequestID+"?wait=25s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
 	}
+	f.Do(t, "GET /healthz", "") // connections are taken up in their order: that of the wait has been
+	asynctest.Eventually(t, "the upstream is asked", func() bool { return f.Upstream.Calls() > 0 })
 	stop()
 	if got := <-slow; got.StatusCode != 200 {
 		t.Errorf("the running request: %d, want 200", got.StatusCode)
 	}
-	if got := <-waiting; got.StatusCode != 200 || !strings.Contains(got.Text, `"state":"searching"`) {
-		t.Errorf("the waiting request: %d %s, want the present state", got.StatusCode, got.Text)
+	if got, err := io.ReadAll(waiting); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200 ") || !strings.Contains(string(got), `"state":"searching"`) {
+		t.Errorf("the waiting request: %s, %v, want the present state", got, err)
 	}
-	select {
-	case err := <-served:
-		if err != nil {
-			t.Errorf("Serve: %v, want a clean drain", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("Serve did not return")
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v, want a clean drain", err)
 	}
 	if f.Gateway.Ready() {
 		t.Error("ready after the drain")

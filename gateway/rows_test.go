@@ -51,7 +51,7 @@ func TestRowsAreNotToldAStaleNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(chain.Close)
-	store := cache.New(redistest.Start(t).Client(t), cache.Config{Memory: 1 << 20, RedisBudget: 2 * time.Second})
+	store := cache.New(redistest.Start(t).Client(t), cache.Config{Memory: 1 << 20, RedisBudget: time.Minute})
 	asynctest.Background(t, store.Run)
 	g := gateway.NewGeocoder(chain, store, gateway.Lifetimes{Fresh: time.Hour, Empty: 50 * time.Millisecond, Stale: time.Hour})
 	row, err := gateway.RowPlan(g, nil)(bulk.Query{Mode: bulk.Search, Q: "Nowhere 1", Limit: 1})

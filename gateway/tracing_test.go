@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"runtime"
@@ -36,7 +37,9 @@ func TestHitsOfTheLaneAreTraced(t *testing.T) {
 	f.URL = "http://" + f.Serve(t)
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	t.Cleanup(client.CloseIdleConnections)
-	for range 3 { // the first one of a connection is net/http's
+	asked := 0
+	asynctest.Eventually(t, "the lane answers a hit", func() bool {
+		asked++ // the first one of a connection is net/http's, and who is faster than it gets the next ones from it too
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.URL+gatewaytest.Vaduz, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -49,7 +52,8 @@ func TestHitsOfTheLaneAreTraced(t *testing.T) {
 		if err = errors.Join(err, res.Body.Close()); err != nil {
 			t.Fatal(err)
 		}
-	}
+		return f.LaneAnswers(t) > 0
+	})
 	hits := map[string]bool{}
 	asynctest.Eventually(t, "a span of each hit", func() bool {
 		for _, s := range collector.Spans() {
@@ -57,15 +61,10 @@ func TestHitsOfTheLaneAreTraced(t *testing.T) {
 				hits[s.Trace] = true
 			}
 		}
-		return len(hits) == 3
+		return len(hits) == asked
 	})
-	if f.LaneAnswers(t) == 0 {
-		t.Error("no hit was answered in the lane")
-	}
 	for id := range hits {
-		if !strings.Contains(f.Log.String(), `"trace_id":"`+id+`"`) {
-			t.Errorf("no line of the log names trace %s", id)
-		}
+		asynctest.Eventually(t, "a line of the log names trace "+id, func() bool { return strings.Contains(f.Log.String(), `"trace_id":"`+id+`"`) })
 	}
 }
 
@@ -112,7 +111,8 @@ func TestUnwantedTracesCostTheLaneNothing(t *testing.T) {
 }
 
 // allocationsOfHit is how often this process allocates memory for a hit of the lane. The
-// client does not.
+// client does not. What else the process does goes on meanwhile, so the least of several
+// rounds counts.
 func allocationsOfHit(t *testing.T, tracer *trace.Tracer) float64 {
 	t.Helper()
 	f := gatewaytest.New(t, func(c *gateway.Config) {
@@ -149,18 +149,22 @@ func allocationsOfHit(t *testing.T, tracer *trace.Tracer) float64 {
 			t.Fatal(err)
 		}
 	}
-	const hits = 2000
-	for range hits / 10 {
-		hit()
+	const hits, rounds = 200, 20
+	least := math.Inf(1)
+	for range rounds {
+		var before, after runtime.MemStats
+		answered := f.LaneAnswers(t)
+		runtime.ReadMemStats(&before)
+		for range hits {
+			hit()
+		}
+		runtime.ReadMemStats(&after)
+		if f.LaneAnswers(t)-answered == hits { // none was left to net/http
+			least = min(least, float64(after.Mallocs-before.Mallocs)/hits)
+		}
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for range hits {
-		hit()
+	if math.IsInf(least, 1) {
+		t.Fatalf("in no round all of %d hits were answered in the lane", hits)
 	}
-	runtime.ReadMemStats(&after)
-	if n := f.LaneAnswers(t); n < hits {
-		t.Fatalf("%d hits were answered in the lane, want %d", n, hits)
-	}
-	return float64(after.Mallocs-before.Mallocs) / hits
+	return least
 }

@@ -97,13 +97,17 @@ func TestStreamOfEventsTellsOfAGapInMidStream(t *testing.T) {
 			if err := rdb.Del(t.Context(), event.StreamKey).Err(); err != nil {
 				t.Fatal(err)
 			}
-			publish(t, f, "b", 1)
+			first := publish(t, f, "b", 1)
 			if got := gatewaytest.NextEvent(t, blocks); got.Event != "gap" {
 				t.Errorf("first event = %+v, want one that tells of the gap", got)
 			}
 			next := publish(t, f, "b", 2)
-			if got := gatewaytest.NextEvent(t, blocks); got.ID != next {
-				t.Errorf("second event = %+v, want %s", got, next)
+			got := gatewaytest.NextEvent(t, blocks)
+			if got.ID == first { // the stream has looked before it was published
+				got = gatewaytest.NextEvent(t, blocks)
+			}
+			if got.ID != next {
+				t.Errorf("next event = %+v, want %s", got, next)
 			}
 			if _, err := rdb.XAdd(t.Context(), &redis.XAddArgs{
 				Stream: event.StreamKey, ID: ahead, Values: []string{"type", "a", "at", "1", "subject", "", "data", "1"},
@@ -127,7 +131,11 @@ func TestStreamOfEventsOutlivesRedis(t *testing.T) {
 		}
 		return nil
 	})
-	if got := gatewaytest.NextEvent(t, blocks); got.Event != "b" {
+	got := gatewaytest.NextEvent(t, blocks)
+	if got.Event == "gap" { // the stream has looked while Redis was empty
+		got = gatewaytest.NextEvent(t, blocks)
+	}
+	if got.Event != "b" {
 		t.Errorf("event after the outage = %+v", got)
 	}
 }

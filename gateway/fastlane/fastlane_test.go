@@ -11,6 +11,7 @@ import (
 
 	"geogate/gateway"
 	"geogate/gateway/gatewaytest"
+	"geogate/internal/asynctest"
 )
 
 const (
@@ -32,14 +33,21 @@ func TestFastLaneIsNetHTTP(t *testing.T) {
 
 // A client above its limit is told so by net/http, and counted once.
 func TestFastLaneObeysTheLimit(t *testing.T) {
-	l := newLanes(t, func(c *gateway.Config) { c.RateLimit = gateway.RateLimit{Requests: 8, Per: time.Hour} })
-	// Two misses went before. /version is not counted.
-	l.compare(t, plainHit+plainHit, 0)
-	l.compare(t, strings.Repeat(plainHit, 7), 0)
-	l.compare(t, plainHit, 0)
-	if n := l.with.answered(t); n < 1 || n > 6 {
-		t.Errorf("the lane answered %d requests, want some of the 6 that the limit of 8 leaves", n)
+	for range tries { // net/http may have all of them, see compareUntil
+		l := newLanes(t, func(c *gateway.Config) { c.RateLimit = gateway.RateLimit{Requests: 8, Per: time.Hour} })
+		// Two misses went before. /version is not counted.
+		l.compare(t, plainHit+plainHit, 0)
+		l.compare(t, strings.Repeat(plainHit, 7), 0)
+		l.compare(t, plainHit, 0)
+		n := l.with.answered(t)
+		if n > 6 {
+			t.Errorf("the lane answered %d requests, want some of the 6 that the limit of 8 leaves", n)
+		}
+		if n > 0 {
+			return
+		}
 	}
+	t.Error("the lane answered nothing")
 }
 
 // What the lane leaves to net/http counts as one answer of the cache, not as two.
@@ -251,9 +259,7 @@ func TestFastLanePanics(t *testing.T) {
 		t.Errorf("got %q, %v, want nothing, or what net/http makes of it", got, err)
 	}
 	l.dial(t) // /version, on another connection
-	if log := l.Log.String(); !strings.Contains(log, "panicked") {
-		t.Errorf("log %s, want it to tell of the panic", log)
-	}
+	asynctest.Eventually(t, "the log tells of the panic", func() bool { return strings.Contains(l.Log.String(), "panicked") })
 }
 
 // Whatever is sent, both sides send back the same bytes.

@@ -52,7 +52,11 @@ func (f *Fixture) Open(t testing.TB, target string, headers ...string) Stream {
 			name, value, _ := strings.Cut(lines.Text(), ": ")
 			switch {
 			case lines.Text() == "":
-				blocks <- b
+				select {
+				case blocks <- b:
+				case <-ctx.Done(): // nobody reads on
+					return
+				}
 				b = Block{}
 			case strings.HasPrefix(lines.Text(), ":"):
 				b.Comment = true
@@ -82,8 +86,8 @@ func NextEvent(t testing.TB, blocks <-chan Block) Block {
 			if b.Event != "" && b.Event != "position" {
 				return b
 			}
-		case <-time.After(10 * time.Second):
-			t.Fatal("no event within 10 s")
+		case <-time.After(patience):
+			t.Fatalf("no event within %s", patience)
 		}
 	}
 }
@@ -92,7 +96,7 @@ func NextEvent(t testing.TB, blocks <-chan Block) Block {
 func Rest(t testing.TB, blocks <-chan Block) []Block {
 	t.Helper()
 	var all []Block
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	for {
 		select {
 		case b, open := <-blocks:
@@ -122,7 +126,7 @@ func EventsOf(blocks []Block) []string {
 // Eventually polls until condition returns nil.
 func Eventually(t testing.TB, what string, condition func() error) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -134,7 +138,7 @@ func Eventually(t testing.TB, what string, condition func() error) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("not within 10 s: %s: %v", what, err)
+			t.Fatalf("not within %s: %s: %v", patience, what, err)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func TestAnswersOfOlderDataAreNotServed(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(chain.Close)
-		store := cache.New(server.Client(t), cache.Config{Memory: 1 << 20, RedisBudget: 5 * time.Second})
+		store := cache.New(server.Client(t), cache.Config{Memory: 1 << 20, RedisBudget: time.Minute})
 		return NewGeocoder(chain, store, Lifetimes{Fresh: time.Hour, Empty: time.Hour, Stale: time.Hour})
 	}
 	for _, tt := range []struct {

@@ -29,7 +29,7 @@ func newPair(t *testing.T, options string) *pair {
 	p.first.SetAnswer(upstreamtest.Places(1))
 	p.second.SetAnswer(upstreamtest.Places(2))
 	rs := redistest.Start(t)
-	list := fmt.Sprintf("nominatim+%s#name=first&timeout=300ms%s,nominatim+%s#name=second", p.first.URL, options, p.second.URL)
+	list := fmt.Sprintf("nominatim+%s#name=first%s,nominatim+%s#name=second", p.first.URL, options, p.second.URL)
 	for _, g := range []**Geocoder{&p.one, &p.two} {
 		chain, err := upstream.New(mustSpecs(t, list), upstream.Config{})
 		if err != nil {
@@ -37,7 +37,7 @@ func newPair(t *testing.T, options string) *pair {
 		}
 		t.Cleanup(chain.Close)
 		store := cache.New(rs.Client(t), cache.Config{
-			Memory: 1 << 20, RedisBudget: 5 * time.Second,
+			Memory: 1 << 20, RedisBudget: time.Minute,
 			Now: func() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) },
 		})
 		asynctest.Background(t, store.Run)
@@ -84,7 +84,11 @@ func TestForcedRefreshInAnOutageLeavesTheAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPair(t, "")
+			options := ""
+			if fault == upstreamtest.Hang || fault == upstreamtest.Drip {
+				options = "&timeout=2s" // nobody is that slow who answers
+			}
+			p := newPair(t, options)
 			p.want(t, p.one, plain, cache.Miss, "first", upstream.Found)
 			p.want(t, p.two, plain, cache.Hit, "first", upstream.Found)
 			p.first.SetFault(fault)

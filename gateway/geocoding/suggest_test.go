@@ -1,6 +1,7 @@
 package geocoding_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -113,6 +114,14 @@ func TestSuggestMergesUpstreams(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			s := upstreamtest.NewKind(t, kind)
 			f := over(t, kind+"+"+s.URL+"#name=own")
+			// Nothing is kept before the process has learned which purges there were.
+			gatewaytest.Eventually(t, "suggestions are kept", func() error {
+				if !suggest(t, f, "q=warm").Cache {
+					return errors.New("they are not")
+				}
+				return nil
+			})
+			s.Reset()
 			for _, cached := range []bool{false, true} {
 				got := suggest(t, f, "q=berl&limit=20&lat=52.5&lon=13.4")
 				berlins := 0

@@ -186,7 +186,7 @@ func TestJobsOfOneClientAreCapped(t *testing.T) {
 // until waits until condition returns nil.
 func until(t *testing.T, what string, condition func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -57,7 +57,7 @@ func (j *jobsFixture) upload(t testing.TB, target, contentType, body string) str
 
 func (j *jobsFixture) finished(t testing.TB, id string) jobs.Wire {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		var job jobs.Wire
 		j.Do(t, "GET /v2/jobs/"+id+"?wait=5s", "").JSON(t, &job)
 		if job.State.Ended() {

@@ -19,7 +19,7 @@ import (
 func TestJobEvents(t *testing.T) {
 	j := newJobsFixture(t, bulk.Config{})
 	read := func(id, last string) (events []jobs.Wire, names []string, status int) {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.URL+"/v2/jobs/"+id+"/events", nil)
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"geogate/gateway/gatewaytest"
-	"geogate/internal/asynctest"
 )
 
 func TestMetricsTellOfSubscribers(t *testing.T) {
@@ -22,16 +21,18 @@ func TestMetricsTellOfSubscribers(t *testing.T) {
 	registered := f.Do(t, "POST /events/subscribers", fmt.Sprintf(`{"url":%q,"keepalive":false}`, refusing.URL), gatewaytest.AsAdmin)
 	registered.JSON(t, &subscriber)
 	f.Do(t, "POST /events", `{"type":"news","data":{}}`, gatewaytest.AsAdmin)
-	dead := fmt.Sprintf(`geogate_webhook_dead_letters{subscriber=%q} 1`, subscriber.ID)
-	asynctest.Eventually(t, "a dead letter", func() bool { return strings.Contains(f.Figures(t), dead) })
-	figures := f.Figures(t)
-	for _, want := range []string{
-		`geogate_webhook_subscribers{state="failing"} 1`,
-		`geogate_webhook_subscribers{state="disabled"} 0`,
-		`geogate_webhook_attempt_duration_seconds_count{outcome="refused"} 2`,
-	} {
-		if !strings.Contains(figures, want) {
-			t.Errorf("/metrics lacks %s: %q", want, regexp.MustCompile(`(?m)^geogate_webhook_(sub|att).*`).FindAllString(figures, -1))
+	gatewaytest.Eventually(t, "the metrics tell of a dead letter", func() error {
+		figures := f.Figures(t)
+		for _, want := range []string{
+			fmt.Sprintf(`geogate_webhook_dead_letters{subscriber=%q} 1`, subscriber.ID),
+			`geogate_webhook_subscribers{state="failing"} 1`,
+			`geogate_webhook_subscribers{state="disabled"} 0`,
+			`geogate_webhook_attempt_duration_seconds_count{outcome="refused"} 2`,
+		} {
+			if !strings.Contains(figures, want) {
+				return fmt.Errorf("no %s: %q", want, regexp.MustCompile(`(?m)^geogate_webhook_(sub|att).*`).FindAllString(figures, -1))
+			}
 		}
-	}
+		return nil
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -79,7 +80,7 @@ func TestAFailoverThatLosesAMatchIsTold(t *testing.T) {
 	promote(t, primary)
 	gatewaytest.Eventually(t, "Redis is there again", func() error { return primary.Ping(t.Context()).Err() })
 
-	before := scripts(t, primary)
+	before, began := scripts(t, primary), time.Now()
 	if got := f.Do(t, "POST /v2/cancel", `{"request_id":"`+ride.RequestID+`"}`); got.StatusCode != 200 {
 		t.Fatalf("cancel: %d %s", got.StatusCode, got.Text)
 	}
@@ -93,7 +94,8 @@ func TestAFailoverThatLosesAMatchIsTold(t *testing.T) {
 	if got := gatewaytest.EventsOf(gatewaytest.Rest(t, again.Blocks)); again.Status != 200 || len(got) != 1 || got[0] != "2 cancelled" {
 		t.Errorf("resumed after the lost match: %d %v, want the present state", again.Status, got)
 	}
-	if n := scripts(t, primary) - before; n > 100 {
-		t.Errorf("%d scripts since the failover, want few: no stream spins", n)
+	most := 100 + 50*int(time.Since(began).Seconds()) // those of workers among them
+	if n := scripts(t, primary) - before; n > most {
+		t.Errorf("%d scripts since the failover, want %d at most: no stream spins", n, most)
 	}
 }

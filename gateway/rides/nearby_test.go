@@ -85,9 +85,8 @@ func TestNearby(t *testing.T) {
 
 // One half is given where the other cannot be had.
 func TestNearbyHalves(t *testing.T) {
-	f := gatewaytest.New(t)
-	f.UpstreamOptions = "&timeout=200ms"
-	f = f.Sibling(t)
+	first := gatewaytest.New(t)
+	f := first
 	f.Do(t, "POST /tracking", `{"id":"1","lat":47.14,"lng":9.52}`)
 	const byPoint = "lat=47.1401&lon=9.5201"
 
@@ -97,6 +96,8 @@ func TestNearbyHalves(t *testing.T) {
 		t.Errorf("no place there: %d %s", got.StatusCode, got.Text)
 	}
 	f.Upstream.SetAnswer(nil)
+	first.UpstreamOptions = "&timeout=200ms"
+	f = first.Sibling(t)
 	for name, fault := range map[string]upstreamtest.Fault{"failing": upstreamtest.Failing(500), "hanging": upstreamtest.Hang} {
 		f.Upstream.SetFault(fault)
 		started := time.Now()
@@ -111,7 +112,8 @@ func TestNearbyHalves(t *testing.T) {
 	}
 
 	f.Upstream.SetFault(upstreamtest.Fault{})
-	f = f.Sibling(t) // whose breaker is closed
+	first.UpstreamOptions = ""
+	f = first.Sibling(t) // whose breaker is closed
 	f.Upstream.SetAnswer(&upstreamtest.Fixed{ContentType: "application/json; charset=utf-8", Body: vaduzPlace})
 	f.Redis.Stop()
 	if got, body := near(t, f, byPoint); got.StatusCode != 200 || body.Place == nil || body.Drivers != nil || body.DriversError == nil ||

@@ -27,9 +27,11 @@ func TestAddressWithoutGeocoder(t *testing.T) {
 		{"hanging", upstreamtest.Hang, "upstream_timeout", ""},
 	}
 	first := gatewaytest.New(t)
-	first.UpstreamOptions = "&timeout=200ms"
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if first.UpstreamOptions = ""; tt.fault == upstreamtest.Hang {
+				first.UpstreamOptions = "&timeout=200ms"
+			}
 			f := first.Sibling(t)
 			f.Do(t, "POST /tracking", gatewaytest.DriverInSantiago)
 			before := f.Keys(t)
