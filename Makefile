@@ -161,7 +161,7 @@ $(GORELEASER):
 
 $(CYCLONEDX):
 	mkdir -p $(@D)
-	GOBIN='$(CURDIR)/.tools/bin' go install github.com/CycloneDX/cyclonedx-gomod@v$(CYCLONEDX_VERSION)
+	GOBIN='$(CURDIR)/.tools/bin' go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v$(CYCLONEDX_VERSION)
 
 .PHONY: release
 release: $(GORELEASER) $(CYCLONEDX) ## Build and publish the release of the tag that is checked out (the release workflow does).
