@@ -153,3 +153,8 @@ func (e *Engine) BeginSweep(ctx context.Context, region string) (forgotten int, 
 
 // Waiting is how many drivers' positions wait for the script ahead of them.
 func (e *Engine) Waiting() int { return e.line(DefaultRegion).Waiting() }
+
+// LiveWait is in how long a follower tells of a position.
+func LiveWait(p, last LivePosition, quiet time.Duration) time.Duration {
+	return liveWait(p, last, quiet)
+}

@@ -163,11 +163,11 @@ func (b *board) take(s *seat) *LivePosition {
 	return p
 }
 
-// peek reports whether there is a position.
-func (b *board) peek(s *seat) bool {
+// peek returns what take would.
+func (b *board) peek(s *seat) *LivePosition {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return s.newest != nil
+	return s.newest
 }
 
 // RideFollower follows a ride: each of its versions, as Changes does, and between them where
@@ -222,7 +222,7 @@ func (f *RideFollower) Close() {
 func (f *RideFollower) Ride() Ride { return f.ride }
 
 // Next waits for an update, and returns an empty one when ctx ends first. At most one
-// position a second is returned, the newest. Errors: ErrNotFound, also once the ride is
+// position of each second is returned, the newest. Errors: ErrNotFound, also once the ride is
 // no longer the caller's; ErrUnavailable, after which Next may be called again.
 func (f *RideFollower) Next(ctx context.Context) (Update, error) {
 	for {
@@ -326,11 +326,21 @@ func (f *RideFollower) listen(ctx context.Context) (time.Duration, error) {
 		f.asked = time.Now()
 		f.e.live.put(f.seat, p)
 	}
-	switch {
-	case f.e.live.peek(f.seat):
-		return max(0, liveEvery-quiet), nil
-	case !f.rested:
+	if p := f.e.live.peek(f.seat); p != nil {
+		return liveWait(*p, f.last, quiet), nil
+	}
+	if !f.rested {
 		return max(time.Millisecond, liveRest-quiet), nil
 	}
 	return max(time.Millisecond, liveRenew-time.Since(f.asked)), nil
+}
+
+// liveWait is in how long a position may be told, when the last one was told quiet ago. One
+// that is from a second later may at once: a last one that was told late, because somebody
+// began to listen or looked by themselves, must not make all that follow late as well.
+func liveWait(p, last LivePosition, quiet time.Duration) time.Duration {
+	if p.SeenAt.Sub(last.SeenAt) >= liveEvery {
+		return 0
+	}
+	return max(0, liveEvery-quiet)
 }

@@ -83,6 +83,32 @@ func TestFollowRideWithPositions(t *testing.T) {
 	})
 }
 
+// What comes late does not make late what follows it.
+func TestLiveWait(t *testing.T) {
+	seen := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	tests := []struct {
+		name  string
+		after time.Duration // between the two positions
+		quiet time.Duration // since the last one was told
+		want  time.Duration
+	}{
+		{"both on time", time.Second, time.Second, 0},
+		{"the last one came late", time.Second, 200 * time.Millisecond, 0},
+		{"within a second", 400 * time.Millisecond, 400 * time.Millisecond, 600 * time.Millisecond},
+		{"within a second of one that came late", 700 * time.Millisecond, 100 * time.Millisecond, 900 * time.Millisecond},
+		{"the last of several, found by a look", 900 * time.Millisecond, 1500 * time.Millisecond, 0},
+	}
+	for _, tt := range tests {
+		last, p := dispatch.LivePosition{SeenAt: seen}, dispatch.LivePosition{SeenAt: seen.Add(tt.after)}
+		if got := dispatch.LiveWait(p, last, tt.quiet); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	if got := dispatch.LiveWait(dispatch.LivePosition{SeenAt: seen}, dispatch.LivePosition{}, 0); got != 0 {
+		t.Errorf("the first: %s, want at once", got)
+	}
+}
+
 // Where nobody listens, nothing is published.
 func TestPositionsGoNowhereUnasked(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {

@@ -66,6 +66,7 @@ func (h *house) gate(ctx context.Context, addr string) (string, error) {
 	env := []string{
 		"ANONYMOUS=all", "PORT=" + port, "REDIS_URL=redis://" + addr, "UPSTREAMS=nominatim+http://127.0.0.1:9", "GOMAXPROCS=1",
 		"RATE_LIMIT=0", "DRIVER_TTL=1h", "DISPATCH_TIMEOUT=1h", "DISPATCH_MAX_DRIVERS=2000000", "LOG_LEVEL=error",
+		"MAX_STREAMS_PER_CLIENT=2048", // all clients are one address
 	}
 	if err := h.start(ctx, own, serverCore, env, h.geogate); err != nil {
 		return "", err
@@ -125,6 +126,18 @@ func (h *house) start(ctx context.Context, addr, core string, env []string, args
 // worked is how much processor time the process that serves an address has used.
 func (h *house) worked(addr string) (time.Duration, error) {
 	return machine.ProcessorTime(h.pids[addr])
+}
+
+// workedAll is how much all of them have used together.
+func (h *house) workedAll() (all time.Duration, err error) {
+	for addr := range h.pids {
+		used, err := h.worked(addr)
+		if err != nil {
+			return 0, err
+		}
+		all += used
+	}
+	return all, nil
 }
 
 // usedMemory is what Redis has allocated, in bytes, without the region's stream of

@@ -3,7 +3,7 @@
 // handler that does nothing but GEOADD, and PostGIS where it is installed; rides
 // requested, completed and cancelled; searches for the nearest drivers among a
 // thousand to a million; the time from a driver's arrival to the event on the
-// waiting rider's stream; how fast events are handed on, against plain XADD; and
+// waiting rider's stream, and from their position to it; how fast events are handed on, against plain XADD; and
 // memory. It prints Markdown. Everything runs on loopback and ends by itself.
 //
 //	go run ./bench/dispatch -geogate bin/geogate
@@ -48,12 +48,12 @@ type options struct {
 func main() {
 	o := options{sizes: sizes{1_000, 10_000, 100_000, 1_000_000}}
 	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "the binary to measure")
-	flag.StringVar(&o.only, "only", "", "measure only positions, rides, nearest, arrival or events")
+	flag.StringVar(&o.only, "only", "", "measure only positions, rides, nearest, arrival, live or events")
 	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds, each of which measures everything once")
 	flag.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement of positions")
 	flag.Var(&o.sizes, "drivers", "how many drivers to search among")
 	flag.IntVar(&o.searches, "searches", 300, "searches of a round")
-	flag.IntVar(&o.waiting, "waiting", 1000, "rides that wait, each with an open event stream")
+	flag.IntVar(&o.waiting, "waiting", 1000, "rides that wait, or are followed, each with an open event stream")
 	flag.IntVar(&o.arrivals, "arrivals", 1000, "drivers that arrive one after the other")
 	flag.IntVar(&o.told, "told", 20_000, "rides whose events are handed on in a round")
 	flag.StringVar(&o.plain, "plain", "", "serve the plain handler on this address, and nothing else")
@@ -69,7 +69,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context, *house, options, io.Writer) error
-	}{{"positions", positions}, {"rides", rides}, {"nearest", nearest}, {"arrival", arrival}, {"events", events}} {
+	}{{"positions", positions}, {"rides", rides}, {"nearest", nearest}, {"arrival", arrival}, {"live", live}, {"events", events}} {
 		if o.only != "" && o.only != part.name {
 			continue
 		}

@@ -15,7 +15,6 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"geogate/checks/geogate"
 )
@@ -304,12 +303,7 @@ func TestAnswersFitDescription(t *testing.T) {
 // makeCalls asks the program at base and notes which operations that were.
 func makeCalls(t *testing.T, base string, calls []call, operations map[string]bool) {
 	t.Helper()
-	doc := description(t)
-	doc.Servers = openapi3.Servers{{URL: base}}
-	router, err := gorillamux.NewRouter(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	router := routesOf(t, base)
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
 

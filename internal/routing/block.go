@@ -45,27 +45,28 @@ func (b block) fill(cells map[pair]Cell, m Matrix) {
 // heed takes over what an engine says of the block, and returns what to ask it next.
 // canLocate: it has a call that names the points near no road.
 func (b block) heed(cells map[pair]Cell, answer said, canLocate bool) []block {
+	same := block{b.rows, b.columns, b.stage}
 	switch {
 	case b.stage == locating && answer.refused:
-		b.stage = unnamed
+		same.stage = unnamed
 	case b.stage == locating:
-		b.stage = located
+		same.stage = located
 	case !answer.refused:
 		b.fill(cells, answer.matrix)
 		return nil
 	case b.stage == unsearched && canLocate:
-		b.stage = locating
-		return []block{b}
+		same.stage = locating
+		return []block{same}
 	}
 	switch {
 	case len(answer.offRoad) > 0:
-		return b.without(cells, answer.offRoad)
+		return same.without(cells, answer.offRoad)
 	case len(b.rows) == 1 && len(b.columns) == 1:
 		// If both ends are near a road, no way joins the two roads.
-		cells[pair{b.rows[0], b.columns[0]}] = Cell{Unreachable: b.stage == located, OffRoad: b.stage != located}
+		cells[pair{b.rows[0], b.columns[0]}] = Cell{Unreachable: same.stage == located, OffRoad: same.stage != located}
 		return nil
 	}
-	return b.halves()
+	return same.halves()
 }
 
 // without leaves out the points near no road, which are numbered as in [said], and returns

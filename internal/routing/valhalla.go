@@ -121,7 +121,7 @@ func locateValhalla(ctx context.Context, s *outbound.Server, costing string, fro
 	var found []struct {
 		Edges []json.RawMessage `json:"edges"`
 	}
-	if err := json.Unmarshal(rep.Body, &found); err != nil || len(found) != len(from)+len(to) {
+	if json.Unmarshal(rep.Body, &found) != nil || len(found) != len(from)+len(to) {
 		return said{refused: true}, nil
 	}
 	var answer said

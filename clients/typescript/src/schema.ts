@@ -1204,6 +1204,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
+                /** @example 91a0c9e1f39fb41f2b7f0f7a1bfc7b5d */
                 id: components["schemas"]["JobID"];
             };
             cookie?: never;
@@ -1227,6 +1228,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
+                /** @example 91a0c9e1f39fb41f2b7f0f7a1bfc7b5d */
                 id: components["schemas"]["JobID"];
             };
             cookie?: never;
@@ -1251,6 +1253,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
+                /** @example 91a0c9e1f39fb41f2b7f0f7a1bfc7b5d */
                 id: components["schemas"]["JobID"];
             };
             cookie?: never;
@@ -1754,6 +1757,7 @@ export interface components {
             /** @description Show this wherever you show the place. */
             licence?: string;
         };
+        Positions: components["schemas"]["Position"] | components["schemas"]["Position"][];
         Position: {
             id: components["schemas"]["ID"];
             lat: components["schemas"]["DriverLat"];
@@ -2324,22 +2328,27 @@ export interface components {
         };
     };
     parameters: {
-        /** @example 47.14 */
         Lat: components["schemas"]["Lat"];
         Lng: components["schemas"]["Lng"];
-        /**
-         * @description Another name for `lng`.
-         * @example 9.52
-         */
+        /** @description Another name for `lng`. */
         Lon: components["schemas"]["Lng"];
-        /** @description The ride's `request_id`. */
+        /**
+         * @description The ride's `request_id`.
+         * @example default.fdkb24pj5jh6vbzwm22uf5ps2q
+         */
         RideID: string;
-        /** @description The driver's id, percent-encoded. */
+        /**
+         * @description The driver's id, percent-encoded.
+         * @example 1
+         */
         DriverID: string;
         Region: components["schemas"]["Region"];
         /** @description The region to look in; all regions when absent. */
         AnyRegion: string;
-        /** @description The subscriber's id, from its registration. */
+        /**
+         * @description The subscriber's id, from its registration.
+         * @example sub_wq5hkd2u7xnpq3yj4ma6zrc2te
+         */
         SubscriberID: string;
         /** @description The same key with the same event counts as one event for 24 hours. */
         EventKey: string;
@@ -2395,13 +2404,9 @@ export interface operations {
                  * @example san francisco
                  */
                 q?: string;
-                /** @example 47.14 */
                 lat?: components["parameters"]["Lat"];
                 lng?: components["parameters"]["Lng"];
-                /**
-                 * @description Another name for `lng`.
-                 * @example 9.52
-                 */
+                /** @description Another name for `lng`. */
                 lon?: components["parameters"]["Lon"];
                 /** @description Maximum number of places in the answer to `q`. */
                 limit?: number;
@@ -2507,12 +2512,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "q": "北京",
-                 *       "limit": 1
-                 *     }
-                 */
                 "application/json": {
                     q?: string;
                     lat?: components["schemas"]["Lat"];
@@ -2681,7 +2680,10 @@ export interface operations {
                 featureType?: string;
                 exclude_place_ids?: string;
                 dedupe?: string;
-                /** @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status. */
+                /**
+                 * @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status.
+                 * @example jsonv2
+                 */
                 format?: "xml" | "json" | "jsonv2" | "geojson" | "geocodejson";
                 addressdetails?: string;
                 extratags?: string;
@@ -2848,7 +2850,10 @@ export interface operations {
                 featureType?: string;
                 exclude_place_ids?: string;
                 dedupe?: string;
-                /** @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status. */
+                /**
+                 * @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status.
+                 * @example jsonv2
+                 */
                 format?: "xml" | "json" | "jsonv2" | "geojson" | "geocodejson";
                 addressdetails?: string;
                 extratags?: string;
@@ -2916,7 +2921,10 @@ export interface operations {
                 /** @description 0 to 18. */
                 zoom?: number;
                 layer?: string;
-                /** @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status. */
+                /**
+                 * @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status.
+                 * @example jsonv2
+                 */
                 format?: "xml" | "json" | "jsonv2" | "geojson" | "geocodejson";
                 addressdetails?: string;
                 extratags?: string;
@@ -2984,7 +2992,10 @@ export interface operations {
                 /** @description 0 to 18. */
                 zoom?: number;
                 layer?: string;
-                /** @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status. */
+                /**
+                 * @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status.
+                 * @example jsonv2
+                 */
                 format?: "xml" | "json" | "jsonv2" | "geojson" | "geocodejson";
                 addressdetails?: string;
                 extratags?: string;
@@ -3045,9 +3056,15 @@ export interface operations {
     nominatimLookup: {
         parameters: {
             query?: {
-                /** @description Up to 50 ids, such as R48,N107775. */
+                /**
+                 * @description Up to 50 ids.
+                 * @example R48,W343
+                 */
                 osm_ids?: string;
-                /** @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status. */
+                /**
+                 * @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status.
+                 * @example jsonv2
+                 */
                 format?: "xml" | "json" | "jsonv2" | "geojson" | "geocodejson";
                 addressdetails?: string;
                 extratags?: string;
@@ -3108,9 +3125,15 @@ export interface operations {
     nominatimLookupPHP: {
         parameters: {
             query?: {
-                /** @description Up to 50 ids, such as R48,N107775. */
+                /**
+                 * @description Up to 50 ids.
+                 * @example R48,W343
+                 */
                 osm_ids?: string;
-                /** @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status. */
+                /**
+                 * @description The default is jsonv2 for search, xml for reverse and lookup, json for details, text for status.
+                 * @example jsonv2
+                 */
                 format?: "xml" | "json" | "jsonv2" | "geojson" | "geocodejson";
                 addressdetails?: string;
                 extratags?: string;
@@ -3172,7 +3195,9 @@ export interface operations {
         parameters: {
             query?: {
                 place_id?: string;
+                /** @example R */
                 osmtype?: string;
+                /** @example 48 */
                 osmid?: string;
                 class?: string;
                 "accept-language"?: string;
@@ -3230,7 +3255,9 @@ export interface operations {
         parameters: {
             query?: {
                 place_id?: string;
+                /** @example R */
                 osmtype?: string;
+                /** @example 48 */
                 osmid?: string;
                 class?: string;
                 "accept-language"?: string;
@@ -3557,7 +3584,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Position"] | components["schemas"]["Position"][];
+                "application/json": components["schemas"]["Positions"];
             };
         };
         responses: {
@@ -3701,7 +3728,10 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
-                /** @description The ride's `request_id`. */
+                /**
+                 * @description The ride's `request_id`.
+                 * @example default.fdkb24pj5jh6vbzwm22uf5ps2q
+                 */
                 id: components["parameters"]["RideID"];
             };
             cookie?: never;
@@ -3741,7 +3771,10 @@ export interface operations {
                 "Last-Event-ID"?: string;
             };
             path: {
-                /** @description The ride's `request_id`. */
+                /**
+                 * @description The ride's `request_id`.
+                 * @example default.fdkb24pj5jh6vbzwm22uf5ps2q
+                 */
                 id: components["parameters"]["RideID"];
             };
             cookie?: never;
@@ -3935,7 +3968,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The ride's `request_id`. */
+                /**
+                 * @description The ride's `request_id`.
+                 * @example default.fdkb24pj5jh6vbzwm22uf5ps2q
+                 */
                 id: components["parameters"]["RideID"];
             };
             cookie?: never;
@@ -3990,7 +4026,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The ride's `request_id`. */
+                /**
+                 * @description The ride's `request_id`.
+                 * @example default.fdkb24pj5jh6vbzwm22uf5ps2q
+                 */
                 id: components["parameters"]["RideID"];
             };
             cookie?: never;
@@ -4032,7 +4071,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The ride's `request_id`. */
+                /**
+                 * @description The ride's `request_id`.
+                 * @example default.fdkb24pj5jh6vbzwm22uf5ps2q
+                 */
                 id: components["parameters"]["RideID"];
             };
             cookie?: never;
@@ -4088,7 +4130,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The ride's `request_id`. */
+                /**
+                 * @description The ride's `request_id`.
+                 * @example default.fdkb24pj5jh6vbzwm22uf5ps2q
+                 */
                 id: components["parameters"]["RideID"];
             };
             cookie?: never;
@@ -4144,7 +4189,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The ride's `request_id`. */
+                /**
+                 * @description The ride's `request_id`.
+                 * @example default.fdkb24pj5jh6vbzwm22uf5ps2q
+                 */
                 id: components["parameters"]["RideID"];
             };
             cookie?: never;
@@ -4200,7 +4248,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The ride's `request_id`. */
+                /**
+                 * @description The ride's `request_id`.
+                 * @example default.fdkb24pj5jh6vbzwm22uf5ps2q
+                 */
                 id: components["parameters"]["RideID"];
             };
             cookie?: never;
@@ -4514,7 +4565,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The driver's id, percent-encoded. */
+                /**
+                 * @description The driver's id, percent-encoded.
+                 * @example 1
+                 */
                 id: components["parameters"]["DriverID"];
             };
             cookie?: never;
@@ -4548,7 +4602,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The driver's id, percent-encoded. */
+                /**
+                 * @description The driver's id, percent-encoded.
+                 * @example 1
+                 */
                 id: components["parameters"]["DriverID"];
             };
             cookie?: never;
@@ -4589,7 +4646,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The driver's id, percent-encoded. */
+                /**
+                 * @description The driver's id, percent-encoded.
+                 * @example 1
+                 */
                 id: components["parameters"]["DriverID"];
             };
             cookie?: never;
@@ -4625,7 +4685,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The driver's id, percent-encoded. */
+                /**
+                 * @description The driver's id, percent-encoded.
+                 * @example 1
+                 */
                 id: components["parameters"]["DriverID"];
             };
             cookie?: never;
@@ -4665,7 +4728,10 @@ export interface operations {
                 "Last-Event-ID"?: string;
             };
             path: {
-                /** @description The driver's id, percent-encoded. */
+                /**
+                 * @description The driver's id, percent-encoded.
+                 * @example 1
+                 */
                 id: components["parameters"]["DriverID"];
             };
             cookie?: never;
@@ -4709,7 +4775,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The driver's id, percent-encoded. */
+                /**
+                 * @description The driver's id, percent-encoded.
+                 * @example 1
+                 */
                 id: components["parameters"]["DriverID"];
             };
             cookie?: never;
@@ -4741,6 +4810,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example default.fdkb24pj5jh6vbzwm22uf5ps2q.9a1f */
                 offer_id: string;
             };
             cookie?: never;
@@ -4813,6 +4883,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example default.fdkb24pj5jh6vbzwm22uf5ps2q.9a1f */
                 offer_id: string;
             };
             cookie?: never;
@@ -5572,6 +5643,7 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {"exported":0,"withheld":0} */
                 "application/x-ndjson": string;
             };
         };
@@ -5605,7 +5677,7 @@ export interface operations {
                  * @description Names, or numbers from 1, of the columns that form the question, separated by commas. geogate joins them with
                  *     commas to an address; in mode `reverse` they are latitude and longitude. The default is the column named `q`,
                  *     `query` or `address`, in any of many languages, or else the first; in mode `reverse`, `lat` and `lon` or similar names.
-                 * @example street,city
+                 * @example address
                  */
                 columns?: string;
                 /** @description The one column that holds the address; use it in place of `columns`. */
@@ -5634,6 +5706,7 @@ export interface operations {
                  *     1,Vaduz
                  */
                 "text/csv": string;
+                /** @example {"address":"Vaduz"} */
                 "application/x-ndjson": string;
                 "multipart/form-data": {
                     file: string;
@@ -5717,6 +5790,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 91a0c9e1f39fb41f2b7f0f7a1bfc7b5d */
                 id: components["schemas"]["JobID"];
             };
             cookie?: never;
@@ -5747,6 +5821,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 91a0c9e1f39fb41f2b7f0f7a1bfc7b5d */
                 id: components["schemas"]["JobID"];
             };
             cookie?: never;
@@ -5779,6 +5854,7 @@ export interface operations {
                 "Last-Event-ID"?: string;
             };
             path: {
+                /** @example 91a0c9e1f39fb41f2b7f0f7a1bfc7b5d */
                 id: components["schemas"]["JobID"];
             };
             cookie?: never;
@@ -5821,10 +5897,11 @@ export interface operations {
                 partial?: boolean;
             };
             header?: {
-                /** @example bytes=1000- */
+                /** @example bytes=0-99 */
                 Range?: string;
             };
             path: {
+                /** @example 91a0c9e1f39fb41f2b7f0f7a1bfc7b5d */
                 id: components["schemas"]["JobID"];
             };
             cookie?: never;
@@ -6187,7 +6264,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The subscriber's id, from its registration. */
+                /**
+                 * @description The subscriber's id, from its registration.
+                 * @example sub_wq5hkd2u7xnpq3yj4ma6zrc2te
+                 */
                 id: components["parameters"]["SubscriberID"];
             };
             cookie?: never;
@@ -6218,7 +6298,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The subscriber's id, from its registration. */
+                /**
+                 * @description The subscriber's id, from its registration.
+                 * @example sub_wq5hkd2u7xnpq3yj4ma6zrc2te
+                 */
                 id: components["parameters"]["SubscriberID"];
             };
             cookie?: never;
@@ -6247,7 +6330,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The subscriber's id, from its registration. */
+                /**
+                 * @description The subscriber's id, from its registration.
+                 * @example sub_wq5hkd2u7xnpq3yj4ma6zrc2te
+                 */
                 id: components["parameters"]["SubscriberID"];
             };
             cookie?: never;
@@ -6285,7 +6371,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The subscriber's id, from its registration. */
+                /**
+                 * @description The subscriber's id, from its registration.
+                 * @example sub_wq5hkd2u7xnpq3yj4ma6zrc2te
+                 */
                 id: components["parameters"]["SubscriberID"];
             };
             cookie?: never;
@@ -6328,7 +6417,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The subscriber's id, from its registration. */
+                /**
+                 * @description The subscriber's id, from its registration.
+                 * @example sub_wq5hkd2u7xnpq3yj4ma6zrc2te
+                 */
                 id: components["parameters"]["SubscriberID"];
             };
             cookie?: never;
@@ -6369,7 +6461,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The subscriber's id, from its registration. */
+                /**
+                 * @description The subscriber's id, from its registration.
+                 * @example sub_wq5hkd2u7xnpq3yj4ma6zrc2te
+                 */
                 id: components["parameters"]["SubscriberID"];
             };
             cookie?: never;
@@ -6402,9 +6497,15 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The subscriber's id, from its registration. */
+                /**
+                 * @description The subscriber's id, from its registration.
+                 * @example sub_wq5hkd2u7xnpq3yj4ma6zrc2te
+                 */
                 id: components["parameters"]["SubscriberID"];
-                /** @description The id of the delivery, which is the id of the event. */
+                /**
+                 * @description The id of the delivery, which is the id of the event.
+                 * @example evt_1763709000123-0
+                 */
                 delivery: string;
             };
             cookie?: never;
