@@ -204,16 +204,26 @@ const (
 	lastPort  = 22_000
 )
 
-// FreeAddr returns a loopback address that nothing listened on a moment ago, for a
-// server that cannot pick its port itself.
+// FreeAddr returns a loopback address for a server that cannot pick its port itself.
+// Nothing listened there a moment ago, and it belongs to the test until that ends: no
+// other test gets it, also while its server is stopped.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
 	for range 100 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort)))
+		port := strconv.Itoa(firstPort + rand.IntN(lastPort-firstPort))
+		// In the abstract namespace a name is of whoever listens there, and leaves nothing
+		// behind when a process dies.
+		claim, err := (&net.ListenConfig{}).Listen(tb.Context(), "unix", "@geogate-test-port-"+port)
+		if err != nil {
+			continue // another test's
+		}
+		addr := net.JoinHostPort("127.0.0.1", port)
 		l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", addr)
 		if err != nil {
+			_ = claim.Close()
 			continue // taken
 		}
+		tb.Cleanup(func() { _ = claim.Close() })
 		if err := l.Close(); err != nil {
 			tb.Fatal(err)
 		}

@@ -40,3 +40,15 @@ func TestServerSurvivesItsOwnFaults(t *testing.T) {
 		t.Error("a server without persistence kept a key over a crash")
 	}
 }
+
+// A test keeps its ports, whatever listens there, until it ends.
+func TestPortsBelongToOneTest(t *testing.T) {
+	seen := map[string]bool{}
+	for range 200 {
+		addr := FreeAddr(t)
+		if seen[addr] {
+			t.Fatalf("%s is given twice", addr)
+		}
+		seen[addr] = true
+	}
+}
