@@ -36,7 +36,7 @@ func overRedis(t *testing.T, test func(t *testing.T, client func(tb testing.TB) 
 		})
 	})
 	t.Run("cluster", func(t *testing.T) {
-		s := redistest.StartCluster(t)
+		s := redistest.BorrowCluster(t)
 		test(t, func(tb testing.TB) redis.UniversalClient { tb.Helper(); return s.Client(tb) })
 	})
 }

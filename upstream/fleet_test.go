@@ -47,7 +47,7 @@ func one(t *testing.T, rs *redistest.Server) func() upstream.Redis {
 // of each.
 func redises(t *testing.T) map[string]func() upstream.Redis {
 	t.Helper()
-	cluster := redistest.StartCluster(t)
+	cluster := redistest.BorrowCluster(t)
 	return map[string]func() upstream.Redis{
 		"single":  one(t, redistest.Start(t)),
 		"cluster": func() upstream.Redis { return cluster.Client(t) },

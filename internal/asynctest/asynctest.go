@@ -4,6 +4,7 @@ package asynctest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -33,9 +34,31 @@ type settling struct {
 
 func (s settling) Run() (code int) {
 	code = s.M.Run()
+	ends.run()
 	for end := time.Now().Add(patience); code == 0 && goleak.Find(s.ignore) != nil && time.Now().Before(end); {
 	}
 	return code
+}
+
+// ends are what AtEnd was given.
+var ends callbacks
+
+type callbacks struct {
+	mu   sync.Mutex
+	list []func()
+}
+
+// AtEnd has f called after the last test of a package that has Main, the last f first.
+func AtEnd(f func()) {
+	ends.mu.Lock()
+	defer ends.mu.Unlock()
+	ends.list = append(ends.list, f)
+}
+
+func (c *callbacks) run() {
+	for _, f := range slices.Backward(c.list) {
+		f()
+	}
 }
 
 // Background runs a part until stop is called or the test ends, and fails the

@@ -44,10 +44,14 @@ func BuiltIn(tb testing.TB) *redis.Client {
 // that reach across slots as a larger one would.
 func clusterOfOne(tb testing.TB) *redis.ClusterClient {
 	tb.Helper()
-	s := Start(tb, "--cluster-enabled", "yes")
-	if err := s.Client(tb).ClusterAddSlotsRange(tb.Context(), 0, 16383).Err(); err != nil {
-		tb.Fatal(err)
-	}
+	s := shelfOfOnes.borrow(tb, func(tb testing.TB) *Server {
+		tb.Helper()
+		s := Start(tb, "--cluster-enabled", "yes")
+		if err := s.Client(tb).ClusterAddSlotsRange(tb.Context(), 0, clusterSlots-1).Err(); err != nil {
+			tb.Fatal(err)
+		}
+		return s
+	})
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Addr}, ContextTimeoutEnabled: true, DisableIdentity: true})
 	tb.Cleanup(func() { _ = client.Close() })
 	asynctest.Eventually(tb, "cluster is up", func() bool {
