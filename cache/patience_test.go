@@ -48,8 +48,8 @@ func held(calls *atomic.Int64, until <-chan struct{}) Fill {
 // arrival is the context of a caller who tells when they begin to wait for a flight: Get
 // does not ask for Done before.
 type arrival struct {
-	context.Context
-	arrived func()
+	context.Context //nolint:containedctx // it is one
+	arrived         func()
 }
 
 func arriving(ctx context.Context, arrived func()) arrival {

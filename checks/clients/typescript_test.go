@@ -98,7 +98,7 @@ func inChromium(t *testing.T, page *httptest.Server, app, client, base string) s
 	results := make(chan string, 1)
 	page.Config.Handler = browserApp(app, client, base, results)
 	page.Start()
-	profile, err := os.MkdirTemp("", "chromium")
+	profile, err := os.MkdirTemp("", "chromium") //nolint:usetesting // a t.TempDir that is written to at the end fails the test
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func (s settling) Run() (code int) {
 	code = s.M.Run()
 	ends.run()
 	for end := time.Now().Add(patience); code == 0 && goleak.Find(s.ignore) != nil && time.Now().Before(end); {
-	}
+	} // Find sleeps
 	return code
 }
 
