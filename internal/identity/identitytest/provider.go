@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,14 +86,32 @@ func (p *Provider) Token(t testing.TB, changes map[string]any) string {
 	return Sign(t, jose.RS256, p.key, p.Claims(changes))
 }
 
-// RSAKey makes a key to sign with.
+// made are the keys of RSAKey so far: a new one takes long under the race detector.
+var made struct {
+	sync.Mutex
+	keys []*rsa.PrivateKey
+	used map[string]int // by test, its parts included
+}
+
+// RSAKey returns a key to sign with, which no other call of the same test returns.
 func RSAKey(t testing.TB, kid string) jose.JSONWebKey {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
+	test, _, _ := strings.Cut(t.Name(), "/")
+	made.Lock()
+	defer made.Unlock()
+	if made.used == nil {
+		made.used = make(map[string]int)
 	}
-	return jose.JSONWebKey{Key: key, KeyID: kid, Use: "sig"}
+	n := made.used[test]
+	made.used[test]++
+	if n == len(made.keys) {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made.keys = append(made.keys, key)
+	}
+	return jose.JSONWebKey{Key: made.keys[n], KeyID: kid, Use: "sig"}
 }
 
 // Sign returns claims as a signed token.
