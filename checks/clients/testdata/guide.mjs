@@ -39,10 +39,21 @@ export async function roundTrip({ Town, Refused, stream }, base, name) {
 
   const streamed = [];
   let moves = 0;
+  // Drives until the rider sees the car: the stream tells of it once a second, and of
+  // nothing more behind the end of the ride.
+  const seen = async () => {
+    for (let i = 0; moves === 0 && i < 300; i++) {
+      await town.report(driver, { ...at, ts: Date.now(), heading: 90, speed: 8 });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  };
   await request(`${name} streams`).then((id) => new Promise((resolve, reject) => {
     let work = Promise.resolve();
     stream(`${base}/v2/requests/${id}/events`, (ride) => {
-      work = work.then(() => act(ride, streamed)).catch(reject);
+      work = work.then(async () => {
+        if (ride.state === "matched") await seen();
+        await act(ride, streamed);
+      }).catch(reject);
       if (ride.state === "completed") work.then(resolve);
     }, (car) => (moves += car.eta ? 1 : 0), () => reject(new Error("the stream was refused")));
   }));
