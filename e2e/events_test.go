@@ -256,12 +256,16 @@ func TestBusIsKilledUnderLoad(t *testing.T) {
 // freePort returns a port that nobody listened on a moment ago. It lies below those that
 // redistest draws from, and below those that Linux gives to outgoing connections and to
 // servers that ask for any: nobody else takes it before its server does, and a client that
-// dials it meanwhile is not connected to itself.
+// dials it meanwhile is not connected to itself. Browsers open all of them. No port is
+// returned twice.
 func freePort(tb testing.TB) int {
 	tb.Helper()
-	const firstPort, lastPort = 3_000, 10_000
+	const firstPort, lastPort = 7_000, 10_000
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort)
+		if _, taken := givenPorts.LoadOrStore(port, true); taken {
+			continue
+		}
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			_ = l.Close()
 			return port
@@ -270,6 +274,8 @@ func freePort(tb testing.TB) int {
 	tb.Fatal("no free port among a hundred")
 	return 0
 }
+
+var givenPorts sync.Map
 
 // Without a token the banner says who may use events; with one it says so too.
 func TestBannerTellsWhoMayUseEvents(t *testing.T) {
