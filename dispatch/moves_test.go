@@ -86,10 +86,6 @@ func TestFollow(t *testing.T) {
 func TestFollowCrowd(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{RedisTimeout: time.Minute}) // other tests keep the machine busy
-		f := e.Follow()
-		if _, err := f.Next(t.Context()); err != nil {
-			t.Fatal(err)
-		}
 		const many = 1700
 		positions := make([]dispatch.Position, many)
 		want := map[string]bool{}
@@ -97,10 +93,27 @@ func TestFollowCrowd(t *testing.T) {
 			positions[i] = at(fmt.Sprint("d", i), north(float64(i)))
 			want[positions[i].ID] = true
 		}
-		track(t, e, positions...)
-		moves, err := f.Next(t.Context())
-		if err != nil || moves.All {
-			t.Fatal(moves.All, err)
+		var moves dispatch.Moves
+		for began := time.Now(); ; began = time.Now() {
+			f := e.Follow()
+			if _, err := f.Next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			track(t, e, positions...)
+			var err error
+			if moves, err = f.Next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if !moves.All {
+				break
+			}
+			// Who does not look for so long begins anew.
+			if time.Since(began) < 8*time.Second {
+				t.Fatal("a follower begins anew though it has looked a moment ago")
+			}
+			for i := range positions {
+				positions[i].Point.Lat += 0.001
+			}
 		}
 		got := map[string]bool{}
 		for _, d := range moves.Drivers {

@@ -23,7 +23,11 @@ func TestAutocompleteGuard(t *testing.T) {
 	typed := false
 	for n := byte(0); !typed && n < 10; n++ { // until the machine does not pause
 		word, typist := string('b'+n)+"erlin", fmt.Sprint("192.0.2.", 10+n)
-		if a := search("192.0.2.1", word); a.Status != http.StatusOK || a.Header.Get("X-Cache") != "MISS" {
+		a := search("192.0.2.1", word)
+		if a.Status == http.StatusServiceUnavailable {
+			continue // it stood still for so long that calls could not be counted
+		}
+		if a.Status != http.StatusOK || a.Header.Get("X-Cache") != "MISS" {
 			t.Errorf("%q: X-Cache %q, %s, want a miss", word, a.Header.Get("X-Cache"), a)
 		}
 		began := time.Now()
