@@ -162,7 +162,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		"max_rides":      cfg.MaxRides,
 		"max_unsent":     cfg.MaxUnsent,
 		"offer_ttl":      cfg.OfferTTL.Milliseconds(),
-		"radii":          cfg.RadiiM,
+		"radius":         cfg.RadiiM[len(cfg.RadiiM)-1],
 		"retention":      cfg.Retention.Milliseconds(),
 		"ride_ttl":       cfg.RideTTL.Milliseconds(),
 		"stream":         cfg.StreamLen,

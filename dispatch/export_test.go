@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // DefaultRedisTimeout is what one call to Redis may take outside of tests.
@@ -57,6 +59,17 @@ const Lease = lease
 
 // MaxLooks is how many of those who wait look at a time.
 const MaxLooks = maxLooks
+
+// Scripts are all there are, and ScriptFiles what they are made of.
+var (
+	ScriptFiles = scriptFiles
+	Scripts     = []*redis.Script{
+		acceptScript, attemptScript, cancelScript, chooseScript, claimKeyScript, claimScript, declineScript, driverScript,
+		dropKeyScript, dutyScript, forgetScript, givebackScript, keyRegionScript, leaveKeyScript, leaveScript, listScript,
+		listenScript, nearestScript, offersScript, outboxDoneScript, outboxReadScript, reconcileScript, releaseScript,
+		renewScript, requestScript, rideScript, shiftScript, stepScript, swapScript, sweepScript, trackScript, wakeScript,
+	}
+)
 
 // RideScript is the hash of the script that reads a ride.
 func RideScript() string { return rideScript.Hash() }

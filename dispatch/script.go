@@ -4,7 +4,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,52 +14,57 @@ import (
 //go:embed scripts/*.lua
 var scriptFiles embed.FS
 
+// Redis makes each function of a script anew at each call; those of all files cost as much as
+// nine commands. So an entry point has no more of the files than it needs.
 var (
-	acceptScript     = newScript("accept")
-	attemptScript    = newScript("attempt")
-	cancelScript     = newScript("cancel")
-	chooseScript     = newScript("choose")
-	claimScript      = newScript("claim")
-	claimKeyScript   = newScript("claim_key")
-	declineScript    = newScript("decline")
-	dropKeyScript    = newScript("drop_key")
-	driverScript     = newScript("driver")
-	forgetScript     = newScript("forget")
-	givebackScript   = newScript("giveback")
-	listScript       = newScript("list")
-	listenScript     = newScript("listen")
-	nearestScript    = newScript("nearest")
-	offersScript     = newScript("offers")
-	outboxDoneScript = newScript("outbox_done")
-	outboxReadScript = newScript("outbox_read")
-	reconcileScript  = newScript("reconcile")
-	releaseScript    = newScript("release")
-	renewScript      = newScript("renew")
-	requestScript    = newScript("request")
-	rideScript       = newScript("ride")
-	shiftScript      = newScript("shift")
-	stepScript       = newScript("step")
-	sweepScript      = newScript("sweep")
-	wakeScript       = newScript("wake")
-	leaveScript      = newScript("leave")
-	leaveKeyScript   = newScript("leave_key")
+	acceptScript    = onRides("accept")
+	attemptScript   = onRides("kept", "attempt")
+	cancelScript    = onRides("cancel")
+	chooseScript    = onRides("choose")
+	claimKeyScript  = onRides("keys", "claim_key")
+	declineScript   = onRides("decline")
+	driverScript    = onRides("driver")
+	forgetScript    = onRides("kept", "forget")
+	leaveScript     = onRides("kept", "leave")
+	listenScript    = onRides("listen")
+	offersScript    = onRides("offers")
+	reconcileScript = onRides("reconcile")
+	releaseScript   = onRides("release")
+	requestScript   = onRides("limits", "keys", "request")
+	rideScript      = onRides("ride")
+	shiftScript     = onRides("limits", "shift")
+	stepScript      = onRides("step")
+	wakeScript      = onRides("wake")
+
+	claimScript      = load("clock", "lease", "store", "claim")
+	dropKeyScript    = load("clock", "store", "drop_key")
+	dutyScript       = load("clock", "duty")
+	givebackScript   = load("clock", "lease", "store", "giveback")
+	keyRegionScript  = load("clock", "key_region")
+	leaveKeyScript   = load("clock", "store", "leave_key")
+	listScript       = load("clock", "store", "list")
+	nearestScript    = load("clock", "store", "drivers", "search", "candidates", "nearest")
+	outboxDoneScript = load("clock", "lease", "store", "outbox_done")
+	outboxReadScript = load("clock", "lease", "store", "limits", "outbox_read")
+	renewScript      = load("clock", "lease", "store", "renew")
+	swapScript       = load("swap")
+	sweepScript      = load("clock", "store", "drivers", "kept", "sweep")
 
 	// Most positions take the short way, which needs nothing of what the other scripts stand on.
-	trackScript = lua.Load(scriptFiles, slices.Concat([]string{"clock", "track_short"}, foundation, []string{"track"})...)
-
-	dutyScript = lua.Load(scriptFiles, "clock", "duty")
-	swapScript = lua.Load(scriptFiles, "swap")
-
-	keyRegionScript = lua.Load(scriptFiles, "clock", "key_region")
+	trackScript = redis.NewScript(lua.Text(scriptFiles, "clock", "track_short") + transitions + lua.Text(scriptFiles, "limits", "track"))
 )
 
-// foundation is what entry points are made of, behind the clock.
-var foundation = []string{"lease", "store", "keys", "drivers", "rides", "search", "matching"}
+// transitions are what scripts on rides have in common, behind the clock. Matching is most of
+// it, and few calls come to that: it is one function, which makes the others (settle.lua).
+var transitions = lua.Text(scriptFiles, "store", "drivers", "rides", "settle") +
+	"new_matching = function()\n" + lua.Text(scriptFiles, "search", "candidates", "matching") + "end\n"
 
-// newScript loads an entry point.
-func newScript(name string) *redis.Script {
-	return lua.Load(scriptFiles, slices.Concat([]string{"clock"}, foundation, []string{name})...)
+// onRides loads the files of an entry point behind the transitions.
+func onRides(names ...string) *redis.Script {
+	return redis.NewScript(lua.Text(scriptFiles, "clock") + transitions + lua.Text(scriptFiles, names...))
 }
+
+func load(names ...string) *redis.Script { return lua.Load(scriptFiles, names...) }
 
 // reply is what a script answers: a code and what belongs to it.
 type reply struct {

@@ -58,6 +58,11 @@ func (h *house) redis(ctx context.Context) (*redis.Client, error) {
 
 // gate starts geogate on a Redis, on the server's core, and returns its URL.
 func (h *house) gate(ctx context.Context, addr string) (string, error) {
+	return h.gateOf(ctx, h.geogate, addr)
+}
+
+// gateOf is gate with another binary.
+func (h *house) gateOf(ctx context.Context, binary, addr string) (string, error) {
 	own, err := contender.FreeAddr(ctx)
 	if err != nil {
 		return "", err
@@ -68,7 +73,7 @@ func (h *house) gate(ctx context.Context, addr string) (string, error) {
 		"RATE_LIMIT=0", "DRIVER_TTL=1h", "DISPATCH_TIMEOUT=1h", "DISPATCH_MAX_DRIVERS=2000000", "LOG_LEVEL=error",
 		"MAX_STREAMS_PER_CLIENT=2048", // all clients are one address
 	}
-	if err := h.start(ctx, own, serverCore, env, h.geogate); err != nil {
+	if err := h.start(ctx, own, serverCore, env, binary); err != nil {
 		return "", err
 	}
 	return "http://" + own, machine.AwaitOK(ctx, "http://"+own+"/readyz")
@@ -77,11 +82,16 @@ func (h *house) gate(ctx context.Context, addr string) (string, error) {
 // pair starts a Redis and a geogate in front of it, and returns a client of the one
 // and the URL of the other.
 func (h *house) pair(ctx context.Context) (*redis.Client, string, error) {
+	return h.pairOf(ctx, h.geogate)
+}
+
+// pairOf is pair with another binary.
+func (h *house) pairOf(ctx context.Context, binary string) (*redis.Client, string, error) {
 	rdb, err := h.redis(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	url, err := h.gate(ctx, rdb.Options().Addr)
+	url, err := h.gateOf(ctx, binary, rdb.Options().Addr)
 	return rdb, url, err
 }
 

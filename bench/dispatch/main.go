@@ -1,7 +1,7 @@
 // Command dispatch measures dispatch as its clients see it, over HTTP and with a
 // real redis-server: positions stored per second against redis-benchmark, a
 // handler that does nothing but GEOADD, and PostGIS where it is installed; rides
-// requested, completed and cancelled; searches for the nearest drivers among a
+// requested, taken through their steps and cancelled; searches for the nearest drivers among a
 // thousand to a million; the time from a driver's arrival to the event on the
 // waiting rider's stream, and from their position to it; how fast events are handed on, against plain XADD; and
 // memory. It prints Markdown. Everything runs on loopback and ends by itself.
@@ -34,6 +34,7 @@ const (
 type options struct {
 	geogate  string
 	only     string
+	beside   string // another binary
 	rounds   int
 	duration time.Duration
 	sizes    sizes
@@ -49,6 +50,7 @@ func main() {
 	o := options{sizes: sizes{1_000, 10_000, 100_000, 1_000_000}}
 	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "the binary to measure")
 	flag.StringVar(&o.only, "only", "", "measure only positions, rides, nearest, arrival, live or events")
+	flag.StringVar(&o.beside, "beside", "", "another binary, whose rides are measured in the same rounds")
 	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds, each of which measures everything once")
 	flag.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement of positions")
 	flag.Var(&o.sizes, "drivers", "how many drivers to search among")

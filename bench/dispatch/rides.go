@@ -33,23 +33,14 @@ type ride struct {
 // stage is what is done with each of many rides, and what that took.
 type stage struct {
 	name          string
-	do            func(context.Context, *ride) error
+	do            func(ctx context.Context, url string, r *ride) error
 	rates         []float64
 	took          []time.Duration
 	server, redis time.Duration
 }
 
-// rides measures how many rides a second are requested and matched, completed and
-// cancelled.
-func rides(ctx context.Context, h *house, o options, out io.Writer) error {
-	rdb, url, err := h.pair(ctx)
-	if err != nil {
-		return err
-	}
-	if err := load(ctx, url, city(2*played)); err != nil {
-		return err
-	}
-	request := &stage{name: "`POST /v2/search`, matched", do: func(ctx context.Context, r *ride) error {
+func newStages() (request, arrive, start, complete, cancel *stage) {
+	request = &stage{name: "`POST /v2/search`, matched", do: func(ctx context.Context, url string, r *ride) error {
 		answer, err := post(ctx, url+"/v2/search", r.pickup)
 		if err == nil {
 			err = json.Unmarshal(answer, r)
@@ -59,48 +50,101 @@ func rides(ctx context.Context, h *house, o options, out io.Writer) error {
 		}
 		return err
 	}}
-	complete := &stage{name: "`POST /v2/requests/{id}/complete`", do: func(ctx context.Context, r *ride) error {
-		_, err := post(ctx, url+"/v2/requests/"+r.ID+"/complete", map[string]string{"driver_id": r.Driver.ID})
-		return err
-	}}
-	cancel := &stage{name: "`POST /v2/cancel`", do: func(ctx context.Context, r *ride) error {
+	step := func(name string) *stage {
+		return &stage{name: "`POST /v2/requests/{id}/" + name + "`", do: func(ctx context.Context, url string, r *ride) error {
+			_, err := post(ctx, url+"/v2/requests/"+r.ID+"/"+name, map[string]string{"driver_id": r.Driver.ID})
+			return err
+		}}
+	}
+	cancel = &stage{name: "`POST /v2/cancel`", do: func(ctx context.Context, url string, r *ride) error {
 		_, err := post(ctx, url+"/v2/cancel", map[string]string{"request_id": r.ID})
 		return err
 	}}
+	return request, step("arrive"), step("start"), step("complete"), cancel
+}
+
+// player is a geogate whose rides are measured.
+type player struct {
+	name       string
+	url, redis string     // the address of its Redis
+	rides      [][]*stage // the stages of a ride, for each way that one ends
+	stages     []*stage
+}
+
+func newPlayer(ctx context.Context, h *house, name, binary string) (*player, error) {
+	rdb, url, err := h.pairOf(ctx, binary)
+	if err != nil {
+		return nil, err
+	}
+	request, arrive, start, complete, cancel := newStages()
+	return &player{
+		name: name, url: url, redis: rdb.Options().Addr,
+		rides:  [][]*stage{{request, arrive, start, complete}, {request, cancel}},
+		stages: []*stage{request, arrive, start, complete, cancel},
+	}, load(ctx, url, city(2*played))
+}
+
+// rides measures how many rides a second are requested and matched, taken through their
+// steps and cancelled; those of another binary, if one is named, in turn with them.
+func rides(ctx context.Context, h *house, o options, out io.Writer) error {
+	var all []*player
+	for _, p := range []struct{ name, binary string }{{"geogate", h.geogate}, {"beside", o.beside}} {
+		if p.binary == "" {
+			continue
+		}
+		player, err := newPlayer(ctx, h, p.name, p.binary)
+		if err != nil {
+			return err
+		}
+		all = append(all, player)
+	}
 	for range o.rounds {
-		for _, end := range []*stage{complete, cancel} {
-			all := make([]ride, played)
-			for i, p := range city(played) {
-				all[i].pickup = point{Lat: p.Lat, Lng: p.Lng}
-			}
-			for _, s := range []*stage{request, end} {
-				if err := s.play(ctx, h, strings.TrimPrefix(url, "http://"), rdb.Options().Addr, all); err != nil {
-					return fmt.Errorf("%s: %w", s.name, err)
-				}
+		for _, p := range all {
+			if err := p.play(ctx, h); err != nil {
+				return err
 			}
 		}
 	}
 	fmt.Fprintf(out, "\n### Rides\n\n%d drivers on duty; %d clients play %d rides a round, %d rounds; the server has core %s, Redis and the load core %s.\n\n",
 		2*played, players, played, o.rounds, serverCore, loadCore)
-	fmt.Fprintln(out, "| call | a second | p50 | p99 | CPU of the server, µs | CPU of Redis, µs |")
-	fmt.Fprintln(out, "|---|---|---|---|---|---|")
-	for _, s := range []*stage{request, complete, cancel} {
-		n := float64(len(s.took))
-		fmt.Fprintf(out, "| %s | %.0f | %.1f ms | %.1f ms | %s | %s |\n", s.name, percentile(s.rates, 0.5),
-			ms(percentile(s.took, 0.5)), ms(percentile(s.took, 0.99)), microsEach(s.server, n), microsEach(s.redis, n))
+	fmt.Fprintln(out, "| call | of | a second | p50 | p99 | CPU of the server, µs | CPU of Redis, µs |")
+	fmt.Fprintln(out, "|---|---|---|---|---|---|---|")
+	for i := range all[0].stages {
+		for _, p := range all {
+			s := p.stages[i]
+			n := float64(len(s.took))
+			fmt.Fprintf(out, "| %s | %s | %.0f | %.1f ms | %.1f ms | %s | %s |\n", s.name, p.name, percentile(s.rates, 0.5),
+				ms(percentile(s.took, 0.5)), ms(percentile(s.took, 0.99)), microsEach(s.server, n), microsEach(s.redis, n))
+		}
 	}
 	fmt.Fprintln(out)
 	return nil
 }
 
-// play does a stage with all rides, and measures the processes that serve the two
-// addresses.
-func (s *stage) play(ctx context.Context, h *house, gate, redis string, all []ride) error {
+// play plays a round of rides to each of their ends.
+func (p *player) play(ctx context.Context, h *house) error {
+	for _, way := range p.rides {
+		all := make([]ride, played)
+		for i, at := range city(played) {
+			all[i].pickup = point{Lat: at.Lat, Lng: at.Lng}
+		}
+		for _, s := range way {
+			if err := s.play(ctx, h, p, all); err != nil {
+				return fmt.Errorf("%s of %s: %w", s.name, p.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// play does a stage with all rides, and measures the processes of the player.
+func (s *stage) play(ctx context.Context, h *house, p *player, all []ride) error {
+	gate := strings.TrimPrefix(p.url, "http://")
 	server, err := h.worked(gate)
 	if err != nil {
 		return err
 	}
-	store, err := h.worked(redis)
+	store, err := h.worked(p.redis)
 	if err != nil {
 		return err
 	}
@@ -116,7 +160,7 @@ func (s *stage) play(ctx context.Context, h *house, gate, redis string, all []ri
 					return nil
 				}
 				asked := time.Now()
-				if err := s.do(ctx, &all[n]); err != nil {
+				if err := s.do(ctx, p.url, &all[n]); err != nil {
 					return err
 				}
 				took[n] = time.Since(asked)
@@ -132,7 +176,7 @@ func (s *stage) play(ctx context.Context, h *house, gate, redis string, all []ri
 	if err != nil {
 		return err
 	}
-	storeNow, err := h.worked(redis)
+	storeNow, err := h.worked(p.redis)
 	s.server += serverNow - server
 	s.redis += storeNow - store
 	return err

@@ -9,10 +9,10 @@ if ride.state ~= 'offered' or ride.offer ~= ARGV[3] then return answer('too_late
 local d = load('driver', ARGV[4])
 -- Only lost data can part an offer from its driver; the ride then goes on.
 if not d or d.ride ~= ride.id then
-  search_on(ride, 'lost')
-  attempt(ride)
+  matching().search_on(ride, 'lost')
+  matching().attempt(ride)
   return answer('too_late', ride)
 end
-assign(ride, d, ride.distance, '')
+matching().assign(ride, d, ride.distance, '')
 redis.call('HSET', P .. ':asked:' .. ride.id, d.id, ARGV[3] .. ' accepted')
 return answer('ok', ride)

@@ -15,7 +15,7 @@ if not live(ride) then
 elseif ride.version == version then
   local outcome, named
   if ride.state == 'searching' then
-    if cfg.candidates == 0 then outcome = claim_nearest(ride) else outcome, named = name_candidates(ride) end
+    if cfg.candidates == 0 then outcome = matching().claim_nearest(ride) else outcome, named = matching().name_candidates(ride) end
   end
   if outcome == 'named' then
     wake()

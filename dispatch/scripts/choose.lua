@@ -5,14 +5,14 @@ if not ride then return { 'not_found' } end
 settle(ride)
 if ride.state ~= 'searching' then return answer('ok', ride) end
 for i = 3, #ARGV do
-  local d = eligible(ride, ARGV[i])
-  local at = d and from_pickup(ride, d)
-  if d and at <= cfg.radii[#cfg.radii] then
-    take(ride, d, string.format('%.4f', at))
+  local d = matching().eligible(ride, ARGV[i])
+  local at = d and matching().from_pickup(ride, d)
+  if d and at <= cfg.radius then
+    matching().take(ride, d, string.format('%.4f', at))
     return answer('ok', ride)
   end
 end
-if not claim_nearest(ride) then
+if not matching().claim_nearest(ride) then
   redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker')
   schedule(ride)
 end

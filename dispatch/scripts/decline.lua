@@ -5,5 +5,5 @@ if not ride or not said or string.match(said, '^%x+') ~= ARGV[3] then return { '
 if string.find(said, ' declined', 1, true) then return answer('ok', ride) end
 settle(ride)
 if ride.state ~= 'offered' or ride.offer ~= ARGV[3] then return answer('too_late', ride) end
-decline(ride)
+matching().decline(ride)
 return answer('ok', ride)

@@ -3,12 +3,6 @@
 -- Drivers whom this script made available, to be offered to waiting rides.
 local freed = {}
 
--- Tags travel and are stored as "\nfirst\nsecond\n"; a tag has no control
--- characters, so a plain find answers whether one is there.
-local function has_tag(tags, tag)
-  return string.find(tags, '\n' .. tag .. '\n', 1, true) ~= nil
-end
-
 local function each_tag(tags) return string.gmatch(tags, '[^\n]+') end
 
 -- each_index calls do_with every index of available drivers that a driver is in.
@@ -45,12 +39,12 @@ end
 -- Drivers are listed by state, in the order of their first report.
 local driver_states = { 'offline', 'available', 'reserved', 'busy' }
 
--- enlist moves a driver to the list of a state; nil: to none. Who reads all lists in one
--- script finds everybody once.
+-- enlist moves a driver from the list of their state to that of another one; nil: to none. Who
+-- reads all lists in one script finds everybody once. A driver without a state may be in any.
 local function enlist(d, state)
   spend(2)
   for _, other in ipairs(driver_states) do
-    if other ~= state then redis.call('ZREM', P .. ':drivers:' .. other, d.id) end
+    if other ~= state and other == (d.state or other) then redis.call('ZREM', P .. ':drivers:' .. other, d.id) end
   end
   if not state then return end
   if not d.first then
@@ -58,20 +52,6 @@ local function enlist(d, state)
     redis.call('HSET', P .. ':driver:' .. d.id, 'first', d.first)
   end
   redis.call('ZADD', P .. ':drivers:' .. state, d.first, d.id)
-end
-
--- erase forgets a driver. Where there are several regions, the turn of that stays for a
--- while: it refuses reports that were on their way, and vanishes by itself.
-local function erase(id, turn)
-  local key = P .. ':driver:' .. id
-  enlist({ id = id })
-  redis.call('ZREM', P .. ':watch', id)
-  redis.call('ZREM', P .. ':moved', id)
-  redis.call('DEL', key)
-  if turn ~= '' then
-    redis.call('HSET', key, 'state', 'gone', 'turn', turn)
-    redis.call('PEXPIRE', key, number(cfg.in_flight))
-  end
 end
 
 local function go_offline(d, reason)
@@ -84,11 +64,6 @@ local function go_offline(d, reason)
   unindex(d)
 end
 
--- room_for_another reports whether one more driver may come on duty.
-local function room_for_another()
-  return redis.call('ZCARD', P .. ':avail') + redis.call('ZCARD', P .. ':engaged') < cfg.max_drivers
-end
-
 local function go_available(d)
   redis.call('HSET', P .. ':driver:' .. d.id, 'state', 'available')
   redis.call('HDEL', P .. ':driver:' .. d.id, 'ride', 'until', 'heard', 'told')
@@ -97,31 +72,6 @@ local function go_available(d)
   enlist(d, 'available')
   index(d)
   freed[#freed + 1] = d
-end
-
--- How many processes are told where a driver is. Which ones stands in the driver's record,
--- each with the time until which it asked: "process until process until".
-local listeners_most = 8
-
--- tell passes a position on to the processes that have somebody who follows the ride, at
--- most once a second.
-local function tell(d, ride, heard, told)
-  if now < tonumber(told or 0) + 1000 then return end
-  local message = table.concat({ ride, d.lat, d.lng, d.seen, d.motion }, ' ')
-  for process, till in string.gmatch(heard, '(%S+) (%d+)') do
-    spend(1)
-    if tonumber(till) > now then redis.call('PUBLISH', process, message) end
-  end
-  redis.call('HSET', P .. ':driver:' .. d.id, 'told', number(now))
-end
-
--- engage takes an available or reserved driver for a ride.
-local function engage(d, ride, state, till)
-  redis.call('HSET', P .. ':driver:' .. d.id, 'state', state, 'ride', ride.id, 'until', number(till), 'served', '1')
-  redis.call('ZADD', P .. ':engaged', number(now), d.id)
-  redis.call('ZREM', P .. ':watch', d.id)
-  enlist(d, state)
-  unindex(d)
 end
 
 -- let_go ends what holds a driver. Those who reported from another region meanwhile

@@ -1,6 +1,11 @@
 -- Reads where the driver of a ride under way is and, for a process that has somebody who
 -- follows the ride, asks that it be told. ARGV: 2 ride, 3 process, 4 for how long in ms or 0.
 -- Answers {'ok', {driver, lat, lng, seen, motion}} or {'too_late', …} as answer does.
+
+-- How many processes are told where a driver is. Which ones stands in the driver's record,
+-- each with the time until which it asked: "process until process until".
+local listeners_most = 8
+
 local ride = load('ride', ARGV[2])
 if not ride then return { 'not_found' } end
 local key = P .. ':driver:' .. (ride.driver or '')

@@ -1,41 +1,60 @@
 -- Bringing rides and drivers together.
 
-local function fits(d, vehicle, tags)
-  if vehicle ~= '' and d.vehicle ~= vehicle then return false end
-  for tag in each_tag(tags) do
-    if not has_tag(d.tags, tag) then return false end
-  end
-  return true
+-- engage takes an available or reserved driver for a ride.
+local function engage(d, ride, state, till)
+  redis.call('HSET', P .. ':driver:' .. d.id, 'state', state, 'ride', ride.id, 'until', number(till), 'served', '1')
+  redis.call('ZADD', P .. ':engaged', number(now), d.id)
+  redis.call('ZREM', P .. ':watch', d.id)
+  enlist(d, state)
+  unindex(d)
 end
 
--- candidate returns a driver who may be given a ride now, or nil.
-local function candidate(id, vehicle, tags)
-  local h = redis.call('HMGET', P .. ':driver:' .. id, 'state', 'seen', 'lat', 'lng', 'vehicle', 'tags', 'first')
-  if h[1] ~= 'available' then return nil end
-  local d = { id = id, seen = h[2], lat = h[3], lng = h[4], vehicle = h[5], tags = h[6], first = h[7] }
-  if fresh(d) and fits(d, vehicle, tags) then return d end
-  return nil
+local function search_on(ride, reason)
+  turn(ride, 'searching', reason)
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'offer', 'offer_until', 'distance', 'worker', 'from', 'best')
+  ride.from, ride.best = nil, nil
+  redis.call('GEOADD', P .. ':waiting', ride.lng, ride.lat, ride.id)
+  schedule(ride)
 end
 
--- search_drivers searches the available drivers as search does; q has a vehicle and tags
--- instead of a key. Of the indexes that apply it takes the smallest, and
--- keeps to it when it goes on.
-local function search_drivers(q)
-  local place, name = string.match(q.from or '', '^([^|]*)|(.*)$')
-  q.from = place
-  if not name then
-    name = ''
-    local members = redis.call('ZCARD', P .. ':avail')
-    local function consider(other)
-      local n = redis.call('ZCARD', P .. ':avail' .. other)
-      if n < members then name, members = other, n end
-    end
-    if q.vehicle ~= '' then consider(':v:' .. q.vehicle) end
-    for tag in each_tag(q.tags) do consider(':t:' .. tag) end
-  end
-  q.key = P .. ':avail' .. name
-  local found, more, ahead = search(q)
-  return found, more and more .. '|' .. name, ahead
+-- assign gives the ride its driver.
+local function assign(ride, d, distance, reason)
+  turn(ride, 'matched', reason, d, distance)
+  ride.matched, ride.distance, ride.driver_lat, ride.driver_lng = ride.updated, distance, d.lat, d.lng
+  redis.call('HSET', P .. ':ride:' .. ride.id, 'matched', ride.matched, 'distance', distance,
+    'driver_lat', d.lat, 'driver_lng', d.lng)
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker', 'offer', 'offer_until', 'from', 'best')
+  redis.call('ZREM', P .. ':waiting', ride.id)
+  schedule(ride)
+  engage(d, ride, 'busy', now + cfg.ride_ttl)
+end
+
+-- offer asks a driver, who is held for the ride until the offer ends. It never
+-- outlives the ride's deadline, so that only a searching ride can expire.
+local function offer(ride, d, distance)
+  turn(ride, 'offered', '', d, distance)
+  ride.offer_until = number(math.min(now + cfg.offer_ttl, tonumber(ride.deadline)))
+  -- The token comes from outside: Lua in Redis has no good source of randomness.
+  ride.offer = redis.sha1hex(cfg.entropy .. ride.id .. ride.version)
+  ride.distance = distance
+  redis.call('HSET', P .. ':ride:' .. ride.id, 'offer', ride.offer, 'offer_until', ride.offer_until,
+    'distance', distance, 'driver_lat', d.lat, 'driver_lng', d.lng)
+  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker', 'from', 'best')
+  redis.call('HSET', P .. ':asked:' .. ride.id, d.id, ride.offer)
+  redis.call('ZREM', P .. ':waiting', ride.id)
+  schedule(ride)
+  engage(d, ride, 'reserved', tonumber(ride.offer_until))
+end
+
+-- pace is the pause in ms between two steps of searches that go on, of all rides of
+-- the region together: at worst they take a quarter of Redis's time.
+local pace = 10
+
+-- schedule_step files a searching ride whose search goes on.
+local function schedule_step(ride)
+  local at = math.max(now, tonumber(redis.call('GET', P .. ':paced') or 0) + pace)
+  redis.call('SET', P .. ':paced', number(at), 'PX', 60000)
+  redis.call('ZADD', P .. ':due', number(math.min(at, tonumber(ride.deadline))), ride.id)
 end
 
 local function asked(ride, driver)
@@ -68,7 +87,7 @@ end
 -- become available, perhaps in the part that was searched before.
 local function find_nearest(ride, want, arrived)
   local function judge(id) return eligible(ride, id) end
-  local radius, known = cfg.radii[#cfg.radii], {}
+  local radius, known = cfg.radius, {}
   for _, id in ipairs({ ride.best or '', ride.from and arrived and arrived.id or '' }) do
     local d = id ~= '' and judge(id)
     if d then
@@ -134,12 +153,6 @@ local function attempt(ride, arrived)
   return 'on'
 end
 
--- given_back is the version of the ride that a driver led to by giving it back, or nil.
-local function given_back(ride, driver)
-  local said = redis.call('HGET', P .. ':asked:' .. ride.id, driver)
-  return said and string.match(said, ' released (%d+)$')
-end
-
 -- give_back parts a ride from its driver. It searches again, for as long as a new ride
 -- would, and does not ask this driver again.
 local function give_back(ride, reason)
@@ -161,23 +174,13 @@ local function begin(ride)
   attempt(ride)
 end
 
--- settle carries out what has fallen due about a ride. After a lapsed offer
--- the next driver is tried at once.
-local function settle(ride)
-  if ride.state == 'scheduled' and now >= tonumber(ride.begins) then begin(ride) end
-  if ride.state == 'offered' and now >= tonumber(ride.offer_until) then
-    local driver = ride.driver
-    search_on(ride, 'lapsed')
-    release(driver, ride)
-    if now < tonumber(ride.deadline) then attempt(ride) end
-  end
-  if ride.state == 'searching' and now >= tonumber(ride.deadline) then
-    finish(ride, 'expired', 'deadline')
-  elseif under_way(ride) and now >= tonumber(ride.matched) + cfg.ride_ttl then
-    complete(ride, 'ride_ttl')
-  elseif now >= lost_at(ride) then
-    give_back(ride, 'driver_lost')
-  end
+-- lapse takes an offer back that nobody has answered in time, and asks the next driver at
+-- once.
+local function lapse(ride)
+  local driver = ride.driver
+  search_on(ride, 'lapsed')
+  release(driver, ride)
+  if now < tonumber(ride.deadline) then attempt(ride) end
 end
 
 -- decline takes an offer back on behalf of the driver who was asked, and asks the next one.
@@ -195,7 +198,7 @@ local rides_tried = 8
 -- rides_near returns waiting rides that a driver fits, nearest first.
 local function rides_near(d)
   local found, _, ahead = search({
-    key = P .. ':waiting', lng = d.lng, lat = d.lat, radius = cfg.radii[#cfg.radii], want = rides_tried,
+    key = P .. ':waiting', lng = d.lng, lat = d.lat, radius = cfg.radius, want = rides_tried,
     judge = function(id)
       local h = redis.call('HMGET', P .. ':ride:' .. id, 'vehicle', 'tags')
       if h[1] and fits(d, h[1], h[2]) and not asked({ id = id }, d.id) then return id end
@@ -206,11 +209,10 @@ local function rides_near(d)
   return found
 end
 
--- wake tries the waiting rides near the drivers who became available, nearest first,
+-- try_waiting tries the waiting rides near the drivers who became available, nearest first,
 -- and returns the drivers it did not get to.
-local function wake()
+local function try_waiting()
   local left = {}
-  if #freed == 0 or redis.call('ZCARD', P .. ':waiting') == 0 then return left end
   local function available(d) return redis.call('HGET', P .. ':driver:' .. d.id, 'state') == 'available' end
   for _, d in ipairs(freed) do
     -- Who had most of a script for themselves is not tried again: each step gets further.
@@ -230,10 +232,8 @@ local function wake()
   return left
 end
 
--- answer ends a script. Drivers who became available on the way are tried first. The
--- version is that to show, if it is not the present one.
-local function answer(code, ride, version)
-  wake()
-  if not ride then return { code } end
-  return { code, ride.id, redis.call('HGETALL', P .. ':ride:' .. ride.id), version }
-end
+return {
+  assign = assign, attempt = attempt, begin = begin, claim_nearest = claim_nearest, decline = decline, eligible = eligible,
+  from_pickup = from_pickup, give_back = give_back, lapse = lapse, name_candidates = name_candidates, search_on = search_on,
+  take = take, try_waiting = try_waiting,
+}

@@ -60,7 +60,7 @@ if ride.state == 'scheduled' then
   return answer('ok', ride)
 end
 local outcome, named
-if cfg.candidates == 0 then outcome = claim_nearest(ride) else outcome, named = name_candidates(ride) end
+if cfg.candidates == 0 then outcome = matching().claim_nearest(ride) else outcome, named = matching().name_candidates(ride) end
 if outcome ~= 'taken' then redis.call('GEOADD', P .. ':waiting', ride.lng, ride.lat, ride.id) end
 if not outcome then schedule(ride) end
 local reply = answer('ok', ride)

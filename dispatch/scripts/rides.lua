@@ -51,17 +51,6 @@ local function schedule(ride)
   redis.call('ZADD', P .. ':due', number(at), ride.id)
 end
 
--- pace is the pause in ms between two steps of searches that go on, of all rides of
--- the region together: at worst they take a quarter of Redis's time.
-local pace = 10
-
--- schedule_step files a searching ride whose search goes on.
-local function schedule_step(ride)
-  local at = math.max(now, tonumber(redis.call('GET', P .. ':paced') or 0) + pace)
-  redis.call('SET', P .. ':paced', number(at), 'PX', 60000)
-  redis.call('ZADD', P .. ':due', number(math.min(at, tonumber(ride.deadline))), ride.id)
-end
-
 -- list files a ride under its new state and driver, for lists. They are ordered by when rides
 -- were made, which never changes.
 local function list(ride, state, driver, was)
@@ -73,16 +62,6 @@ local function list(ride, state, driver, was)
   if ride.version == '1' and ride.rider ~= '' then
     redis.call('ZADD', P .. ':rides:r:' .. ride.rider, ride.created, ride.id)
   end
-end
-
-local ride_states = { 'scheduled', 'searching', 'offered', 'matched', 'arrived', 'started', 'completed', 'cancelled', 'expired' }
-
--- unlist takes a ride that is no longer kept out of all lists.
-local function unlist(id, driver, rider)
-  spend(4)
-  for _, state in ipairs(ride_states) do redis.call('ZREM', P .. ':rides:' .. state, id) end
-  if driver ~= '' then redis.call('ZREM', P .. ':rides:d:' .. driver, id) end
-  if rider ~= '' then redis.call('ZREM', P .. ':rides:r:' .. rider, id) end
 end
 
 -- turn takes a ride to a state: event, fields, history and wake-up. The driver of
@@ -102,7 +81,8 @@ local function turn(ride, state, reason, d, distance)
     'reason', reason, 'driver', driver, 'updated', ride.updated,
     'h' .. ride.version, cjson.encode({ state = state, at = ride.updated, reason = reason, driver = driver,
       distance = distance or '', lat = lat, lng = lng, deadline = ride.deadline }))
-  redis.call('HDEL', P .. ':ride:' .. ride.id, 'h' .. number(tonumber(ride.version) - versions_kept))
+  local oldest = tonumber(ride.version) - versions_kept
+  if oldest > 0 then redis.call('HDEL', P .. ':ride:' .. ride.id, 'h' .. number(oldest)) end
   redis.call('PUBLISH', cfg.channel, 'ride ' .. ride.id)
   for id in pairs({ [driver] = true, [was] = true }) do
     if id ~= '' then redis.call('PUBLISH', cfg.channel, 'driver ' .. P .. ' ' .. id) end
@@ -139,41 +119,4 @@ local function complete(ride, reason)
   local id = ride.driver
   finish(ride, 'completed', reason, as_matched(ride), ride.distance)
   release(id, ride)
-end
-
-local function search_on(ride, reason)
-  turn(ride, 'searching', reason)
-  redis.call('HDEL', P .. ':ride:' .. ride.id, 'offer', 'offer_until', 'distance', 'worker', 'from', 'best')
-  ride.from, ride.best = nil, nil
-  redis.call('GEOADD', P .. ':waiting', ride.lng, ride.lat, ride.id)
-  schedule(ride)
-end
-
--- assign gives the ride its driver.
-local function assign(ride, d, distance, reason)
-  turn(ride, 'matched', reason, d, distance)
-  ride.matched, ride.distance, ride.driver_lat, ride.driver_lng = ride.updated, distance, d.lat, d.lng
-  redis.call('HSET', P .. ':ride:' .. ride.id, 'matched', ride.matched, 'distance', distance,
-    'driver_lat', d.lat, 'driver_lng', d.lng)
-  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker', 'offer', 'offer_until', 'from', 'best')
-  redis.call('ZREM', P .. ':waiting', ride.id)
-  schedule(ride)
-  engage(d, ride, 'busy', now + cfg.ride_ttl)
-end
-
--- offer asks a driver, who is held for the ride until the offer ends. It never
--- outlives the ride's deadline, so that only a searching ride can expire.
-local function offer(ride, d, distance)
-  turn(ride, 'offered', '', d, distance)
-  ride.offer_until = number(math.min(now + cfg.offer_ttl, tonumber(ride.deadline)))
-  -- The token comes from outside: Lua in Redis has no good source of randomness.
-  ride.offer = redis.sha1hex(cfg.entropy .. ride.id .. ride.version)
-  ride.distance = distance
-  redis.call('HSET', P .. ':ride:' .. ride.id, 'offer', ride.offer, 'offer_until', ride.offer_until,
-    'distance', distance, 'driver_lat', d.lat, 'driver_lng', d.lng)
-  redis.call('HDEL', P .. ':ride:' .. ride.id, 'worker', 'from', 'best')
-  redis.call('HSET', P .. ':asked:' .. ride.id, d.id, ride.offer)
-  redis.call('ZREM', P .. ':waiting', ride.id)
-  schedule(ride)
-  engage(d, ride, 'reserved', tonumber(ride.offer_until))
 end

@@ -9,19 +9,22 @@
 
 -- An index of so few members is searched in one go. The built-in Redis sorts the whole
 -- set at each command: there, one go is always the cheapest.
-local few = pcall(function() return _GOPHER_LUA_VERSION end) and 1000000 or 256
+local few = rawget(_G, '_GOPHER_LUA_VERSION') and 1000000 or 256
 local most_hits = 256
 -- A square of so few members is read rather than split.
 local leaf = 12
 local deepest = 26 -- levels of squares in a score
 
+-- A search does a thousand sums: finding a function in a table costs as much as half of one.
+local abs, floor, max, min, pi = math.abs, math.floor, math.max, math.min, math.pi
+local asin, atan, cos, rad, sin, sqrt, tan = math.asin, math.atan, math.cos, math.rad, math.sin, math.sqrt, math.tan
+
 local earth = 6372797.560856 -- metres, as Redis measures
-local lat_edge = math.rad(85.05112878)
-local pi = math.pi
+local lat_edge = rad(85.05112878)
 
 local function metres(lng1, lat1, lng2, lat2) -- in radians
-  local u, v = math.sin((lat2 - lat1) / 2), math.sin((lng2 - lng1) / 2)
-  return 2 * earth * math.asin(math.sqrt(u * u + math.cos(lat1) * math.cos(lat2) * v * v))
+  local u, v = sin((lat2 - lat1) / 2), sin((lng2 - lng1) / 2)
+  return 2 * earth * asin(sqrt(u * u + cos(lat1) * cos(lat2) * v * v))
 end
 
 -- edges returns a square's south and north in radians, and the least and greatest
@@ -30,9 +33,9 @@ local function edges(p, s)
   local size = 2 ^ s.level
   local width, height = 2 * pi / size, 2 * lat_edge / size
   local south = s.y * height - lat_edge
-  local middle = math.abs((s.x + 0.5) * width - pi - p.lng)
+  local middle = abs((s.x + 0.5) * width - pi - p.lng)
   if middle > pi then middle = 2 * pi - middle end
-  return south, south + height, math.max(0, middle - width / 2), math.min(pi, middle + width / 2)
+  return south, south + height, max(0, middle - width / 2), min(pi, middle + width / 2)
 end
 
 local function least_distance(p, s)
@@ -40,25 +43,31 @@ local function least_distance(p, s)
   if near > pi / 2 then return 0 end -- a lower bound is all that is needed
   -- The nearest point of a meridian lies a little towards the pole.
   local lat = p.lat
-  if near > 0 then lat = math.atan(math.tan(p.lat) / math.cos(near)) end
-  return metres(0, p.lat, near, math.max(south, math.min(north, lat)))
+  if near > 0 then lat = atan(p.slope / cos(near)) end
+  if lat < south then
+    lat = south
+  elseif lat > north then
+    lat = north
+  elseif near == 0 then
+    return 0 -- p is in the square
+  end
+  return metres(0, p.lat, near, lat)
 end
 
 local function greatest_distance(p, s)
   local south, north, _, far = edges(p, s)
   if far > pi / 2 then return math.huge end
-  return math.max(metres(0, p.lat, far, south), metres(0, p.lat, far, north))
+  return max(metres(0, p.lat, far, south), metres(0, p.lat, far, north))
 end
 
--- first_score is where the scores of a square begin: its bits of latitude and
--- longitude take turns.
-local function first_score(s)
-  local score, bit, x, y = 0, 1, s.x, s.y
-  for _ = 1, s.level do
-    score = score + (y % 2) * bit + (x % 2) * 2 * bit
-    x, y, bit = math.floor(x / 2), math.floor(y / 2), bit * 4
+-- spread puts a zero before each bit of n.
+local function spread(n)
+  local score, bit = 0, 1
+  while n > 0 do
+    local last = n % 2
+    score, n, bit = score + last * bit, (n - last) / 2, bit * 4
   end
-  return score * 4 ^ (deepest - s.level)
+  return score
 end
 
 -- A heap of squares and of members found, the nearest on top. At the same distance
@@ -71,7 +80,7 @@ end
 local function push(heap, e)
   local i = #heap + 1
   while i > 1 do
-    local up = math.floor(i / 2)
+    local up = floor(i / 2)
     if not nearer(e, heap[up]) then break end
     heap[i], i = heap[up], up
   end
@@ -97,41 +106,44 @@ end
 -- squares_around pushes the squares, up to nine, that cover the circle.
 local function squares_around(heap, p, radius)
   local r = radius / earth
-  local steepest = math.cos(math.min(lat_edge, math.abs(p.lat) + r))
-  local level = math.min(math.log(2 * pi * steepest / r), math.log(2 * lat_edge / r)) / math.log(2)
-  level = math.max(0, math.min(deepest, math.floor(level)))
+  local steepest = cos(min(lat_edge, abs(p.lat) + r))
+  local level = min(math.log(2 * pi * steepest / r), math.log(2 * lat_edge / r)) / math.log(2)
+  level = max(0, min(deepest, floor(level)))
   local size = 2 ^ level
-  local x = math.floor((p.lng + pi) / (2 * pi) * size)
-  local y = math.min(size - 1, math.floor((p.lat + lat_edge) / (2 * lat_edge) * size))
+  local x = floor((p.lng + pi) / (2 * pi) * size)
+  local y = min(size - 1, floor((p.lat + lat_edge) / (2 * lat_edge) * size))
   local there = {}
   for dx = -1, 1 do
-    for dy = math.max(-1, -y), math.min(1, size - 1 - y) do
-      local s = { level = level, x = (x + dx) % size, y = y + dy, skip = 0 }
-      s.at, s.score = least_distance(p, s), first_score(s)
-      if s.at <= radius and not there[s.score] then
-        there[s.score] = true
+    local column = (x + dx) % size
+    local bits = 2 * spread(column)
+    for dy = max(-1, -y), min(1, size - 1 - y) do
+      -- The bits of latitude and longitude take turns in a score.
+      local score = (bits + spread(y + dy)) * 4 ^ (deepest - level)
+      local s = { level = level, x = column, y = y + dy, skip = 0, score = score }
+      s.at = least_distance(p, s)
+      if s.at <= radius and not there[score] then
+        there[score] = true
         push(heap, s)
       end
     end
   end
 end
 
--- read judges a page of the members of a square that is not split, and pushes those
--- that judge returns something for. It reports how many there were.
+-- read pushes a page of the members of a square that is not split. It reports how many there
+-- were. Who is not among the nearest need not be judged, so that is left for later.
 local function read(heap, p, q, s, low, high)
   local first = redis.call('ZCOUNT', q.key, '-inf', '(' .. low) + s.skip
-  local ids = redis.call('ZRANGE', q.key, number(first), number(first + math.min(leaf, s.count - s.skip) - 1))
+  local ids = redis.call('ZRANGE', q.key, number(first), number(first + min(leaf, s.count - s.skip) - 1))
   if #ids == 0 then return 0 end
   spend(2)
   local where = redis.call('GEOPOS', q.key, unpack(ids))
   local farthest = s.at
   for i, id in ipairs(ids) do
-    local at = metres(p.lng, p.lat, math.rad(tonumber(where[i][1])), math.rad(tonumber(where[i][2])))
-    farthest = math.max(farthest, at)
+    local at = metres(p.lng, p.lat, rad(where[i][1]), rad(where[i][2]))
+    farthest = max(farthest, at)
     if at <= q.radius then
-      spend(1)
-      local value = q.judge(id)
-      if value then push(heap, { at = at, score = -1, value = value }) end
+      spend(1) -- for judging them
+      push(heap, { at = at, score = -1, member = id })
     end
   end
   return #ids, farthest
@@ -146,10 +158,11 @@ end
 local function pick(picked, e) picked[#picked + 1] = { e.value, string.format('%.4f', e.at) } end
 
 -- rest empties a heap and returns the members that were in it.
-local function rest(heap)
+local function rest(heap, q)
   local ahead = {}
   while #heap > 0 do
     local e = pop(heap)
+    if e.member then e.value = q.judge(e.member) end
     if e.value then pick(ahead, e) end
   end
   return ahead
@@ -165,7 +178,7 @@ local function one_go(q, skip)
     local hit = hits[i]
     local at = hit and tonumber(hit[2]) or math.huge
     if not hit and #hits == skip + most_hits or hit and exhausted() then
-      return picked, 'hits ' .. number(i - 1), rest(heap)
+      return picked, 'hits ' .. number(i - 1), rest(heap, q)
     end
     while #heap > 0 and heap[1].at <= at do
       pick(picked, pop(heap))
@@ -194,7 +207,8 @@ local function search(q)
   if members == 0 then return {}, nil, {} end
   if members <= few then return one_go(q, tonumber(string.match(q.from, '^hits (%d+)$') or 0)) end
 
-  local p = { lng = math.rad(tonumber(q.lng)), lat = math.rad(tonumber(q.lat)) }
+  local p = { lng = rad(tonumber(q.lng)), lat = rad(tonumber(q.lat)) }
+  p.slope = tan(p.lat)
   local heap, picked = start(q), {}
   local from_at, from_score, from_skip = string.match(q.from, '^square (%S+) (%d+) (%d+)$')
   from_at, from_score, from_skip = tonumber(from_at or -1), tonumber(from_score or -1), tonumber(from_skip or 0)
@@ -203,25 +217,27 @@ local function search(q)
   local read_some = false
   while #heap > 0 do
     local s = pop(heap)
+    if s.member then s.value = q.judge(s.member) end
     if s.value then
       pick(picked, s)
       if #picked == q.want then return picked, nil, {} end
-    else
-      local low, high = number(s.score), '(' .. number(s.score + 4 ^ (deepest - s.level))
+    elseif not s.member then
+      local quarter = 4 ^ (deepest - s.level - 1)
+      local low, high = number(s.score), '(' .. number(s.score + 4 * quarter)
       if not s.count then
         s.count = redis.call('ZCOUNT', q.key, low, high)
         spend(1)
       end
       local splits = s.count > leaf and s.level < deepest
       if s.score == from_score and not splits then
-        s.skip, s.at = math.max(s.skip, from_skip), math.max(s.at, from_at)
+        s.skip, s.at = max(s.skip, from_skip), max(s.at, from_at)
       end
       if s.count == 0 then -- nobody there
       elseif splits then
         for i = 0, 3 do
-          local child = { level = s.level + 1, x = 2 * s.x + math.floor(i / 2), y = 2 * s.y + i % 2, skip = 0 }
+          local child = { level = s.level + 1, x = 2 * s.x + floor(i / 2), y = 2 * s.y + i % 2, skip = 0,
+            score = s.score + i * quarter }
           child.at = least_distance(p, child)
-          child.score = s.score + i * 4 ^ (deepest - child.level)
           local done = child.at < from_at and greatest_distance(p, child) < from_at
           if child.at <= q.radius and not done then push(heap, child) end
         end
@@ -229,7 +245,7 @@ local function search(q)
       elseif s.at > from_at or s.at == from_at and s.score >= from_score then
         -- The first square is read in any case: each step gets further.
         if exhausted() and read_some then
-          return picked, string.format('square %.17g %.0f %.0f', s.at, s.score, s.skip), rest(heap)
+          return picked, string.format('square %.17g %.0f %.0f', s.at, s.score, s.skip), rest(heap, q)
         end
         read_some = true
         local n, farthest = read(heap, p, q, s, low)

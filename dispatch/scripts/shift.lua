@@ -23,7 +23,7 @@ end
 if off and d.state == 'available' then
   go_offline(d, 'off_shift')
 elseif off and d.state == 'reserved' then
-  decline(load('ride', d.ride))
+  matching().decline(load('ride', d.ride))
 elseif not off and d.state == 'offline' and not d.moving and fresh(d) and room_for_another() and not backlogged() then
   event({ 'type', 'driver.available', 'driver', d.id, 'at', number(now) })
   go_available(d)

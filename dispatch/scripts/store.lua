@@ -45,10 +45,3 @@ local function event(fields)
   redis.call('PEXPIRE', P .. ':changes', changes_kept)
   redis.call('HINCRBY', P .. ':counts', kind, 1)
 end
-
--- unsent is how many events have still to be handed on.
-local function unsent() return cfg.max_unsent > 0 and redis.call('XLEN', P .. ':events') or 0 end
-
--- backlogged reports whether so many have that nothing new may begin. What goes on
--- is bounded by the rides and drivers that there are.
-local function backlogged() return cfg.max_unsent > 0 and unsent() >= cfg.max_unsent end

@@ -40,6 +40,18 @@ local function no_room(d)
   return not d.known and redis.call('ZCARD', P .. ':watch') + redis.call('ZCARD', P .. ':engaged') >= 2 * cfg.max_drivers
 end
 
+-- tell passes a position on to the processes that have somebody who follows the ride, at
+-- most once a second.
+local function tell(d, ride, heard, told)
+  if now < tonumber(told or 0) + 1000 then return end
+  local message = table.concat({ ride, d.lat, d.lng, d.seen, d.motion }, ' ')
+  for process, till in string.gmatch(heard, '(%S+) (%d+)') do
+    spend(1)
+    if tonumber(till) > now then redis.call('PUBLISH', process, message) end
+  end
+  redis.call('HSET', P .. ':driver:' .. d.id, 'told', number(now))
+end
+
 -- store writes the newest position of a driver; before is what was known of them.
 local function store(d, before, to_come)
   local key = P .. ':driver:' .. d.id
@@ -49,6 +61,7 @@ local function store(d, before, to_come)
   if d.ts then redis.call('HSET', key, 'ts', d.ts) end
   if d.turn then redis.call('HSET', key, 'turn', d.turn) end
   if not before.known then
+    enlist({ id = d.id }) -- lost data may have left them in any list
     redis.call('PERSIST', key)
     redis.call('HDEL', key, 'off') -- of what they left behind
     if d.off then redis.call('HSET', key, 'off', d.off) end

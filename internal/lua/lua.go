@@ -21,11 +21,14 @@ import (
 //go:embed scripts/*.lua
 var shared embed.FS
 
-// Load returns the script made of scripts/NAME.lua for each name in turn, from
-// files or else from the shared files: what other files use comes first. It
-// panics when a file is missing: the files are embedded when the program is
-// built, so every test of the package would.
-func Load(files fs.FS, names ...string) *redis.Script {
+// Load returns the script made of the files that Text joins.
+func Load(files fs.FS, names ...string) *redis.Script { return redis.NewScript(Text(files, names...)) }
+
+// Text returns scripts/NAME.lua for each name in turn, from files or else from
+// the shared files: what other files use comes first. It panics when a file is
+// missing: the files are embedded when the program is built, so every test of
+// the package would.
+func Text(files fs.FS, names ...string) string {
 	var source strings.Builder
 	for _, name := range names {
 		path := "scripts/" + name + ".lua"
@@ -38,5 +41,5 @@ func Load(files fs.FS, names ...string) *redis.Script {
 		}
 		source.Write(text)
 	}
-	return redis.NewScript(source.String())
+	return source.String()
 }

@@ -3,4 +3,4 @@ local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
 -- number writes a whole number without an exponent, in all Lua versions.
-local function number(n) return string.format('%.0f', n) end
+local function number(n) return string.format('%d', n) end
