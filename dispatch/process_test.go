@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"syscall"
 	"testing"
 	"time"
 
@@ -334,7 +333,7 @@ func startEngine(socket, redisAddr string, offers bool) (engineProcess, error) {
 	}
 	cmd := exec.Command(os.Args[0], "-engine", redisAddr, "-engine-socket", socket, fmt.Sprintf("-engine-offers=%t", offers))
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = asynctest.Child()
 	return engineProcess{cmd}, cmd.Start()
 }
 

@@ -10,17 +10,16 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
+
+	"geogate/internal/asynctest"
 )
 
 // startTimeout bounds how long a redis-server may take until it answers, on a machine
@@ -101,49 +100,13 @@ func (s *Server) Restart(tb testing.TB) {
 	s.log.Reset()
 	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), "redis-server", args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
-	// A test binary that dies must not leave its servers behind.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	s.cmd.SysProcAttr = asynctest.Child()
 	if err := s.cmd.Start(); err != nil {
 		tb.Fatalf("start redis-server: %v", err)
 	}
 	if err := s.awaitReady(); err != nil {
 		s.kill()
 		tb.Fatalf("redis-server %v: %v\n%s", args, err, s.log.String())
-	}
-}
-
-// Pause stops the process without ending it (SIGSTOP): connections stay open
-// and nothing answers from when it returns. Resume lets it go on.
-func (s *Server) Pause(tb testing.TB) {
-	tb.Helper()
-	s.signal(tb, syscall.SIGSTOP)
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	if err := eventually(ctx, s.stopped); err != nil {
-		tb.Fatalf("pause redis-server: %v", err)
-	}
-}
-
-// stopped returns nil once a signal has stopped the process, which may be answering
-// somebody when it is sent.
-func (s *Server) stopped() error {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
-	if err != nil {
-		return err
-	}
-	if _, state, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(state, "T") {
-		return fmt.Errorf("its state is %.1s", state)
-	}
-	return nil
-}
-
-// Resume lets a paused process go on.
-func (s *Server) Resume(tb testing.TB) { s.signal(tb, syscall.SIGCONT) }
-
-func (s *Server) signal(tb testing.TB, sig syscall.Signal) {
-	tb.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		tb.Fatalf("signal redis-server: %v", err)
 	}
 }
 

@@ -7,10 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"geogate/internal/asynctest"
 )
 
 // MasterName is what sentinels of StartSentinels call their primary.
@@ -99,7 +100,7 @@ func startSentinel(tb testing.TB, host, port string) (addr string) {
 	}
 	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), "redis-server", file, "--sentinel")
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	s.cmd.SysProcAttr = asynctest.Child()
 	tb.Cleanup(s.kill)
 	if err := s.cmd.Start(); err != nil {
 		tb.Fatalf("start sentinel: %v", err)

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -58,7 +57,7 @@ func startWorker(t *testing.T, addr string) *worker {
 	}
 	w := &worker{exec.Command(self)}
 	w.cmd.Env = append(os.Environ(), workerRedis+"="+addr)
-	w.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	w.cmd.SysProcAttr = asynctest.Child()
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
