@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"geogate/cache"
@@ -98,7 +97,7 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 		Redis: f.Redis, Upstream: f.Upstream, Log: &Log{}, Metrics: gateway.NewMetrics(),
 		Dispatch: f.Dispatch, UpstreamOptions: f.UpstreamOptions, Routers: f.Routers,
 	}
-	rdb := s.Redis.Client(t, func(o *redis.Options) { o.DialerRetries = 1 }) // as main configures it
+	rdb := s.Redis.Client(t, redistest.DialOnce)
 	specs, err := upstream.ParseSpecs(cmp.Or(f.Upstreams, "nominatim+"+s.Upstream.URL+"#name=recorded"+s.UpstreamOptions))
 	if err != nil {
 		t.Fatal(err)

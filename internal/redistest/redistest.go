@@ -82,6 +82,9 @@ func Impatient(o *redis.Options) {
 	o.ReadTimeout, o.MaxRetries = 100*time.Millisecond, -1
 }
 
+// DialOnce lets a client give up when a server that is gone refuses, as the program's do.
+func DialOnce(o *redis.Options) { o.DialerRetries = 1 }
+
 // Stop ends the process at once, as a crash would. What a server without
 // persistence held is gone.
 func (s *Server) Stop() { s.kill() }
