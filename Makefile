@@ -79,7 +79,6 @@ soak: ## Check dispatch over a million operations while processes and Redis are 
 	go test -count=1 -timeout 90m -v -run 'TestSoak|TestTown|TestCancelAgainst|TestNoScriptIsSlow|TestListsOfAMillionRides' ./dispatch -soak
 	go test -count=1 -v -run TestCallsOfTheRouter ./gateway/rides -soak
 	go test -count=1 -v -run TestSoak ./internal/identity -soak
-	go test -count=1 -v -run TestReverseOfEveryTown ./internal/gazetteer -every-town
 	go test -count=1 -v -run 'TestGossip|TestRollingRestart' ./e2e -soak
 
 .PHONY: soak-events

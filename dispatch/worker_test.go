@@ -119,26 +119,43 @@ func TestDeadEngineIsTakenOver(t *testing.T) {
 	}
 }
 
+// withinALease repeats an attempt on an empty Redis until it is over before the first lease
+// of it lapses, and takes its verdict: "" is good.
+func withinALease(t *testing.T, rdb redis.UniversalClient, attempt func() (verdict string)) {
+	t.Helper()
+	for range 5 {
+		began := time.Now()
+		verdict := attempt()
+		if time.Since(began) <= dispatch.Lease {
+			if verdict != "" {
+				t.Error(verdict)
+			}
+			return
+		}
+		flush(t, rdb)
+	}
+	t.Error("the machine stood still for as long as a lease, five times")
+}
+
 func TestLeasedRidesAreNotClaimedAgain(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{Interval: time.Millisecond})
-		for range 10 {
-			request(t, e, santiago)
-		}
-		began := time.Now()
-		claimed := 0
-		asynctest.Eventually(t, "all rides are claimed", func() bool {
+		withinALease(t, rdb, func() string {
+			for range 10 {
+				request(t, e, santiago)
+			}
+			claimed := 0
+			asynctest.Eventually(t, "all rides are claimed", func() bool {
+				rides, err := e.ClaimAndDie(t.Context())
+				claimed += len(rides)
+				return err == nil && claimed >= 10
+			})
 			rides, err := e.ClaimAndDie(t.Context())
-			claimed += len(rides)
-			return err == nil && claimed >= 10
+			if err != nil || len(rides) > 0 || claimed > 10 {
+				return fmt.Sprintf("claimed %d and %d more, %v, want each of 10 once", claimed, len(rides), err)
+			}
+			return ""
 		})
-		rides, err := e.ClaimAndDie(t.Context())
-		if time.Since(began) > dispatch.Lease {
-			t.Skip("the machine stood still for as long as a lease")
-		}
-		if err != nil || len(rides) > 0 || claimed > 10 {
-			t.Errorf("claimed %d and %d more, %v, want each of 10 once", claimed, len(rides), err)
-		}
 	})
 }
 
@@ -156,27 +173,26 @@ func TestOnlyOwnLeasesAreRenewed(t *testing.T) {
 			})
 			return ride
 		}
-		began := time.Now()
-		others := claim(e.ClaimAndDie)
-		own := claim(e.Claim)
-		ended := claim(e.Claim)
-		if _, err := e.Cancel(t.Context(), ended.ID, ""); err != nil {
-			t.Fatal(err)
-		}
-		ownDue, othersDue := due(own), due(others)
-		asynctest.Eventually(t, "lease is renewed", func() bool {
-			e.Renew(t.Context(), own.ID, others.ID, ended.ID)
-			return due(own) > ownDue
+		withinALease(t, rdb, func() string {
+			others := claim(e.ClaimAndDie)
+			own := claim(e.Claim)
+			ended := claim(e.Claim)
+			if _, err := e.Cancel(t.Context(), ended.ID, ""); err != nil {
+				t.Fatal(err)
+			}
+			ownDue, othersDue := due(own), due(others)
+			asynctest.Eventually(t, "lease is renewed", func() bool {
+				e.Renew(t.Context(), own.ID, others.ID, ended.ID)
+				return due(own) > ownDue
+			})
+			switch {
+			case due(others) != othersDue:
+				return "somebody else's lease was renewed"
+			case due(ended) != 0:
+				return "a ride that has ended is due again"
+			}
+			return ""
 		})
-		if time.Since(began) > dispatch.Lease {
-			t.Skip("the machine stood still for as long as a lease")
-		}
-		if due(others) != othersDue {
-			t.Error("somebody else's lease was renewed")
-		}
-		if due(ended) != 0 {
-			t.Error("a ride that has ended is due again")
-		}
 	})
 }
 

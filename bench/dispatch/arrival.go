@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -97,25 +96,30 @@ func arrival(ctx context.Context, h *house, o options, out io.Writer) error {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// wait asks for a ride and listens to its events; it returns when the stream has said
-// that the ride searches.
-func (r *riders) wait(ctx context.Context, at point) error {
-	answer, err := post(ctx, r.url+"/v2/search", at)
+// requested asks for a ride, which has to be in a state then, and returns its id.
+func requested(ctx context.Context, url string, what any, state string) (id string, err error) {
+	answer, err := post(ctx, url+"/v2/search", what)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var ride struct {
 		RequestID string `json:"request_id"`
 		State     string `json:"state"`
 	}
-	if err := json.Unmarshal(answer, &ride); err != nil || ride.State != "searching" {
-		return fmt.Errorf("the ride does not wait: %.300s, %w", answer, err)
+	if err := json.Unmarshal(answer, &ride); err != nil || ride.State != state {
+		return "", fmt.Errorf("the ride is not %s: %.300s, %w", state, answer, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/v2/requests/"+ride.RequestID+"/events", http.NoBody)
+	return ride.RequestID, nil
+}
+
+// wait asks for a ride and listens to its events; it returns when the stream has said
+// that the ride searches.
+func (r *riders) wait(ctx context.Context, at point) error {
+	ride, err := requested(ctx, r.url, at, "searching")
 	if err != nil {
 		return err
 	}
-	res, err := client.Do(req)
+	res, err := follow(ctx, r.url, ride)
 	if err != nil {
 		return err
 	}

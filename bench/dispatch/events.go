@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -155,18 +154,11 @@ func gather(ctx context.Context, gate string, round, rides int) error {
 		rng := rand.New(rand.NewPCG(4, uint64(n)))
 		group.Go(func() error {
 			for range rides / askers {
-				answer, err := post(ctx, gate+"/v2/search", somewhere(rng))
+				ride, err := requested(ctx, gate, somewhere(rng), "matched")
 				if err != nil {
 					return err
 				}
-				var ride struct {
-					RequestID string `json:"request_id"`
-					State     string `json:"state"`
-				}
-				if err := json.Unmarshal(answer, &ride); err != nil || ride.State != "matched" {
-					return fmt.Errorf("the ride has no driver: %.300s, %w", answer, err)
-				}
-				if _, err := post(ctx, gate+"/v2/complete", map[string]string{"request_id": ride.RequestID}); err != nil {
+				if _, err := post(ctx, gate+"/v2/complete", map[string]string{"request_id": ride}); err != nil {
 					return err
 				}
 			}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"geogate/internal/pause"
 )
 
 const (
@@ -106,7 +108,7 @@ func live(ctx context.Context, h *house, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := sleep(ctx, time.Second); err != nil { // for the last ones under way
+	if err := pause.For(ctx, time.Second); err != nil { // for the last ones under way
 		return err
 	}
 	leave()
@@ -150,19 +152,9 @@ func (d *liveDriver) match(ctx context.Context, url string) error {
 	if _, err := post(ctx, url+"/tracking", at); err != nil {
 		return err
 	}
-	answer, err := post(ctx, url+"/v2/search", map[string]any{"lat": centre.Lat, "lng": centre.Lng, "tags": tags})
-	if err != nil {
-		return err
-	}
-	var ride struct {
-		RequestID string `json:"request_id"`
-		State     string `json:"state"`
-	}
-	if err := json.Unmarshal(answer, &ride); err != nil || ride.State != "matched" {
-		return fmt.Errorf("the ride is not matched: %.300s, %w", answer, err)
-	}
-	d.ride, d.arrived = ride.RequestID, make([]time.Time, liveRounds)
-	return nil
+	ride, err := requested(ctx, url, map[string]any{"lat": centre.Lat, "lng": centre.Lng, "tags": tags}, "matched")
+	d.ride, d.arrived = ride, make([]time.Time, liveRounds)
+	return err
 }
 
 // report sends positions of all drivers in turn at the rate, and returns how many. Each lap
@@ -182,7 +174,7 @@ func report(ctx context.Context, url string, drivers []*liveDriver, lap int) (n 
 				if i >= n {
 					return nil
 				}
-				if err := sleep(ctx, time.Until(began.Add(time.Duration(i)*time.Second/liveRate))); err != nil {
+				if err := pause.For(ctx, time.Until(began.Add(time.Duration(i)*time.Second/liveRate))); err != nil {
 					return err
 				}
 				d, round := drivers[i%len(drivers)], i/len(drivers)
@@ -195,17 +187,6 @@ func report(ctx context.Context, url string, drivers []*liveDriver, lap int) (n 
 		})
 	}
 	return n, senders.Wait()
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // follow opens the stream of a ride.

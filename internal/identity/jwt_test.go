@@ -129,7 +129,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"no issuer":                      rs(map[string]any{"iss": nil}),
 		"expired":                        rs(map[string]any{"exp": time.Now().Add(-2 * time.Minute).Unix()}),
 		"no end":                         rs(map[string]any{"exp": nil}),
-		"not yet valid":                  rs(map[string]any{"nbf": time.Now().Add(10 * time.Minute).Unix()}),
+		"not yet valid":                  rs(map[string]any{"nbf": time.Now().Add(2 * time.Minute).Unix()}),
 		"no subject":                     rs(map[string]any{"sub": nil}),
 		"an empty subject":               rs(map[string]any{"sub": ""}),
 		"a subject that is a number":     rs(map[string]any{"sub": 7}),
