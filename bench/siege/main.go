@@ -1,6 +1,7 @@
 // Siege runs a geogate and attacks it from many addresses of this machine at once,
 // in every way that one stranger can, while honest riders and drivers use it. It
-// prints what the honest ones noticed, as a Markdown table.
+// prints what the honest ones noticed, as a Markdown table. The attackers are a
+// process of their own, so that nobody honest waits in it.
 package main
 
 import (
@@ -12,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -43,9 +43,13 @@ func run() error {
 	flag.IntVar(&o.attackers, "attackers", 20, "addresses that attack")
 	flag.IntVar(&o.honest, "honest", 200, "riders and drivers")
 	flag.IntVar(&o.port, "port", 18090, "port of geogate; the next one is that of Redis")
+	target := flag.String("attack", "", "attack this geogate until standard input ends, and do nothing else: how siege starts the attackers")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if *target != "" {
+		return attackers(ctx, *target, o.attackers)
+	}
 	return besiege(ctx, o)
 }
 
@@ -76,20 +80,18 @@ func besiege(ctx context.Context, o options) error {
 		return err
 	}
 
-	if err := goLast(); err != nil {
-		return err
-	}
-
 	quiet := newRecord()
 	during(ctx, o.quiet, func(ctx context.Context) { people(ctx, target, o.honest, quiet) })
 	siege := newRecord()
 	var peak int
-	attacks := &tally{of: map[string]int{}}
+	endAttacks, err := startAttackers(programs, target, o.attackers)
+	if err != nil {
+		return err
+	}
 	var all sync.WaitGroup
 	under, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	all.Go(func() { people(under, target, o.honest, siege) })
-	all.Go(func() { attack(under, target, o.attackers, attacks) })
 	all.Go(func() { peak = watchMemory(under, geogate.Process.Pid) })
 	_ = pause.For(ctx, o.duration)
 
@@ -99,13 +101,17 @@ func besiege(ctx context.Context, o options) error {
 	how, stopErr := terminate(geogate, exited)
 	end()
 	all.Wait()
+	attacks, err := endAttacks()
+	if err != nil {
+		return err
+	}
 	fmt.Printf("Siege of %s from %d addresses beside %d riders and drivers.\n\n", o.duration, o.attackers, o.honest)
 	fmt.Println("| | quiet | under siege |\n|---|---|---|")
 	fmt.Printf("| honest requests | %d | %d |\n| of these failed | %d | %d |\n", quiet.count(), siege.count(), quiet.failed, siege.failed)
 	for _, q := range []float64{0.5, 0.99, 0.999} {
 		fmt.Printf("| p%g | %.1f ms | %.1f ms |\n", q*100, quiet.quantile(q), siege.quantile(q))
 	}
-	fmt.Printf("| resident memory at most | – | %d MiB |\n| SIGTERM in the middle | – | %s |\n\n", peak>>10, how)
+	fmt.Printf("| resident memory at most | – | %d MB |\n| SIGTERM in the middle | – | %s |\n\n", megabytes(peak), how)
 	fmt.Printf("Attacks, in requests or connections: %s.\n", attacks)
 	for _, why := range siege.reasons() {
 		fmt.Println("failed:", why)
@@ -115,36 +121,16 @@ func besiege(ctx context.Context, o options) error {
 		return stopErr
 	case quiet.failed+siege.failed > 0:
 		return fmt.Errorf("%d honest requests failed, want none", quiet.failed+siege.failed)
-	case peak>>10 > maxMemory:
-		return fmt.Errorf("%d MiB of memory, want %d at most", peak>>10, maxMemory)
+	case peak > maxMemory:
+		return fmt.Errorf("%d MB of memory, want %d at most", megabytes(peak), megabytes(maxMemory))
 	}
 	return nil
 }
 
-// goLast puts this program behind geogate and Redis where processor time is short:
-// attackers do not use the processors of those whom they attack. Linux keeps a
-// priority for each thread, and new ones take that of the thread that makes them.
-func goLast() error {
-	threads, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return fmt.Errorf("list threads: %w", err)
-	}
-	for _, thread := range threads {
-		id, err := strconv.Atoi(thread.Name())
-		if err == nil {
-			err = syscall.Setpriority(syscall.PRIO_PROCESS, id, lowest)
-		}
-		if err != nil {
-			return fmt.Errorf("lower priority: %w", err)
-		}
-	}
-	return nil
-}
+// maxMemory is what geogate may hold under siege, in bytes.
+const maxMemory = 300_000_000
 
-const lowest = 19
-
-// maxMemory is what geogate may hold under siege, in MiB.
-const maxMemory = 300
+func megabytes(n int) int { return n / 1_000_000 }
 
 // terminate sends SIGTERM and says how geogate stopped.
 func terminate(geogate *exec.Cmd, exited <-chan error) (how string, err error) {

@@ -61,7 +61,7 @@ func (r *record) reasons() (list []string) {
 	return list
 }
 
-// watchMemory returns the highest resident memory, in KiB.
+// watchMemory returns the highest resident memory, in bytes.
 func watchMemory(ctx context.Context, pid int) (peak int) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -78,7 +78,7 @@ func watchMemory(ctx context.Context, pid int) (peak int) {
 		for line := range strings.SplitSeq(string(status), "\n") {
 			var kib int
 			if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
-				peak = max(peak, kib)
+				peak = max(peak, kib<<10)
 			}
 		}
 	}

@@ -11,10 +11,10 @@ func TestMemoryTargetFollowsTheSettings(t *testing.T) {
 		connections int
 		cache, want int64
 	}{
-		"defaults":         {8192, 64 << 20, 256 << 20},
-		"no cache":         {8192, 0, 192 << 20},
-		"fewer":            {100, 64 << 20, 256 << 20},
-		"more connections": {8192 + 1024, 64 << 20, 280 << 20},
+		"defaults":         {8192, 64 << 20, 240 << 20},
+		"no cache":         {8192, 0, 176 << 20},
+		"fewer":            {100, 64 << 20, 240 << 20},
+		"more connections": {8192 + 1024, 64 << 20, 264 << 20},
 	} {
 		s := settings{Config: config.Config{MaxConnections: tt.connections, CacheMemory: config.ByteSize(tt.cache)}}
 		if got := memoryTarget(s); got != tt.want {
