@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // writer builds a body. Nominatim writes its JSON by hand, without spaces except
@@ -17,6 +18,10 @@ func (w *writer) raw(s string) { w.buf = append(w.buf, s...) }
 
 // string appends s as a JSON string. Invalid UTF-8 becomes U+FFFD.
 func (w *writer) string(s string) {
+	if plain(s) {
+		w.buf = append(append(append(w.buf, '"'), s...), '"')
+		return
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // Nominatim leaves <, > and & alone
@@ -24,6 +29,26 @@ func (w *writer) string(s string) {
 		panic("place: a string that JSON cannot hold: " + err.Error()) // every string can be encoded
 	}
 	w.buf = append(w.buf, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
+}
+
+// plain reports whether a JSON string holds s as it is. Nearly all are: an encoder
+// for each string takes most of the time that an answer takes.
+func plain(s string) bool {
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			if c < ' ' || c == '"' || c == '\\' {
+				return false
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
+			return false
+		}
+		i += n
+	}
+	return true
 }
 
 // key starts a member of an object, with the comma that it needs.

@@ -167,3 +167,22 @@ func TestFloat(t *testing.T) {
 		}
 	}
 }
+
+// TestStringsAreThoseOfTheEncoder compares strings with those of encoding/json.
+func TestStringsAreThoseOfTheEncoder(t *testing.T) {
+	for _, s := range []string{
+		"", "Rue de l'Église", "北京市", "Straße <b> & 'x'", "a\"b", `a\b`, "tab\there", "line\nbreak", "\x00", "\x7f", "\x1f",
+		"\u2028", "\u2029", "bad \xff utf8", "cut \xe2\x82", "\ufffd", "😀 𝒳", "a\u0300",
+	} {
+		var want strings.Builder
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(s); err != nil {
+			t.Fatal(err)
+		}
+		var w writer
+		if w.string(s); string(w.buf)+"\n" != want.String() {
+			t.Errorf("string(%q) = %s, want %s", s, w.buf, want.String())
+		}
+	}
+}
