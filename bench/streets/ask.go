@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -164,28 +166,28 @@ func (b *bench) speed(ctx context.Context) error {
 	}
 	defer closeFiles()
 	fmt.Fprintf(b.out, "### Speed\n\nAll five files as one upstream, one question at a time, with the answer rendered.\n\n%s", speedHead)
-	if err := b.time(ctx, p, "five extracts"); err != nil {
+	if err := b.time(ctx, p, "five extracts", b.questions); err != nil {
 		return err
 	}
 	fmt.Fprintf(b.out, "\nMemory of the process that asks, with all five open: %.0f MB.\n\n", mega(memory("/proc/self/status", "VmRSS:")))
 	return nil
 }
 
-// large times the questions on the largest file of the slope.
-func (b *bench) large(ctx context.Context) error {
-	library, err := streets.OpenLibrary(filepath.Join(b.dir, "copies.streets"))
+// large times questions on a file by itself.
+func (b *bench) large(ctx context.Context, file, name string, questions []recall.Question) error {
+	library, err := streets.OpenLibrary(filepath.Join(b.dir, file))
 	if err != nil {
 		return err //nolint:wrapcheck // says what it did
 	}
 	defer library.Close()
-	fmt.Fprint(b.out, "The same questions of the last of them:\n\n", speedHead)
-	return b.time(ctx, upstream.NewStreets(library, "large", "bench"), "the largest")
+	return b.time(ctx, upstream.NewStreets(library, "large", "bench"), name, questions)
 }
 
 const speedHead = "| files | questions | p50 | p99 | longest | a second of processor |\n|---|---|---|---|---|---|\n"
 
-// time prints a row for free text, structured questions and reverse each.
-func (b *bench) time(ctx context.Context, p upstream.Provider, name string) error {
+// time prints a row for free text, structured questions and reverse each, and tells
+// the log which were the slowest.
+func (b *bench) time(ctx context.Context, p upstream.Provider, name string, questions []recall.Question) error {
 	for _, kind := range []struct {
 		name string
 		of   func(recall.Question) bool
@@ -195,9 +197,10 @@ func (b *bench) time(ctx context.Context, p upstream.Provider, name string) erro
 		{"reverse", func(q recall.Question) bool { return q.Set == "reverse" }},
 	} {
 		var took []time.Duration
+		best := map[string]time.Duration{}
 		used := -processorTime()
 		for range b.rounds {
-			for _, q := range b.questions {
+			for _, q := range questions {
 				if !kind.of(q) {
 					continue
 				}
@@ -209,10 +212,18 @@ func (b *bench) time(ctx context.Context, p upstream.Provider, name string) erro
 				if _, err := p.Geocode(ctx, r); err != nil {
 					return err //nolint:wrapcheck // says what it did
 				}
-				took = append(took, time.Since(began))
+				t := time.Since(began)
+				took = append(took, t)
+				if have, ok := best[q.Request]; !ok || t < have {
+					best[q.Request] = t
+				}
 			}
 		}
 		used += processorTime()
+		if len(took) == 0 {
+			continue
+		}
+		b.tellSlowest(best)
 		slices.Sort(took)
 		at := func(share float64) string {
 			return took[int(share*float64(len(took)-1))].Round(time.Microsecond).String()
@@ -221,6 +232,15 @@ func (b *bench) time(ctx context.Context, p upstream.Provider, name string) erro
 			float64(len(took))/used.Seconds())
 	}
 	return nil
+}
+
+// tellSlowest writes the questions that take longest to the standard error, by the
+// best of their times.
+func (b *bench) tellSlowest(best map[string]time.Duration) {
+	list := slices.SortedFunc(maps.Keys(best), func(x, y string) int { return cmp.Or(cmp.Compare(best[y], best[x]), cmp.Compare(x, y)) })
+	for _, q := range list[:min(len(list), b.slowest)] {
+		fmt.Fprintf(os.Stderr, "%8s %s\n", best[q].Round(time.Microsecond), q)
+	}
 }
 
 // processorTime is what this process has used.

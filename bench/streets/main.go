@@ -7,6 +7,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -26,6 +27,7 @@ type options struct {
 	copies  string
 	larger  string
 	rounds  int
+	slowest int
 }
 
 func main() {
@@ -33,8 +35,9 @@ func main() {
 	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "the binary that imports")
 	flag.StringVar(&o.data, "data", "internal/streets/testdata", "the directory of extracts and questions")
 	flag.StringVar(&o.copies, "copies", "1,4,16", "how many times over the extracts are imported together, for the slope")
-	flag.StringVar(&o.larger, "larger", "", "a larger extract to import as well")
+	flag.StringVar(&o.larger, "larger", "", "larger extracts to import as well, each by itself, separated by commas")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often all questions are asked for the times")
+	flag.IntVar(&o.slowest, "slowest", 0, "how many of the slowest questions of each row to write to the standard error")
 	machine.Main(func(ctx context.Context, out io.Writer) error { return run(ctx, o, out) })
 }
 
@@ -50,7 +53,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "## Streets\n\n%s\n", machine.Describe(ctx))
 	b := bench{options: o, dir: dir, out: out, questions: questions}
-	for _, section := range []func(context.Context) error{b.imports, b.recall, b.speed, b.slope} {
+	for _, section := range []func(context.Context) error{b.imports, b.recall, b.speed, b.slope, b.real} {
 		if err := section(ctx); err != nil {
 			return err
 		}
@@ -114,18 +117,43 @@ func (b *bench) slope(ctx context.Context) error {
 		}
 		last = done
 	}
-	if b.larger != "" {
-		done, err := b.importOne(ctx, filepath.Join(b.dir, "larger.streets"), b.larger)
-		if err != nil {
-			return err
-		}
-		fmt.Fprint(b.out, done.row(filepath.Base(b.larger)))
-	}
 	if last.extract > first.extract {
 		slope := float64(last.peak-first.peak) / float64(last.extract-first.extract)
 		fmt.Fprintf(b.out, "\nFrom the first to the last, memory grows by %.2f MB for each MB of extract: 1 GB takes %.1f GB.\n",
 			slope, (float64(first.peak)+slope*(1e9-float64(first.extract)))/1e9)
 	}
+	fmt.Fprint(b.out, "\nThe same questions of the last of them:\n\n", speedHead)
+	if err := b.large(ctx, "copies.streets", "the largest", b.questions); err != nil {
+		return err
+	}
 	fmt.Fprintln(b.out)
-	return b.large(ctx)
+	return nil
+}
+
+// real imports larger extracts and asks each for what it holds.
+func (b *bench) real(ctx context.Context) error {
+	if b.larger == "" {
+		return nil
+	}
+	fmt.Fprint(b.out, "### Real extracts\n\n", importHead)
+	var times bytes.Buffer
+	asked := *b
+	asked.out = &times
+	for i, extract := range strings.Split(b.larger, ",") {
+		name, file := filepath.Base(extract), fmt.Sprintf("larger%d.streets", i)
+		done, err := b.importOne(ctx, filepath.Join(b.dir, file), extract)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(b.out, done.row(name))
+		questions, err := sample(extract)
+		if err != nil {
+			return err
+		}
+		if err := asked.large(ctx, file, name, questions); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(b.out, "\nQuestions for what they hold:\n\n%s%s\n", speedHead, times.String())
+	return nil
 }
