@@ -55,6 +55,7 @@ func (o Files) Search(ctx context.Context, q Query) (all []Match, err error) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Match) int { return cmp.Compare(b.Score, a.Score) })
+	all = withoutTwins(all)
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultLimit
@@ -62,33 +63,57 @@ func (o Files) Search(ctx context.Context, q Query) (all []Match, err error) {
 	return all[:min(len(all), limit)], nil
 }
 
+// withoutTwins drops what a better answer of another file has, too: extracts
+// overlap at their borders.
+func withoutTwins(sorted []Match) []Match {
+	kept := sorted[:0]
+	for _, m := range sorted {
+		if !slices.ContainsFunc(kept, m.twin) {
+			kept = append(kept, m)
+		}
+	}
+	return kept
+}
+
+// twin reports whether both are the same element, and the same house of it, in
+// different files.
+func (m Match) twin(o Match) bool {
+	if m.streets == o.streets || (m.house == 0) != (o.house == 0) {
+		return false
+	}
+	a, b := m.entry(), o.entry()
+	return a.osmType != 0 && a == b
+}
+
+// entry is what a match is in OpenStreetMap.
+type entry struct {
+	osmType byte
+	id      int64
+	number  uint32 // the hash of a house's number
+}
+
+func (m Match) entry() (e entry) {
+	f := m.streets.file
+	object := f.Doc(m.doc).Object
+	if m.house != 0 {
+		h := f.House(m.house - 1)
+		object, e.number = h.Object, h.Number
+	}
+	e.osmType, e.id = f.Element(object)
+	return e
+}
+
 // parsed are questions, cut into terms once for all files, in memory that is used again.
 var parsed = sync.Pool{New: func() any { return &question{} }}
 
-// Reverse asks all files; the finest answer counts, then the nearest.
-func (o Files) Reverse(q ReverseQuery) (best Match, found bool, err error) {
-	for i, s := range o {
-		m, ok, err := s.Reverse(q)
-		if err != nil {
-			return Match{}, false, err
-		}
-		if !ok {
-			continue
-		}
-		m.ID = m.ID<<fileBits | int64(i)
-		if rank := m.rank(); !found || rank > best.rank() || rank == best.rank() && m.Distance < best.Distance {
-			best, found = m, true
-		}
+// Reverse finds the place at a position; found is false where no file knows one.
+// The error is that of a damaged file.
+func (o Files) Reverse(q ReverseQuery) (m Match, found bool, err error) {
+	m, found, err = o.reverse(q)
+	if found {
+		m.ID = m.ID<<fileBits | int64(slices.Index(o, m.streets))
 	}
-	return best, found, nil
-}
-
-// rank is Nominatim's rank of what was found.
-func (m Match) rank() uint8 {
-	if m.house != 0 {
-		return 30
-	}
-	return m.streets.file.Doc(m.doc).Rank
+	return m, found, err
 }
 
 // Lookup finds an element of OpenStreetMap; osmType is N, W or R.

@@ -29,12 +29,7 @@ var extents = map[string]float64{
 
 const houseExtent = 0.00005
 
-// labelOf is what an area is called in addresses, and its rank there.
-func (s *Streets) labelOf(d packed.Doc) (string, int) {
-	o := s.file.Object(d.Object)
-	return s.label(o, d)
-}
-
+// label is what a doc is called in addresses, and its rank there.
 func (s *Streets) label(o *packed.Object, d packed.Doc) (string, int) {
 	switch d.Kind {
 	case packed.PostCode:

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"geogate/internal/streets/packed"
 )
 
 // MaxFiles is the most files that a library holds.
@@ -40,6 +42,7 @@ type Library struct {
 type shelf struct {
 	path    string
 	streets *Streets
+	opened  os.FileInfo // of streets
 	seen    os.FileInfo // nil when there was none
 	err     error       // of what was seen
 }
@@ -62,7 +65,7 @@ func OpenLibrary(paths ...string) (*Library, error) {
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
-		l.shelves = append(l.shelves, shelf{path: path, streets: s, seen: stamp})
+		l.shelves = append(l.shelves, shelf{path: path, streets: s, opened: stamp, seen: stamp})
 	}
 	l.next.Store(l.now().Add(lookEvery).UnixNano())
 	l.setVersion()
@@ -129,8 +132,9 @@ func (l *Library) Reload() {
 	l.load(true)
 }
 
-// load reads the files that were replaced. A file is replaced by renaming: one
-// that is written in place changes under its readers.
+// load reads the files that were replaced. A file is replaced by renaming. One that
+// is written in place changes under its readers: nothing is answered from it until
+// it is whole again.
 func (l *Library) load(again bool) {
 	l.mu.RLock()
 	shelves := slices.Clone(l.shelves)
@@ -143,6 +147,9 @@ func (l *Library) load(again bool) {
 		var s *Streets
 		if err == nil {
 			s, err = Open(f.path)
+			if err != nil && os.SameFile(stamp, f.opened) {
+				f.streets.file.Spoil()
+			}
 		}
 		l.replace(i, stamp, s, err)
 		if l.Changed != nil {
@@ -169,7 +176,7 @@ func (l *Library) replace(i int, stamp os.FileInfo, s *Streets, err error) {
 	f.seen, f.err = stamp, err
 	if s != nil {
 		_ = f.streets.Close() // nobody reads it: the lock is ours
-		f.streets = s
+		f.streets, f.opened = s, stamp
 		l.setVersion()
 	}
 }
@@ -192,8 +199,8 @@ func (l *Library) Use(do func(Files) error) error {
 	for i, f := range l.shelves {
 		open[i] = f.streets
 	}
-	if err := do(open); err != nil {
-		return err
+	if err := packed.Guard(func() error { return do(open) }); err != nil {
+		return err //nolint:wrapcheck // of do, or says what it is
 	}
 	for _, s := range open {
 		if err := s.Err(); err != nil {

@@ -129,7 +129,10 @@ func (s *search) admits(d packed.Doc, doc uint32) bool {
 		return false
 	}
 	if q.MaxRank > 0 {
-		if rank := s.addressRank(d); d.Kind != packed.Area || rank < q.MinRank || rank > q.MaxRank {
+		if d.Kind != packed.Area {
+			return false
+		}
+		if _, rank := s.label(s.object(doc), d); rank < q.MinRank || rank > q.MaxRank {
 			return false
 		}
 	}
@@ -157,11 +160,6 @@ func (s *Streets) countryOf(d packed.Doc, doc uint32) string {
 		}
 	}
 	return ""
-}
-
-func (s *Streets) addressRank(d packed.Doc) int {
-	_, rank := s.labelOf(d)
-	return rank
 }
 
 func (s *Streets) poiLayer(d packed.Doc) Layers {

@@ -14,6 +14,7 @@ import (
 type Details struct {
 	Languages Languages
 	Outline   Notation // zero: none
+	Tags      bool     // its names in all languages, and what else is known of it
 }
 
 // Place is the answer in the words of Nominatim.
@@ -59,7 +60,9 @@ func (m Match) Place(want Details) place.Place {
 	p.Address, p.CountryCode = lines.list, lines.country
 	p.DisplayName = lines.displayName()
 	p.Box = s.box(m, o)
-	p.NameDetails, p.ExtraTags = s.tags(o.Names), s.tags(o.Extra)
+	if want.Tags {
+		p.NameDetails, p.ExtraTags = s.tags(o.Names), s.tags(o.Extra)
+	}
 	if want.Outline != 0 {
 		p.Geometry = s.outline(m, o).in(want.Outline)
 	}
@@ -103,7 +106,7 @@ func (a *addressLines) road(context uint32) {
 	n.Next()
 	for n.More() {
 		if doc := n.Next(); f.KindOf(doc) == packed.Street {
-			a.add(place.AddressLine{Label: "road", Name: a.streets.name(f.Object(f.Doc(doc).Object).Names, a.languages), Rank: 26})
+			a.add(place.AddressLine{Label: "road", Name: a.streets.name(a.streets.object(doc).Names, a.languages), Rank: 26})
 			return
 		}
 	}
@@ -118,8 +121,7 @@ func (a *addressLines) context(m Match, context uint32, d packed.Doc, o *packed.
 	a.iso(o)
 	var country []place.AddressLine
 	for _, doc := range s.areasOf(m, context) {
-		area := s.file.Doc(doc)
-		ao := s.file.Object(area.Object)
+		area, ao := s.file.Doc(doc), s.object(doc)
 		label, rank := s.label(ao, area)
 		line := place.AddressLine{Label: label, Name: s.name(ao.Names, a.languages), Rank: rank, AdminLevel: int(ao.Level)}
 		if code, ok := s.countries[doc]; ok {
@@ -145,7 +147,7 @@ func (s *Streets) areasOf(m Match, context uint32) (docs []uint32) {
 	n := s.file.Context(context)
 	for count := n.Next(); count > 0 && n.More(); count-- {
 		doc := n.Next()
-		if len(m.around) > 0 && !slices.Contains(m.around, doc) && s.file.Object(s.file.Doc(doc).Object).Shape != 0 {
+		if len(m.around) > 0 && !slices.Contains(m.around, doc) && s.object(doc).Shape != 0 {
 			moved = true
 		}
 		docs = append(docs, doc)
@@ -161,8 +163,7 @@ func (s *Streets) areasOf(m Match, context uint32) (docs []uint32) {
 		return !isCountry
 	})
 	for _, doc := range m.around {
-		d := s.file.Doc(doc)
-		if _, rank := s.label(s.file.Object(d.Object), d); rank > 0 && !slices.Contains(docs, doc) {
+		if _, rank := s.label(s.object(doc), s.file.Doc(doc)); rank > 0 && !slices.Contains(docs, doc) {
 			docs = append(docs, doc)
 		}
 	}
@@ -185,7 +186,7 @@ func (a *addressLines) postCode(context uint32, d packed.Doc) string {
 		n.Next()
 		for n.More() {
 			if doc := n.Next(); a.streets.file.KindOf(doc) == packed.PostCode {
-				return a.streets.name(a.streets.file.Object(a.streets.file.Doc(doc).Object).Names, nil)
+				return a.streets.name(a.streets.object(doc).Names, nil)
 			}
 		}
 	}

@@ -27,6 +27,14 @@ type Query struct {
 	Prefix bool
 }
 
+// from is where the question is asked from, nil for anywhere.
+func (q *Query) from() *geo.Point {
+	if b := q.Viewbox; q.Near == nil && b != nil {
+		return &geo.Point{Lat: (b.South + b.North) / 2, Lon: (b.West + b.East) / 2}
+	}
+	return q.Near
+}
+
 // Layers are kinds of results, to be combined.
 type Layers uint8
 

@@ -23,9 +23,6 @@ const (
 // rate looks at a candidate closely and keeps it when it explains enough.
 func (s *search) rate(c candidate) {
 	d := s.file.Doc(c.doc)
-	if !s.admits(d, c.doc) {
-		return
-	}
 	s.rateName(&c, d)
 	if c.name == 0 {
 		return
@@ -45,7 +42,7 @@ func (s *search) rate(c candidate) {
 
 // rateName finds the name of the candidate that explains the question best.
 func (s *search) rateName(c *candidate, d packed.Doc) {
-	allowed := s.nameable(d.Kind)
+	allowed := s.nameable[s.file.PartOf(c.doc)]
 	best, name, slip, whole := float32(-1), uint32(0), uint32(0), float32(0)
 	n := s.file.NameWords(d.Names)
 	first := true
@@ -102,19 +99,13 @@ func (s *search) rateName(c *candidate, d packed.Doc) {
 
 // altMask are the terms that a word of the file stands for.
 func (s *search) altMask(w uint32) (mask uint32, slip bool) {
-	slip = true
-	for _, a := range s.alts {
-		if a.word == w {
-			mask |= a.mask
-			slip = slip && a.slip
-		}
-	}
-	return mask, slip && mask != 0
+	b := s.bears.get(w)
+	return b.mask, b.mask != 0 && b.slip == b.mask
 }
 
 // unimportant tells words that many names hold: leaving them out is no loss.
 func (s *search) unimportant(w uint32) bool {
-	return s.file.Posting(w).Len > 60+s.file.DocCount()/50
+	return s.file.Frequency(w) > 60+s.file.DocCount()/50
 }
 
 func (s *search) onlyParticles(mask uint32) bool {
@@ -132,18 +123,17 @@ func (s *search) findHouse(c *candidate, d packed.Doc) {
 	if d.HouseCount == 0 {
 		return
 	}
-	best, street := float32(-1), c.where
+	best, exact := float32(-1), c.where&^c.vague
+	street := c.where
 	for _, n := range s.numbers {
 		if n.mask&c.name != 0 {
 			continue
 		}
-		for i := d.House; i < d.House+d.HouseCount; i++ {
-			if s.file.Number(i) != n.hash {
-				continue
-			}
+		s.file.Numbered(d.House, d.HouseCount, n.hash, func(i uint32) {
 			h := s.file.House(i)
-			where := s.whereabouts(h.Context) | street
-			rank := s.weightOf(s.whereabouts(h.Context)) + 2*s.weightOf(where|n.mask)
+			here, vague := s.whereabouts(h.Context)
+			where := here | street
+			rank := s.weightOf(here) + 2*s.weightOf(where|n.mask)
 			if words.Number(s.file.String(s.file.Object(h.Object).Number)) == n.text {
 				rank += 0.05
 			}
@@ -152,9 +142,9 @@ func (s *search) findHouse(c *candidate, d packed.Doc) {
 			}
 			if rank > best {
 				best = rank
-				c.house, c.number, c.where = i+1, n.mask, where
+				c.house, c.number, c.where, c.vague = i+1, n.mask, where, where&^(exact|here&^vague)
 			}
-		}
+		})
 	}
 }
 
@@ -194,7 +184,7 @@ func (s *search) score(c *candidate, d packed.Doc) {
 			share = 1
 		case c.where&bit != 0:
 			share = contextShare
-			if s.slipped&bit != 0 {
+			if c.vague&bit != 0 {
 				share = slipShare
 			}
 		case c.name&bit != 0:
@@ -234,11 +224,17 @@ func (s *search) score(c *candidate, d packed.Doc) {
 		}
 	}
 	c.score += 0.02 * float32(d.Importance) / math.MaxUint16
+	c.score += c.near
+}
+
+// nearness is what a score gains where somebody asks from.
+func (s *search) nearness(d packed.Doc) (bonus float32) {
 	if b := s.query.Viewbox; b != nil && inBox(b, d.Lat, d.Lon) {
-		c.score += inViewbox
+		bonus = inViewbox
 	}
 	if p := s.query.Near; p != nil {
 		lat, lon := (p.Lat-float64(d.Lat)*1e-7)*111, (p.Lon-float64(d.Lon)*1e-7)*111*math.Cos(p.Lat*math.Pi/180)
-		c.score += nearby / (1 + float32(math.Hypot(lat, lon))/5)
+		bonus += nearby / (1 + float32(math.Hypot(lat, lon))/5)
 	}
+	return bonus
 }

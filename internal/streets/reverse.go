@@ -28,22 +28,29 @@ type ReverseQuery struct {
 }
 
 // Reverse finds the place at a position; ok is false where the file knows none.
-func (s *Streets) Reverse(q ReverseQuery) (m Match, ok bool, err error) {
+// The error is that of a damaged file.
+func (s *Streets) Reverse(q ReverseQuery) (m Match, ok bool, err error) { return Files{s}.reverse(q) }
+
+// reverse looks in all files as if they were one. At a border, an extract that
+// knows little of this side must not answer for the one that lies there.
+func (o Files) reverse(q ReverseQuery) (m Match, ok bool, err error) {
 	p := packed.Point{Lat: int32(math.Round(q.Point.Lat * 1e7)), Lon: int32(math.Round(q.Point.Lon * 1e7))}
 	if q.Layers == 0 {
 		q.Layers = Addresses | POIs
 	}
 	switch {
 	case q.Zoom >= 18:
-		m, ok = s.nearestAddress(p, q.Layers)
+		m, ok = o.nearestAddress(p, q.Layers)
 	case q.Zoom >= 16:
-		m, ok = s.nearestStreet(p, q.Zoom)
+		m, ok = o.nearestStreet(p, q.Zoom)
 	}
 	if !ok {
-		m, ok = s.area(p, q.Zoom)
+		m, ok = o.area(p, q.Zoom)
 	}
-	if err := s.file.Err(); err != nil {
-		return Match{}, false, fmt.Errorf("reverse streets: %w", err)
+	for _, s := range o {
+		if err := s.file.Err(); err != nil {
+			return Match{}, false, fmt.Errorf("reverse streets: %w", err)
+		}
 	}
 	return m, ok, nil
 }
@@ -52,33 +59,36 @@ func (s *Streets) Reverse(q ReverseQuery) (m Match, ok bool, err error) {
 var zoomRanks = [...]int{4, 4, 4, 4, 4, 8, 10, 10, 12, 12, 16, 17, 18, 19, 22, 25, 26, 27, 30}
 
 // area is the smallest area around p that the zoom shows. Place nodes count
-// from villages on.
-func (s *Streets) area(p packed.Point, zoom int) (Match, bool) {
+// from villages on, if they lie in the municipality around p.
+func (o Files) area(p packed.Point, zoom int) (m Match, ok bool) {
 	most := zoomRanks[max(0, min(zoom, len(zoomRanks)-1))]
-	best, bestRank := uint32(packed.None), -1
-	inside := uint32(packed.None) // the municipality
-	for _, doc := range s.around(p) {
-		d := s.file.Doc(doc)
-		_, rank := s.labelOf(d)
-		if rank == 0 {
-			continue
-		}
-		if rank >= 12 && rank <= 16 && inside == packed.None {
-			inside = doc
-		}
-		if rank <= most && rank >= bestRank {
-			best, bestRank = doc, rank
+	bestRank := -1
+	towns := make([]uint32, len(o)) // the municipality, None where the file has none
+	settled := false
+	for i, s := range o {
+		towns[i] = packed.None
+		for _, doc := range s.around(p) {
+			_, rank := s.label(s.object(doc), s.file.Doc(doc))
+			if rank == 0 {
+				continue
+			}
+			if rank >= 12 && rank <= 16 && towns[i] == packed.None {
+				towns[i], settled = doc, true
+			}
+			if rank <= most && (rank > bestRank || rank == bestRank && m.streets == s) {
+				m, ok, bestRank = s.docMatch(doc), true, rank
+			}
 		}
 	}
-	if near, rank := s.nearestPlace(p, most, inside); near != packed.None && rank > bestRank {
-		best = near
+	for i, s := range o {
+		if settled && towns[i] == packed.None {
+			continue // its places lie on the other side of the border
+		}
+		if doc, rank := s.nearestPlace(p, most, towns[i]); doc != packed.None && rank > bestRank {
+			m, ok, bestRank = s.docMatch(doc), true, rank
+		}
 	}
-	if best == packed.None {
-		return Match{}, false
-	}
-	m := s.docMatch(best)
-	m.Distance = 0
-	return m, true
+	return m, ok
 }
 
 func (s *Streets) holds(shape uint32, p packed.Point) bool {
@@ -107,7 +117,7 @@ func (s *Streets) nearestPlace(p packed.Point, most int, inside uint32) (uint32,
 		if m > maxReach {
 			return
 		}
-		o := s.file.Object(d.Object)
+		o := s.object(doc)
 		if o.Shape != 0 || o.Country != 0 {
 			return
 		}
@@ -142,18 +152,31 @@ func metres(a, b packed.Point) float64 {
 
 const perUnit = 111_195e-7 // metres in 1e-7 degrees of latitude
 
+// spot is something near a point, and how far it is.
+type spot struct {
+	in     *Streets // nil: nothing
+	number uint32
+	metres float64
+}
+
 // nearest is what lies around a point.
 type nearest struct {
-	house, poi, street uint32 // None: none
-	houseAt, poiAt     float64
-	streetAt           float64
+	house, poi, street spot
 	way                uint32
 	foot               packed.Point // the nearest point of the street
 }
 
+// look finds what is nearest in all files.
+func (o Files) look(p packed.Point, wantHouses bool, worst uint8) nearest {
+	n := nearest{house: spot{metres: houseReach}, poi: spot{metres: poiReach}, street: spot{metres: streetReach}}
+	for _, s := range o {
+		s.look(&n, p, wantHouses, worst)
+	}
+	return n
+}
+
 // look searches the grid in growing rings until nothing nearer can follow.
-func (s *Streets) look(p packed.Point, wantHouses bool, worst uint8) nearest {
-	n := nearest{house: packed.None, poi: packed.None, street: packed.None, houseAt: houseReach, poiAt: poiReach, streetAt: streetReach}
+func (s *Streets) look(n *nearest, p packed.Point, wantHouses bool, worst uint8) {
 	seen := map[uint32]bool{}
 	shrink := math.Cos(float64(p.Lat) * 1e-7 * math.Pi / 180)
 	const cell = 1 << 14 * perUnit
@@ -165,46 +188,45 @@ func (s *Streets) look(p packed.Point, wantHouses bool, worst uint8) nearest {
 			s.file.Around(row, lon-columns, lon+columns, func(entry uint32) {
 				if !seen[entry] {
 					seen[entry] = true
-					s.consider(&n, p, entry, wantHouses, worst)
+					s.consider(n, p, entry, wantHouses, worst)
 				}
 			})
 		}
-		if n.streetAt < reach && (!wantHouses || n.houseAt < reach || reach > houseReach) {
-			return n
+		if n.street.metres < reach && (!wantHouses || n.house.metres < reach || reach > houseReach) {
+			return
 		}
 	}
-	return n
 }
 
 func (s *Streets) consider(n *nearest, p packed.Point, entry uint32, wantHouses bool, worst uint8) {
-	doc := entry &^ packed.EntryMask
+	number := entry &^ packed.EntryMask
 	switch entry & packed.EntryMask {
 	case packed.EntryHouse:
 		if !wantHouses {
 			return
 		}
-		h := s.file.House(doc)
-		if d := metres(p, packed.Point{Lat: h.Lat, Lon: h.Lon}); d < n.houseAt {
-			n.house, n.houseAt = doc, d
+		h := s.file.House(number)
+		if m := metres(p, packed.Point{Lat: h.Lat, Lon: h.Lon}); m < n.house.metres {
+			n.house = spot{s, number, m}
 		}
 	case packed.EntryDoc:
-		if !wantHouses || s.file.KindOf(doc) != packed.POI {
+		if !wantHouses || s.file.KindOf(number) != packed.POI {
 			return
 		}
-		d := s.file.Doc(doc)
-		if m := metres(p, packed.Point{Lat: d.Lat, Lon: d.Lon}); m < n.poiAt && s.poiLayer(d) == POIs {
-			n.poi, n.poiAt = doc, m
+		d := s.file.Doc(number)
+		if m := metres(p, packed.Point{Lat: d.Lat, Lon: d.Lon}); m < n.poi.metres && s.poiLayer(d) == POIs {
+			n.poi = spot{s, number, m}
 		}
 	default:
-		d := s.file.Doc(doc)
+		d := s.file.Doc(number)
 		if d.Rank > worst {
 			return
 		}
 		for i, w := range s.file.Object(d.Object).Ways {
 			s.file.Walk(w.Shape, func(a, b packed.Point) {
 				foot := packed.Foot(p, a, b)
-				if m := metres(p, foot); m < n.streetAt {
-					n.street, n.streetAt, n.way, n.foot = doc, m, uint32(i), foot
+				if m := metres(p, foot); m < n.street.metres {
+					n.street, n.way, n.foot = spot{s, number, m}, uint32(i), foot
 				}
 			})
 		}
@@ -212,42 +234,41 @@ func (s *Streets) consider(n *nearest, p packed.Point, entry uint32, wantHouses 
 }
 
 // nearestAddress is the house at a point, or its street.
-func (s *Streets) nearestAddress(p packed.Point, layers Layers) (Match, bool) {
-	n := s.look(p, true, 27)
-	var m Match
-	switch {
-	case n.house != packed.None && layers&Addresses != 0 && (n.houseAt <= houseLead || n.houseAt <= n.streetAt):
-		m = s.houseMatch(n.house)
-		m.Distance = n.houseAt
-	case n.poi != packed.None && layers&POIs != 0 && n.poiAt < n.streetAt && n.poiAt < n.houseAt:
-		m = s.docMatch(n.poi)
-		m.Distance = n.poiAt
-	case n.street != packed.None && layers&Addresses != 0:
-		return s.onStreet(n), true
+func (o Files) nearestAddress(p packed.Point, layers Layers) (m Match, ok bool) {
+	n := o.look(p, true, 27)
+	switch house, poi, street := n.house, n.poi, n.street; {
+	case house.in != nil && layers&Addresses != 0 && (house.metres <= houseLead || house.metres <= street.metres):
+		m = house.in.houseMatch(house.number)
+		m.Distance = house.metres
+	case poi.in != nil && layers&POIs != 0 && poi.metres < street.metres && poi.metres < house.metres:
+		m = poi.in.docMatch(poi.number)
+		m.Distance = poi.metres
+	case street.in != nil && layers&Addresses != 0:
+		m = n.onStreet()
 	default:
 		return m, false
 	}
 	return m, true
 }
 
-func (s *Streets) nearestStreet(p packed.Point, zoom int) (Match, bool) {
+func (o Files) nearestStreet(p packed.Point, zoom int) (Match, bool) {
 	worst := uint8(26)
 	if zoom > 16 {
 		worst = 27
 	}
-	n := s.look(p, false, worst)
-	if n.street == packed.None {
+	n := o.look(p, false, worst)
+	if n.street.in == nil {
 		return Match{}, false
 	}
-	return s.onStreet(n), true
+	return n.onStreet(), true
 }
 
-func (s *Streets) onStreet(n nearest) Match {
-	m := s.docMatch(n.street)
+func (n nearest) onStreet() Match {
+	m := n.street.in.docMatch(n.street.number)
 	m.way = n.way + 1
 	m.Point = degrees(n.foot.Lat, n.foot.Lon)
-	m.Distance = n.streetAt
-	m.around = s.around(n.foot)
+	m.Distance = n.street.metres
+	m.around = n.street.in.around(n.foot)
 	return m
 }
 
@@ -255,7 +276,7 @@ func (s *Streets) onStreet(n nearest) Match {
 // long street may be in another town here than where it has its address.
 func (s *Streets) around(p packed.Point) (docs []uint32) {
 	s.file.AreasAt(p, func(doc uint32) {
-		o := s.file.Object(s.file.Doc(doc).Object)
+		o := s.object(doc)
 		if o.Shape != 0 && p.Lat >= o.Box[0] && p.Lat <= o.Box[1] && p.Lon >= o.Box[2] && p.Lon <= o.Box[3] && s.holds(o.Shape-1, p) {
 			docs = append(docs, doc)
 		}

@@ -16,14 +16,22 @@ type search struct {
 
 	query      Query
 	alts       []alt
-	lazy       []alt // too frequent to list the docs of
 	beginnings []alt // that the last word may become
 	total      float32
-	byRole     [3]uint32 // terms that may be names of streets, points of interest, areas
-	context    uint32    // terms that may say where something lies
-	slipped    uint32    // terms that no word of the file matches as they are spelled
+	nameable   [packed.Parts]uint32 // terms that may be part of names
+	context    uint32               // terms that may say where something lies
+	numbered   uint32               // terms that may be house numbers
+	slipped    uint32               // terms that no word of the file matches as they are spelled
 
-	table      table
+	table     table                // docs
+	bears     table                // words
+	lazy      [packed.Parts]uint32 // terms of which not all docs were listed
+	elsewhere [packed.Parts]uint32 // terms that something else than a doc's name may hold
+	order     []ranked
+	residents []uint32 // docs in small areas that are named
+	promising []promise
+	chosen    []uint32 // slots of the docs to look at
+
 	candidates []candidate
 	contexts   table // terms that a context holds, as far as they were asked for
 	results    []candidate
@@ -33,9 +41,11 @@ type search struct {
 type candidate struct {
 	doc     uint32
 	bound   float32 // the most it can explain
+	near    float32 // what its score gains for where it lies
 	house   uint32  // plus 1
 	name    uint32  // terms by what holds them
 	where   uint32
+	vague   uint32 // of where: by a slip of the pen
 	number  uint32
 	slip    uint32
 	score   float32
@@ -43,12 +53,6 @@ type candidate struct {
 	covered float32
 	full    bool // every term is explained as it is spelled
 }
-
-// Limits that keep a search short.
-const (
-	maxPostings   = 20_000 // docs that are listed for the rarest words
-	maxCandidates = 48     // docs that are looked at closely
-)
 
 // enough is the share of a question that an answer must explain.
 const enough = 0.72
@@ -68,13 +72,16 @@ func (s *Streets) Search(q Query) ([]Match, error) {
 // parsed before. end has to follow.
 func (s *Streets) begin(q Query, asked *question) *search {
 	x := s.scratch.Get().(*search)
-	x.Streets, x.query = s, q
+	x.Streets, x.query, x.numbered = s, q, 0
 	if asked == nil {
 		x.parse(&q)
 	} else {
 		x.terms = append(x.terms[:0], asked.terms...)
 		x.spellings = append(x.spellings[:0], asked.spellings...)
 		x.numbers = append(x.numbers[:0], asked.numbers...)
+	}
+	for _, n := range x.numbers {
+		x.numbered |= n.mask
 	}
 	x.expand(q.Prefix)
 	x.run()
@@ -116,7 +123,7 @@ func (s *search) understood() bool {
 func (s *search) addSlips(except uint32) bool {
 	if len(s.results) > 0 {
 		c := s.results[0]
-		except |= c.where &^ c.slip
+		except |= c.where &^ c.vague &^ c.slip
 		if c.covered > 0.8 {
 			except |= c.name &^ c.slip
 		}
@@ -151,12 +158,8 @@ func (s *search) addSlips(except uint32) bool {
 // hopeless reports whether no answer of this file can explain enough, even if
 // some terms are slips of its words.
 func (s *search) hopeless(slippery uint32) bool {
-	held := s.found()
-	for _, n := range s.numbers {
-		held |= n.mask
-	}
-	// The sums are rounded: what is just enough has to pass.
-	return s.weightOf(held)+slipShare*s.weightOf(slippery&^held) < 0.999*enough*s.total
+	held := s.found() | s.numbered
+	return !s.suffices(s.weightOf(held) + slipShare*s.weightOf(slippery&^held))
 }
 
 // run finds the candidates for the alternatives at hand and rates the best.
@@ -177,7 +180,7 @@ func (s *search) run() {
 }
 
 func (s *search) setRoles() {
-	s.byRole, s.context, s.slipped = [3]uint32{}, 0, 0
+	s.nameable, s.context, s.slipped = [packed.Parts]uint32{}, 0, 0
 	for _, a := range s.alts {
 		if a.slip {
 			s.slipped |= a.mask
@@ -190,72 +193,13 @@ func (s *search) setRoles() {
 	}
 	for i := range s.terms {
 		bit, r := uint32(1)<<i, s.terms[i].role
-		for j, kind := range [...]role{asStreet, asPOI, asArea} {
+		for part, kind := range [...]role{packed.AreaPart: asArea, packed.StreetPart: asStreet, packed.POIPart: asPOI} {
 			if r&kind != 0 {
-				s.byRole[j] |= bit
+				s.nameable[part] |= bit
 			}
 		}
 		if r&asContext != 0 {
 			s.context |= bit
-		}
-	}
-}
-
-// nameable are the terms that may be part of the name of a doc of a kind.
-func (s *search) nameable(k packed.Kind) uint32 {
-	switch k {
-	case packed.Street:
-		return s.byRole[0]
-	case packed.POI:
-		return s.byRole[1]
-	default:
-		return s.byRole[2]
-	}
-}
-
-// collect lists the docs of the words, the rarest words first. Of frequent
-// words only the areas are listed; whether other docs bear them is looked up
-// when it matters.
-func (s *search) collect() {
-	s.table.reset()
-	s.lazy = s.lazy[:0]
-	slices.SortStableFunc(s.alts, func(a, b alt) int { return a.docs - b.docs })
-	areas := uint32(s.file.Areas + s.file.PostCodes)
-	sum := 0
-	for _, a := range s.alts {
-		p := s.file.Posting(a.word)
-		all := sum == 0 || sum+a.docs <= maxPostings
-		if !all {
-			s.lazy = append(s.lazy, a)
-		}
-		n := 0
-		for doc, ok := p.Next(); ok; doc, ok = p.Next() {
-			if (!all && doc >= areas) || n > maxPostings {
-				break
-			}
-			s.table.add(doc, a.mask, a.slip)
-			n++
-		}
-		sum += n
-	}
-}
-
-// addLazy adds the terms of frequent words that the names of a doc hold.
-func (s *search) addLazy(slot *slot) {
-	s.eachWord(s.file.Doc(slot.doc-1).Names, func(w uint32) {
-		for _, a := range s.lazy {
-			if a.word == w {
-				slot.mask |= a.mask
-			}
-		}
-	})
-}
-
-func (s *search) eachWord(names uint32, yield func(w uint32)) {
-	n := s.file.NameWords(names)
-	for n.More() {
-		for count := n.Next(); count > 0 && n.More(); count-- {
-			yield(n.Next())
 		}
 	}
 }
@@ -265,55 +209,44 @@ func (s *search) eachWord(names uint32, yield func(w uint32)) {
 func (s *search) bound() {
 	s.candidates = s.candidates[:0]
 	s.contexts.reset()
-	areasHold, streetsHold := s.anywhere()
-	numbers, lazy := uint32(0), uint32(0)
-	for _, n := range s.numbers {
-		numbers |= n.mask
-	}
-	for _, a := range s.lazy {
-		lazy |= a.mask
-	}
-	areas := uint32(s.file.Areas + s.file.PostCodes)
+	s.choose()
 	top := float32(0)
-	for _, i := range s.table.used {
+	for _, i := range s.chosen {
 		slot := &s.table.slots[i]
 		doc := slot.doc - 1
-		kind := s.file.KindOf(doc)
-		elsewhere := areasHold | numbers
-		if kind == packed.POI {
-			elsewhere |= streetsHold
+		part := s.file.PartOf(doc)
+		weak := func() bool {
+			most := s.most(slot, part)
+			return !s.suffices(most) || 1.1*most < top-leeway*s.total
 		}
-		// Most docs bear one frequent word and can be passed over unread.
-		weak := func(name uint32) bool {
-			most := s.weightOf(name | elsewhere)
-			return most < enough*s.total || most+0.1*s.weightOf(name) < top-leeway*s.total
-		}
-		name := slot.mask & s.nameable(kind)
-		if name == 0 || weak(name|lazy&s.nameable(kind)) {
+		if weak() {
 			continue
 		}
-		if lazy != 0 && doc >= areas {
-			s.addLazy(slot)
-			if name = slot.mask & s.nameable(kind); weak(name) {
-				continue
-			}
+		s.readNames(slot)
+		name := slot.mask & s.nameable[part]
+		if name == 0 || weak() {
+			continue
 		}
-		where := s.whereabouts(s.file.Doc(doc).Context)
+		d := s.file.Doc(doc)
+		var where, vague uint32
+		if part == packed.POIPart || s.elsewhere[part] != s.numbered {
+			where, vague = s.whereabouts(d.Context)
+		}
 		reach := name | where
-		if kind == packed.Street || kind == packed.POI {
-			reach |= numbers
+		if part != packed.AreaPart {
+			reach |= s.numbered
 		}
-		bound := s.weightOf(reach) - 0.3*s.weightOf(slot.slip) + 0.1*s.weightOf(name)
-		if bound < top-leeway*s.total {
+		bound := s.weightOf(reach) - 0.3*s.weightOf(slot.slip|vague&^name) + 0.1*s.weightOf(name)
+		if bound < top-leeway*s.total || !s.admits(d, doc) {
 			continue
 		}
 		top = max(top, bound)
-		s.candidates = append(s.candidates, candidate{doc: doc, bound: bound, where: where})
+		s.candidates = append(s.candidates, candidate{doc: doc, bound: bound, near: s.nearness(d), where: where, vague: vague})
 	}
 	s.candidates = slices.DeleteFunc(s.candidates, func(c candidate) bool { return c.bound < top-leeway*s.total })
 	if len(s.candidates) > maxCandidates {
 		slices.SortFunc(s.candidates, func(a, b candidate) int {
-			return cmp.Or(cmp.Compare(b.bound, a.bound), cmp.Compare(a.doc, b.doc))
+			return cmp.Or(cmp.Compare(b.bound, a.bound), cmp.Compare(b.near, a.near), cmp.Compare(a.doc, b.doc))
 		})
 		s.candidates = s.candidates[:maxCandidates]
 	}
@@ -323,37 +256,23 @@ func (s *search) bound() {
 // by its rough rating and still be looked at.
 const leeway = 0.25
 
-// anywhere are the terms that name any area at all, and any street: what a
-// point of interest stands at is where it lies, too.
-func (s *search) anywhere() (areas, streets uint32) {
-	firstStreet := uint32(s.file.Areas + s.file.PostCodes)
-	firstPOI := firstStreet + uint32(s.file.Streets)
-	for _, i := range s.table.used {
-		slot := &s.table.slots[i]
-		switch doc := slot.doc - 1; {
-		case doc < firstStreet:
-			areas |= slot.mask
-		case doc < firstPOI && ones(slot.mask) > 1:
-			streets |= slot.mask
+// whereabouts are the terms that the docs of a context hold, and which of them they
+// hold by a slip of the pen.
+func (s *search) whereabouts(context uint32) (mask, slip uint32) {
+	known := s.contexts.get(context)
+	if known.doc == 0 {
+		known.doc = context + 1
+		n := s.file.Context(context)
+		n.Next()
+		for n.More() {
+			if held := s.table.get(n.Next()); held.doc != 0 {
+				known.join(held)
+			}
 		}
+		s.contexts.add(context, known.mask&^known.slip&s.context, false)
+		s.contexts.add(context, known.slip&s.context, true)
 	}
-	return areas & s.context, streets & s.context
-}
-
-// whereabouts are the terms that the docs of a context hold.
-func (s *search) whereabouts(context uint32) uint32 {
-	if known := s.contexts.get(context); known.doc != 0 {
-		return known.mask
-	}
-	mask := uint32(0)
-	n := s.file.Context(context)
-	n.Next()
-	for n.More() {
-		mask |= s.table.get(n.Next()).mask
-	}
-	mask &= s.context
-	s.contexts.add(context, mask, false)
-	return mask
+	return known.mask & s.context, known.slip & s.context
 }
 
 // inBox tells whether a point lies in the viewbox.

@@ -14,6 +14,7 @@ package streets
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"geogate/internal/place"
@@ -31,15 +32,41 @@ type Streets struct {
 	file      *packed.File
 	countries map[uint32]string // docs of countries, and their codes
 	scratch   sync.Pool
+	known     []atomic.Pointer[packed.Object] // those of areas that were asked for
+}
+
+// maxKnown is how many areas are kept decoded, the largest first: each answer
+// names some of them, and countries have names in a hundred languages.
+const maxKnown = 4096
+
+// object reads the object of a doc. The caller must not change it.
+func (s *Streets) object(doc uint32) *packed.Object {
+	if int(doc) >= len(s.known) {
+		return s.file.Object(s.file.Doc(doc).Object)
+	}
+	o := s.known[doc].Load()
+	if o == nil {
+		o = s.file.Object(s.file.Doc(doc).Object)
+		s.known[doc].Store(o)
+	}
+	return o
 }
 
 // Open opens a file. It takes milliseconds whatever the file's size.
-func Open(path string) (*Streets, error) {
+func Open(path string) (s *Streets, err error) {
 	f, err := packed.Open(path)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // says what it did
 	}
-	return read(f)
+	err = packed.Guard(func() error {
+		s, err = read(f)
+		return err
+	})
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("open streets %s: %w", path, err)
+	}
+	return s, nil
 }
 
 // New reads a file from memory, which must not be changed.
@@ -53,6 +80,7 @@ func New(data []byte) (*Streets, error) {
 
 func read(f *packed.File) (*Streets, error) {
 	s := &Streets{file: f, countries: map[uint32]string{}}
+	s.known = make([]atomic.Pointer[packed.Object], max(0, min(f.Areas+f.PostCodes, f.DocCount(), maxKnown)))
 	s.scratch.New = func() any { return &search{} }
 	for doc := range uint32(f.Areas) {
 		d := f.Doc(doc)
@@ -64,7 +92,6 @@ func read(f *packed.File) (*Streets, error) {
 		}
 	}
 	if err := f.Err(); err != nil {
-		_ = f.Close()
 		return nil, fmt.Errorf("read streets: %w", err)
 	}
 	return s, nil

@@ -27,8 +27,11 @@ func (o Files) Suggest(ctx context.Context, q Query, languages Languages) (list 
 	}
 	read := make(map[string]bool, len(found))
 	for _, m := range found {
+		if len(list) == limit {
+			break
+		}
 		p := m.Place(Details{Languages: languages})
-		if name := strings.ToLower(p.DisplayName); !read[name] && len(list) < limit {
+		if name := strings.ToLower(p.DisplayName); !read[name] {
 			read[name] = true
 			list = append(list, p)
 		}

@@ -2,8 +2,8 @@ package streets
 
 import "math/bits"
 
-// table collects for each doc, or each context, the terms that it holds. It
-// keeps its memory for the next search.
+// table collects for each doc, each context or each word the terms that it holds.
+// It keeps its memory for the next search.
 type table struct {
 	slots []slot
 	used  []uint32 // slots in use
@@ -11,9 +11,27 @@ type table struct {
 }
 
 type slot struct {
-	doc  uint32 // plus 1; 0: free
-	mask uint32 // terms
-	slip uint32 // terms that only a slip of the pen brought here
+	doc    uint32 // plus 1; 0: free
+	mask   uint32 // terms
+	slip   uint32 // terms that only a slip of the pen brought here
+	read   bool   // all words of its names were looked at
+	chosen bool
+}
+
+// add notes that terms are held.
+func (s *slot) add(mask uint32, slip bool) {
+	if slip {
+		s.slip |= mask &^ s.mask
+	} else {
+		s.slip &^= mask
+	}
+	s.mask |= mask
+}
+
+// join adds what another holds.
+func (s *slot) join(o slot) {
+	s.add(o.mask&^o.slip, false)
+	s.add(o.slip, true)
 }
 
 const tableBits = 10
@@ -48,13 +66,7 @@ func (t *table) add(doc, mask uint32, slip bool) {
 		t.slots[i].doc = doc + 1
 		t.used = append(t.used, i)
 	}
-	s := &t.slots[i]
-	if slip {
-		s.slip |= mask &^ s.mask
-	} else {
-		s.slip &^= mask
-	}
-	s.mask |= mask
+	t.slots[i].add(mask, slip)
 }
 
 func (t *table) grow() {

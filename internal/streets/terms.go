@@ -28,10 +28,11 @@ type term struct {
 
 // alt is a word of the file that stands for terms of the question.
 type alt struct {
-	word uint32
-	mask uint32 // the terms
-	docs int
-	slip bool // it is spelled otherwise
+	word    uint32
+	mask    uint32 // the terms
+	docs    int
+	slip    bool // it is spelled otherwise
+	posting packed.Posting
 }
 
 // number is a house number that the question may ask for.
@@ -202,7 +203,8 @@ func (s *search) addAlt(w, mask uint32, slip bool) {
 			return
 		}
 	}
-	s.alts = append(s.alts, alt{word: w, mask: mask, slip: slip, docs: s.file.Posting(w).Len})
+	p := s.file.Posting(w)
+	s.alts = append(s.alts, alt{word: w, mask: mask, slip: slip, docs: p.Len, posting: p})
 }
 
 // The most words that are looked at for a prefix, and that it stands for.
@@ -216,7 +218,7 @@ const (
 func (s *search) addBeginning(prefix string, bit uint32) {
 	s.beginnings = s.beginnings[:0]
 	s.file.Beginning(prefix, func(w uint32) bool {
-		s.beginnings = append(s.beginnings, alt{word: w, mask: bit, docs: s.file.Posting(w).Len})
+		s.beginnings = append(s.beginnings, alt{word: w, mask: bit, docs: s.file.Frequency(w)})
 		return len(s.beginnings) < maxBeginnings
 	})
 	if len(s.beginnings) > maxCompleted {
@@ -246,7 +248,7 @@ func (s *search) addHalves(text string, bit uint32) {
 			continue
 		}
 		if right, ok := s.file.Word(text[i:]); ok {
-			if n := min(s.file.Posting(left).Len, s.file.Posting(right).Len); n > best {
+			if n := min(s.file.Frequency(left), s.file.Frequency(right)); n > best {
 				best, at = n, i
 			}
 		}

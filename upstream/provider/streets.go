@@ -141,7 +141,7 @@ type look struct {
 // wants no doubles, what reads like a better answer and is of the same kind is
 // dropped, as Nominatim does: the stops of both directions, the ways of a street.
 func (l *local) places(q *request.Question, found []streets.Match) []place.Place {
-	want := streets.Details{Languages: q.Languages(), Outline: notation(q)}
+	want := details(q)
 	limit := len(found)
 	dedupe := q.Has(request.Dedupe)
 	if dedupe {
@@ -164,6 +164,13 @@ func (l *local) places(q *request.Question, found []streets.Match) []place.Place
 		places = append(places, p)
 	}
 	return places
+}
+
+// details are what a question wants of its answers.
+func details(q *request.Question) streets.Details {
+	return streets.Details{
+		Languages: q.Languages(), Outline: notation(q), Tags: q.Has(request.NameDetails) || q.Has(request.ExtraTags),
+	}
 }
 
 // notation is the one in which a question wants outlines, 0 for none of them.
@@ -241,7 +248,9 @@ func (l *local) details(files streets.Files, r request.Request) Answer {
 	if !ok {
 		return Refuse(l.name, &request.BadRequest{Status: http.StatusNotFound, Message: "No place with that OSM ID found.", Format: r.Format()})
 	}
-	contentType, body := place.RenderDetails(l.places(q, []streets.Match{m})[0], place.Options{
+	want := details(q)
+	want.Tags = true
+	contentType, body := place.RenderDetails(m.Place(want), place.Options{
 		Attribution: streets.Attribution, AddressDetails: q.Has(request.AddressDetails),
 	})
 	return answer(l.name, contentType, body, 1)

@@ -35,8 +35,10 @@ func (w *writer) sections() (packed.Info, error) {
 	w.out.Section(packed.StringEnds, w.ends)
 	w.out.Section(packed.Strings, w.strings)
 	w.out.Section(packed.Words, fst)
-	w.postings()
+	first := [packed.Parts]uint32{packed.StreetPart: uint32(info.Areas + info.PostCodes), packed.POIPart: uint32(info.Areas + info.PostCodes + info.Streets)}
+	w.postings(first)
 	w.names()
+	w.residents(first[packed.StreetPart])
 	w.out.Section(packed.Docs, w.docs)
 	w.out.Section(packed.Contexts, w.contexts.bytes)
 	w.cells()
@@ -80,8 +82,8 @@ func (w *writer) numberWords() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// postings lists the docs of each word: their number, then the gaps.
-func (w *writer) postings() {
+// postings lists the docs of each word. first is the first doc of each part.
+func (w *writer) postings(first [packed.Parts]uint32) {
 	docs := make([][]uint32, len(w.vocab))
 	for doc, at := range w.nameCount {
 		i := int(at)
@@ -100,17 +102,45 @@ func (w *writer) postings() {
 	var ends []byte
 	w.out.Begin(packed.Postings)
 	for _, l := range docs {
-		r := binary.AppendUvarint(w.record[:0], uint64(len(l)))
-		next := uint32(0)
-		for _, doc := range l {
-			r = binary.AppendUvarint(r, uint64(doc-next))
-			next = doc + 1
-		}
-		w.out.Append(r)
+		w.record = packed.AppendPosting(w.record[:0], l, first)
+		w.out.Append(w.record)
 		ends = binary.LittleEndian.AppendUint32(ends, uint32(w.out.Size()))
-		w.record = r
 	}
 	w.out.Section(packed.PostingEnds, ends)
+}
+
+// residents lists for each area and post code what has it in its context, unless
+// that is very much. first is the first street.
+func (w *writer) residents(first uint32) {
+	const docBytes, contextAt = 32, 20
+	each := func(yield func(area, doc uint32)) {
+		for at := int(first) * docBytes; at < len(w.docs); at += docBytes {
+			n := packed.Record(w.contexts.bytes, binary.LittleEndian.Uint32(w.docs[at+contextAt:]))
+			n.Next()
+			for n.More() {
+				if area := n.Next(); area < first {
+					yield(area, uint32(at/docBytes))
+				}
+			}
+		}
+	}
+	counts := make([]uint32, first)
+	each(func(area, _ uint32) { counts[area]++ })
+	lists := make([][]uint32, first)
+	each(func(area, doc uint32) {
+		l := lists[area]
+		if counts[area] <= packed.MaxResidents && (len(l) == 0 || l[len(l)-1] != doc) {
+			lists[area] = append(l, doc)
+		}
+	})
+	var ends []byte
+	w.out.Begin(packed.Residents)
+	for _, list := range lists {
+		w.record = packed.AppendList(w.record[:0], list, first)
+		w.out.Append(w.record)
+		ends = binary.LittleEndian.AppendUint32(ends, uint32(w.out.Size()))
+	}
+	w.out.Section(packed.ResidentEnds, ends)
 }
 
 // names encodes the names and tells the docs where theirs are.

@@ -81,6 +81,17 @@ func (f *File) Object(off uint32) *Object {
 	return o
 }
 
+// Element reads what an object is in OpenStreetMap: 'N', 'W' or 'R', or 0, and
+// its id.
+func (f *File) Element(off uint32) (osmType byte, id int64) {
+	r := f.record(Objects, off)
+	if len(r) == 0 {
+		return 0, 0
+	}
+	n := Numbers{r[1:]}
+	return r[0], n.long()
+}
+
 func (n *Numbers) long() int64 {
 	v, k := binary.Uvarint(n.b)
 	if k <= 0 {

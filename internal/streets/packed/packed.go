@@ -20,7 +20,7 @@ import (
 )
 
 // Version is the version of the layout. A file of another one is refused.
-const Version = 1
+const Version = 2
 
 const (
 	magic     = "geogate streets\n"
@@ -56,6 +56,8 @@ const (
 	GridEnds
 	GridEntries
 	IDs
+	ResidentEnds
+	Residents
 	sections
 )
 
@@ -82,6 +84,7 @@ type File struct {
 	data    []byte
 	span    [sections]struct{ off, len uint64 }
 	sums    []byte
+	sum     uint32          // of sums
 	checked []atomic.Uint32 // a bit a page
 	damaged atomic.Bool
 	words   *vellum.FST
@@ -98,7 +101,11 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open streets: %w", err)
 	}
-	f, err := New(data)
+	var f *File
+	err = Guard(func() (err error) {
+		f, err = New(data)
+		return err
+	})
 	if err != nil {
 		_ = unmap()
 		return nil, fmt.Errorf("open streets %s: %w", path, err)
@@ -137,7 +144,8 @@ func New(data []byte) (*File, error) {
 		return nil, ErrDamaged
 	}
 	f.sums = data[sumsAt:]
-	if crc32.Checksum(f.sums, castagnoli) != binary.LittleEndian.Uint32(h[12:]) {
+	f.sum = crc32.Checksum(f.sums, castagnoli)
+	if f.sum != binary.LittleEndian.Uint32(h[12:]) {
 		return nil, ErrDamaged
 	}
 	f.data = data[:sumsAt]
@@ -167,8 +175,11 @@ func (f *File) Err() error {
 	return nil
 }
 
+// Spoil marks the file as damaged: somebody writes to it.
+func (f *File) Spoil() { f.damaged.Store(true) }
+
 // Sum tells files of different content apart.
-func (f *File) Sum() uint32 { return crc32.Checksum(f.sums, castagnoli) }
+func (f *File) Sum() uint32 { return f.sum }
 
 // Bytes is the size of the file.
 func (f *File) Bytes() int { return headerBytes + len(f.data) + len(f.sums) }

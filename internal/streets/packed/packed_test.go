@@ -63,8 +63,16 @@ func (s sample) write(t testing.TB) []byte {
 	}
 	w.Section(Strings, text)
 	w.Section(StringEnds, ends)
-	w.Section(Postings, []byte{1, 0, 2, 0, 0, 0})
-	w.Section(PostingEnds, []byte{2, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0})
+	var postings, postingEnds []byte
+	for _, docs := range [][]uint32{{0}, {0, 1}, nil} {
+		postings = AppendPosting(postings, docs, [Parts]uint32{POIPart: 1})
+		postingEnds = binary.LittleEndian.AppendUint32(postingEnds, uint32(len(postings)))
+	}
+	w.Section(Postings, postings)
+	w.Section(PostingEnds, postingEnds)
+	residents := AppendList(nil, []uint32{0, 3}, 0)
+	w.Section(Residents, residents)
+	w.Section(ResidentEnds, binary.LittleEndian.AppendUint32(nil, uint32(len(residents))))
 	w.Section(Docs, s.doc.Append(nil))
 	w.Section(Houses, s.house.Append(nil))
 	w.Section(Objects, s.object.Append(nil))
@@ -103,7 +111,6 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		{"info", []int{f.Streets, f.Houses, f.DocCount()}, []int{1, 1, 1}},
 		{"doc", f.Doc(0), whole.doc},
 		{"house", f.House(0), whole.house},
-		{"number", f.Number(0), whole.house.Number},
 		{"object", *f.Object(0), whole.object},
 		{"shape", f.Shape(0), whole.lines},
 		{"points", AppendPoints(nil, AppendLines(nil, whole.lines)), append(append([]Point{}, whole.lines[0]...), whole.lines[1]...)},
@@ -127,14 +134,15 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	f.Similar("strase", func(w uint32, _ string) { near = append(near, w) })
 	f.Beginning("w", func(w uint32) bool { begins = append(begins, w); return true })
 	p := f.Posting(1)
-	first, _ := p.Next()
-	second, _ := p.Next()
-	var around, ids []uint32
+	streets, pois, residents := all(p.Of[StreetPart]), all(p.Of[POIPart]), all(f.Residents(0))
+	var around, ids, numbered []uint32
+	f.Numbered(0, 1, Hash("12a"), func(i uint32) { numbered = append(numbered, i) })
+	f.Numbered(0, 1, Hash("12"), func(i uint32) { numbered = append(numbered, i) })
 	f.Around(3, -9, 9, func(e uint32) { around = append(around, e) })
 	f.ByID('W', 9, func(e uint32) { ids = append(ids, e) })
-	got := [][]uint32{near, begins, {uint32(p.Len), first, second}, around, ids}
-	if want := [][]uint32{{1}, {2}, {2, 0, 1}, {EntryDoc}, {EntryStreet}}; !reflect.DeepEqual(got, want) {
-		t.Errorf("similar, beginning, posting, around, ids = %v, want %v", got, want)
+	got := [][]uint32{near, begins, {uint32(p.Len), uint32(f.Frequency(1)), uint32(f.Frequency(2))}, streets, pois, residents, around, ids, numbered}
+	if want := [][]uint32{{1}, {2}, {2, 2, 0}, {0}, {1}, {0, 3}, {EntryDoc}, {EntryStreet}, {0}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("similar, beginning, frequency, streets, points of interest, residents, around, ids, numbered = %v, want %v", got, want)
 	}
 	if err := f.Err(); err != nil {
 		t.Errorf("a whole file: %v", err)
@@ -193,6 +201,14 @@ func FuzzSections(f *testing.F) {
 	})
 }
 
+// all reads a list.
+func all(l List) (docs []uint32) {
+	for doc, ok := l.Next(); ok; doc, ok = l.Next() {
+		docs = append(docs, doc)
+	}
+	return docs
+}
+
 // readAll reads every record that a file has, and some that it has not.
 func readAll(f *File) {
 	for i := range uint32(8) {
@@ -214,9 +230,11 @@ func readAll(f *File) {
 			f.String(off)
 		}
 		p := f.Posting(i)
-		for _, ok := p.Next(); ok; _, ok = p.Next() {
-			f.KindOf(i)
+		for _, list := range p.Of {
+			all(list)
 		}
+		all(f.Residents(i))
+		f.Numbered(i, h.Object, h.Number, func(uint32) {})
 	}
 	f.Around(3, -1<<17, 1<<17, func(uint32) {})
 	f.ByID('W', 9, func(uint32) {})

@@ -115,8 +115,17 @@ func (f *File) House(i uint32) (h House) {
 	return h
 }
 
-// Number reads the hash of a house's number.
-func (f *File) Number(i uint32) uint32 { return f.uint32(Houses, int(i)*houseBytes/4+1) }
+// Numbered calls yield with those of count houses from first on whose number has
+// a hash.
+func (f *File) Numbered(first, count, hash uint32, yield func(house uint32)) {
+	rows := f.at(Houses, uint64(first)*houseBytes, uint64(count)*houseBytes)
+	for i := uint32(0); len(rows) >= houseBytes; i++ {
+		if binary.LittleEndian.Uint32(rows[4:]) == hash {
+			yield(first + i)
+		}
+		rows = rows[houseBytes:]
+	}
+}
 
 // String reads a string. It is a copy.
 func (f *File) String(i uint32) string { return string(f.text(i)) }
@@ -124,18 +133,7 @@ func (f *File) String(i uint32) string { return string(f.text(i)) }
 // Is reports whether a string is s, without a copy.
 func (f *File) Is(i uint32, s string) bool { return string(f.text(i)) == s }
 
-func (f *File) text(i uint32) []byte {
-	start := uint32(0)
-	if i > 0 {
-		start = f.uint32(StringEnds, int(i)-1)
-	}
-	end := f.uint32(StringEnds, int(i))
-	if end < start {
-		f.damaged.Store(true)
-		return nil
-	}
-	return f.at(Strings, uint64(start), uint64(end-start))
-}
+func (f *File) text(i uint32) []byte { return f.entry(Strings, StringEnds, i) }
 
 // Numbers reads a list of numbers from a record: the words of names, contexts.
 type Numbers struct{ b []byte }
@@ -145,6 +143,15 @@ func (n *Numbers) More() bool { return len(n.b) > 0 }
 
 // Next reads the next one, 0 at the end.
 func (n *Numbers) Next() uint32 {
+	if len(n.b) > 0 && n.b[0] < 0x80 { // most are small
+		v := uint32(n.b[0])
+		n.b = n.b[1:]
+		return v
+	}
+	return n.long32()
+}
+
+func (n *Numbers) long32() uint32 {
 	v := uint32(0)
 	for i := 0; i < len(n.b) && i < 5; i++ {
 		c := n.b[i]
@@ -181,37 +188,6 @@ func (f *File) NameWords(off uint32) Numbers { return Numbers{f.record(Names, of
 // Context reads where something lies: the number of docs that make its
 // address, those docs from the smallest, then docs that people may also name.
 func (f *File) Context(off uint32) Numbers { return Numbers{f.record(Contexts, off)} }
-
-// Posting is the docs that bear a word.
-func (f *File) Posting(word uint32) Posting {
-	start := uint32(0)
-	if word > 0 {
-		start = f.uint32(PostingEnds, int(word)-1)
-	}
-	end := f.uint32(PostingEnds, int(word))
-	if end < start {
-		f.damaged.Store(true)
-		return Posting{}
-	}
-	n := Numbers{f.at(Postings, uint64(start), uint64(end-start))}
-	return Posting{Len: int(n.Next()), list: n, last: math.MaxUint32}
-}
-
-// Posting is a list of docs in ascending order.
-type Posting struct {
-	Len  int
-	list Numbers
-	last uint32
-}
-
-// Next reads the next doc; ok is false at the end.
-func (p *Posting) Next() (doc uint32, ok bool) {
-	if !p.list.More() {
-		return 0, false
-	}
-	p.last += p.list.Next() + 1
-	return p.last, true
-}
 
 // Record reads the record at off of a section that is not yet in a file.
 func Record(section []byte, off uint32) Numbers {
