@@ -91,7 +91,7 @@ func (g *fleetGate) tryRedis(ctx context.Context, lane Lane) (verdict, error) {
 	l := g.limits
 	reply, err := acquireScript.Run(ctx, g.redis, []string{g.state, g.leases},
 		int(lane), token, l.Interval.Microseconds(), l.Burst, l.Concurrency,
-		l.BulkInterval.Microseconds(), l.Lease.Microseconds(),
+		l.BulkInterval.Microseconds(), g.lease().Microseconds(),
 		concurrencyPoll.Microseconds(), demandGrace.Microseconds(), peopleInARow).Int64Slice()
 	if err == nil && len(reply) != 3 {
 		err = fmt.Errorf("acquire script gave %d numbers", len(reply))
@@ -113,13 +113,23 @@ func (g *fleetGate) tryRedis(ctx context.Context, lane Lane) (verdict, error) {
 	}
 }
 
+// lease is how long Redis keeps the token of a call. Where calls under way are not
+// counted, it only has to know a question again that the client repeats because the
+// answer was lost: the token lapses, and nobody gives it back.
+func (g *fleetGate) lease() time.Duration {
+	if g.limits.Concurrency == 0 {
+		return min(2*g.patience, g.limits.Lease)
+	}
+	return g.limits.Lease
+}
+
 // release gives a lease back. When Redis cannot be told, the lease lapses.
 func (g *fleetGate) release(token string) {
 	if token == "" {
 		g.local.release(token)
 		return
 	}
-	if g.resting() {
+	if g.limits.Concurrency == 0 || g.resting() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.patience)
