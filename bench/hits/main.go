@@ -1,7 +1,8 @@
 // Command hits measures how fast a cached answer is served: geogate against
 // nginx's proxy_cache, Varnish and a bare net/http handler, with the same body,
 // the server on one core and the load generator (wrk) on another, in interleaved
-// rounds. It prints Markdown. Everything runs on loopback and ends by itself.
+// rounds; and how fast answers are obtained that nobody has asked for before. It
+// prints Markdown. Everything runs on loopback and ends by itself.
 //
 //	go run ./bench/hits -geogate bin/geogate
 //
@@ -42,6 +43,8 @@ const (
 // options are the flags.
 type options struct {
 	geogate     string
+	beside      string // another binary
+	only        *regexp.Regexp
 	rounds      int
 	duration    time.Duration
 	connections int
@@ -51,6 +54,11 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "the binary to measure")
+	flag.StringVar(&o.beside, "beside", "", "another binary, which is measured in the same rounds")
+	flag.Func("only", "measure only the bare handler and the servers whose name this expression matches", func(text string) (err error) {
+		o.only, err = regexp.Compile(text)
+		return err
+	})
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds, each of which measures every server once")
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "length of one measurement")
 	flag.IntVar(&o.connections, "connections", 32, "open connections")
@@ -67,7 +75,9 @@ func body() []byte {
 type measured struct {
 	*contender.Contender
 	target string    // path and query
-	script string    // of wrk; empty: target again and again
+	script string    // file for a script of wrk; empty: target again and again
+	lua    string    // the script, with a verb for the number of the round if unseen is set
+	unseen bool      // each question is asked once
 	rates  []float64 // requests per second
 	p99s   []float64 // milliseconds
 	costs  []float64 // microseconds of processor time for one request
@@ -87,43 +97,49 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer stopOrigin()
-	redisAddr, stopRedis, err := contender.StartRedis(ctx, dir, loadCore)
-	if err != nil {
-		return err
-	}
-	defer stopRedis()
-
 	where := contender.Machine(ctx)
 	var all []*measured
+	var stops []func() // of Redis
 	defer func() {
 		for _, c := range all {
 			c.Stop()
 		}
+		for _, stop := range stops {
+			stop()
+		}
 	}()
-	for _, s := range servers(o, redisAddr) {
-		target := cmp.Or(s.target, path)
-		c, err := contender.Start(ctx, s.name, contender.OnCore(serverCore, s.command), dir, origin, target)
+	for i, s := range servers(o) {
+		// One each: processes that share a Redis hear what the others store.
+		redisAddr, stopRedis, err := contender.StartRedis(ctx, dir, loadCore)
 		if err != nil {
 			return err
 		}
-		m := &measured{Contender: c, target: target}
+		stops = append(stops, stopRedis)
+		target := cmp.Or(s.target, path)
+		c, err := contender.Start(ctx, s.name, contender.OnCore(serverCore, s.command(redisAddr)), dir, origin, target)
+		if err != nil {
+			return err
+		}
+		m := &measured{Contender: c, target: target, unseen: s.unseen}
 		all = append(all, m)
-		if s.answers == 0 {
+		switch {
+		case s.unseen:
+			m.lua = unseen
+		case s.answers > 0:
+			fmt.Fprintf(os.Stderr, "filling: %s\n", s.name)
+			if err := fill(ctx, c.Addr, s.answers); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			m.lua = fmt.Sprintf(inTurn, s.answers)
+		default:
 			continue
 		}
-		fmt.Fprintf(os.Stderr, "filling: %s\n", s.name)
-		if err := fill(ctx, c.Addr, s.answers); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		m.script = filepath.Join(dir, fmt.Sprintf("%d-in-turn.lua", s.answers))
-		if err := os.WriteFile(m.script, fmt.Appendf(nil, inTurn, s.answers), 0o600); err != nil {
-			return fmt.Errorf("write the script of wrk: %w", err)
-		}
+		m.script = filepath.Join(dir, fmt.Sprintf("%d.lua", i))
 	}
 	for round := range o.rounds {
 		for _, c := range all {
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, c.Name)
-			if err := c.measure(ctx, o); err != nil {
+			if err := c.measure(ctx, o, round); err != nil {
 				return fmt.Errorf("%s: %w", c.Name, err)
 			}
 		}
@@ -134,31 +150,59 @@ func run(ctx context.Context, o options, out io.Writer) error {
 
 type server struct {
 	name    string
-	command contender.Command
+	command func(redisAddr string) contender.Command
 	target  string // "": path
 	answers int    // asked in turn; 0: one again and again
+	unseen  bool   // each question is asked once
 }
 
-func servers(o options, redisAddr string) []server {
-	geogate := func(environment ...string) contender.Command {
-		return contender.Geogate(o.geogate, redisAddr, append(environment, "GOMAXPROCS=1")...)
-	}
-	return []server{
-		{name: "bare net/http handler", command: func(ctx context.Context, _, addr, _ string) (*exec.Cmd, error) {
+func servers(o options) []server {
+	all := []server{
+		{name: "bare net/http handler", command: withoutRedis(func(ctx context.Context, _, addr, _ string) (*exec.Cmd, error) {
 			self, err := os.Executable()
 			cmd := exec.CommandContext(ctx, self, "-bare", addr)
 			cmd.Env = []string{"GOMAXPROCS=1"}
 			return cmd, err
-		}},
-		{name: "nginx proxy_cache", command: contender.Nginx("proxy_cache_valid 200 1h;")},
-		{name: "Varnish", command: contender.Varnish("sub vcl_backend_response { set beresp.ttl = 1h; }")},
-		{name: "geogate", command: geogate()},
-		{name: "geogate, GET /api", command: geogate(), target: ownPath},
-		{name: "geogate, FAST_LANE=off", command: geogate("FAST_LANE=off")},
+		})},
+		{name: "nginx proxy_cache", command: withoutRedis(contender.Nginx("proxy_cache_valid 200 1h;"))},
+		{name: "Varnish", command: withoutRedis(contender.Varnish("sub vcl_backend_response { set beresp.ttl = 1h; }"))},
+		{name: "nginx proxy_cache, 100,000 answers in turn", command: withoutRedis(contender.Nginx("proxy_cache_valid 200 1h;")), answers: 100_000},
+		{name: "nginx proxy_cache, misses", command: withoutRedis(contender.Nginx("proxy_cache_valid 200 1h;")), unseen: true},
+	}
+	all = append(all, geogates("geogate", o.geogate)...)
+	if o.beside != "" {
+		all = append(all, geogates("beside", o.beside)...)
+	}
+	return slices.DeleteFunc(all, func(s server) bool { return s.name != all[0].name && o.only != nil && !o.only.MatchString(s.name) })
+}
+
+func withoutRedis(c contender.Command) func(string) contender.Command {
+	return func(string) contender.Command { return c }
+}
+
+// geogates are the ways in which one binary is measured.
+func geogates(name, binary string) []server {
+	with := func(environment ...string) func(string) contender.Command {
+		return func(redisAddr string) contender.Command {
+			return contender.Geogate(binary, redisAddr, append(environment, "GOMAXPROCS=1")...)
+		}
+	}
+	// A rate makes each call ask Redis first, even one that is never reached.
+	counted := func(redisAddr string) contender.Command {
+		return func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {
+			upstreams := "UPSTREAMS=nominatim+http://" + origin + "#rate=1000000/s&burst=1000"
+			return contender.Geogate(binary, redisAddr, "GOMAXPROCS=1", upstreams)(ctx, dir, addr, origin)
+		}
+	}
+	return []server{
+		{name: name, command: with()},
+		{name: name + ", GET /api", command: with(), target: ownPath},
+		{name: name + ", FAST_LANE=off", command: with("FAST_LANE=off")},
 		// Requests for one answer would share their reads.
-		{name: "geogate, from Redis, 1,000 answers in turn", command: geogate("CACHE_MEMORY=0"), answers: 1000},
-		{name: "nginx proxy_cache, 100,000 answers in turn", command: contender.Nginx("proxy_cache_valid 200 1h;"), answers: 100_000},
-		{name: "geogate, 100,000 answers in turn", command: geogate("CACHE_MEMORY=1GiB"), answers: 100_000},
+		{name: name + ", from Redis, 1,000 answers in turn", command: with("CACHE_MEMORY=0"), answers: 1000},
+		{name: name + ", 100,000 answers in turn", command: with("CACHE_MEMORY=1GiB"), answers: 100_000},
+		{name: name + ", misses", command: with(), unseen: true},
+		{name: name + ", misses within a rate", command: counted, unseen: true},
 	}
 }
 
@@ -168,6 +212,15 @@ local n = 0
 request = function()
   n = n + 1
   return wrk.format("GET", "/search?q=place+" .. n %% %d .. "&format=jsonv2")
+end
+`
+
+// unseen is the script of wrk that never asks a question twice.
+const unseen = `
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("GET", "/search?q=unseen+%d+" .. n .. "&format=jsonv2")
 end
 `
 
@@ -201,7 +254,16 @@ var (
 	badLine   = regexp.MustCompile(`Non-2xx or 3xx responses: \d+|Socket errors: .*`)
 )
 
-func (c *measured) measure(ctx context.Context, o options) error {
+func (c *measured) measure(ctx context.Context, o options, round int) error {
+	if c.script != "" {
+		lua := c.lua
+		if c.unseen {
+			lua = fmt.Sprintf(lua, round)
+		}
+		if err := os.WriteFile(c.script, []byte(lua), 0o600); err != nil {
+			return fmt.Errorf("write the script of wrk: %w", err)
+		}
+	}
 	args := []string{"-c", loadCore, "wrk", "-t1", "-c", strconv.Itoa(o.connections), "-d", o.duration.String(), "--latency"}
 	if c.script != "" {
 		args = append(args, "-s", c.script)
