@@ -278,7 +278,8 @@ func (c *Cache) bypass(ctx context.Context, key string, d Directives, fill Fill)
 
 func (c *Cache) onlyCached(ctx context.Context, key string, d Directives) (Result, error) {
 	a := &allowance{c.cfg.RedisBudget}
-	r, ok := c.lookupKey(ctx, a, key, c.current(ctx, a), d.good, func(*item) {})
+	read := func() (*Record, error) { return c.redis.read(ctx, a, key) }
+	r, ok := c.lookupKey(key, c.current(ctx, a), d.good, read, func(*item) {})
 	if !ok || !d.accept(r.Age, r.Fresh) {
 		return Result{}, ErrNotCached
 	}

@@ -16,6 +16,7 @@ import (
 var scripts embed.FS
 
 var (
+	lookScript       = lua.Load(scripts, "look")
 	storeScript      = lua.Load(scripts, "store")
 	releaseScript    = lua.Load(scripts, "release")
 	replaceScript    = lua.Load(scripts, "replace")
@@ -55,6 +56,36 @@ func (r *redisLayer) open(key string, value []byte) *Record {
 	return &rec
 }
 
+// look is read which, in the same step, tries to take the lease of callers for token if
+// there is no entry. Where there is one, the lease is empty and not taken. After an
+// error the lease may have been taken.
+func (r *redisLayer) look(ctx context.Context, a *allowance, key, token string, life time.Duration) (*Record, lease, error) {
+	n := r.names(key)
+	var reply any
+	err := r.do(ctx, a, "look", n.entry, func(ctx context.Context) (err error) {
+		reply, err = lookScript.Run(ctx, r.rdb, []string{n.entry, n.lease, n.mark}, token, life.Milliseconds()).Result()
+		return err
+	})
+	if err != nil {
+		return nil, lease{}, err
+	}
+	if value, ok := reply.(string); ok {
+		return r.open(key, []byte(value)), lease{}, nil
+	}
+	fields, _ := reply.([]any)
+	if len(fields) != 2 {
+		return nil, lease{}, errLook
+	}
+	l := lease{name: n.lease, rank: -1}
+	l.holder, _ = fields[0].(string)
+	l.mark, _ = fields[1].(string)
+	l.settle(token)
+	return nil, l, nil
+}
+
+// errLook is a fault of the script.
+var errLook = errors.New("look script gave neither an entry nor a lease")
+
 // acquire tries to take the lease of that name for token and then, in this
 // order, reads the entry: another process may have stored it and given the
 // lease back since the caller looked. The lease's stored is what Redis holds,
@@ -79,9 +110,7 @@ func (r *redisLayer) acquire(ctx context.Context, a *allowance, key, name, token
 		return lease{}, err
 	}
 	l := lease{name: name, holder: holder.Val(), mark: mark.Val()}
-	if l.holder == token || l.holder == "" {
-		l.token, l.holder = token, ""
-	}
+	l.settle(token)
 	if value.Err() == nil {
 		l.head = head(value.Val())
 		l.stored = r.open(key, []byte(value.Val()))

@@ -3,16 +3,59 @@ package cache
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
 // lookup looks through the layers for a live answer on behalf of a flight. What
 // it finds in Redis goes into memory. Answers that are not good are passed over.
 func (c *Cache) lookup(ctx context.Context, a *allowance, f *flight, g *generations, good func(*Entry, time.Time) bool) (Result, bool) {
-	return c.lookupKey(ctx, a, f.key, g, good, func(it *item) { c.adopt(f, it) })
+	read := func() (*Record, error) { return c.redis.read(ctx, a, f.key) }
+	return c.lookupKey(f.key, g, good, read, func(it *item) { c.adopt(f, it) })
 }
 
-func (c *Cache) lookupKey(ctx context.Context, a *allowance, key string, g *generations, good func(*Entry, time.Time) bool, adopt func(*item)) (Result, bool) {
+// lookOrLease is lookup for a flight that is going to fill. Where it is likely that Redis
+// holds nothing of the key, it tries to take the lease for token in the same round trip.
+// The lease is empty if it did not come to that: then Redis has to be asked for one.
+func (c *Cache) lookOrLease(ctx context.Context, a *allowance, f *flight, g *generations, token string) (Result, lease, bool) {
+	var l lease
+	look := func() (rec *Record, err error) {
+		if !c.redis.forecast.nothing() {
+			rec, err = c.redis.read(ctx, a, f.key)
+		} else if rec, l, err = c.redis.look(ctx, a, f.key, token, c.cfg.LeaseTTL); err != nil && !errors.Is(err, errRedisSkipped) && !saysNothing(err) {
+			f.astray = lease{name: c.redis.names(f.key).lease, token: token}
+		}
+		if err == nil {
+			c.redis.forecast.learn(rec != nil)
+		}
+		return rec, err
+	}
+	r, ok := c.lookupKey(f.key, g, f.asked.good, look, func(it *item) { c.adopt(f, it) })
+	return r, l, ok
+}
+
+// forecast guesses whether the next look into Redis will find something. A script that
+// also takes the lease saves a round trip where it finds nothing, and costs a tenth of
+// one more than GET where it does. It is safe for concurrent use.
+type forecast struct{ left atomic.Int64 }
+
+// foreseen is for how many looks one that found nothing is remembered.
+const foreseen = 16
+
+func (f *forecast) nothing() bool { return f.left.Load() > 0 }
+
+// learn takes in what a look has found. Those that are under way at the same time may
+// count a few times too often.
+func (f *forecast) learn(found bool) {
+	if !found {
+		f.left.Store(foreseen)
+	} else if f.nothing() {
+		f.left.Add(-1)
+	}
+}
+
+// lookupKey takes Redis's answer from read.
+func (c *Cache) lookupKey(key string, g *generations, good func(*Entry, time.Time) bool, read func() (*Record, error), adopt func(*item)) (Result, bool) {
 	held, v := c.held(key, g, c.now())
 	if v == valid && good(&held.Entry, c.now()) {
 		return held.found(c.now(), LayerMemory), true
@@ -21,7 +64,7 @@ func (c *Cache) lookupKey(ctx context.Context, a *allowance, key string, g *gene
 	var rec *Record
 	err := errRedisSkipped
 	if g.known {
-		rec, err = c.redis.read(ctx, a, key)
+		rec, err = read()
 	}
 	switch {
 	case err != nil && held != nil && good(&held.Entry, c.now()):
@@ -95,4 +138,30 @@ func (c *Cache) fallback(ctx context.Context, a *allowance, f *flight, held *ite
 	// It may be fresh, but the request wanted a newer one.
 	r.Class = Stale
 	return r, ok
+}
+
+// Lookup returns what a Get would serve for key, as a Hit or Stale; nothing
+// leaves Entry nil. It fills nothing and does not count as a use of the answer.
+// After ErrUnavailable the result is that of memory alone.
+func (c *Cache) Lookup(ctx context.Context, key string) (Result, error) {
+	a := &allowance{adminBudget}
+	g := c.current(ctx, a)
+	it, layer := c.memory.peek(key), LayerMemory
+	var failed error
+	if now := c.now(); it == nil || !it.alive(now) || it.judge(g) != valid {
+		rec, err := c.redis.read(ctx, a, key)
+		switch {
+		case err != nil:
+			failed = c.unavailable("look up key", err)
+		case c.usable(rec, g):
+			it, layer = c.newItem(*rec, g), LayerRedis
+		default:
+			it = nil
+		}
+	}
+	now := c.now()
+	if it == nil || !it.alive(now) || it.judge(g) == purged {
+		return Result{}, failed
+	}
+	return it.found(now, layer), failed
 }

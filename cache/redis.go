@@ -42,6 +42,7 @@ type redisLayer struct {
 	stats   *counters
 	may     func(bytes int) bool // nil: always
 
+	forecast forecast
 	refusing atomic.Bool // the last store was refused
 	breakers sync.Map    // address of the node (empty outside a cluster) → *gobreaker.CircuitBreaker[struct{}]
 }

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"cmp"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -118,4 +120,32 @@ func (n *counters) countCached(r *Result) {
 	default:
 		n.staleRedis.Add(1)
 	}
+}
+
+// KeyCount is how often a key was hit.
+type KeyCount struct {
+	Hash     string // of the key, which may hold somebody's address
+	Hits     uint64
+	Bytes    int
+	Provider string
+	Outcome  string
+}
+
+// TopKeys returns the n keys in the memory of this process with the most hits
+// since they were stored there, most first.
+func (c *Cache) TopKeys(n int) []KeyCount {
+	items := []*item{}
+	for _, it := range c.memory.all() {
+		if it.hits.Load() > 0 {
+			items = append(items, it)
+		}
+	}
+	slices.SortFunc(items, func(a, b *item) int {
+		return cmp.Or(cmp.Compare(b.hits.Load(), a.hits.Load()), cmp.Compare(a.Key, b.Key))
+	})
+	top := make([]KeyCount, 0, min(n, len(items)))
+	for _, it := range items[:min(n, len(items))] {
+		top = append(top, KeyCount{Hash(it.Key), it.hits.Load(), len(it.Body), it.Provider, it.Outcome})
+	}
+	return top
 }
