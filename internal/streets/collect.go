@@ -39,7 +39,7 @@ func (s *search) collect() {
 
 // list lists the docs of a part by the words that they bear, the rarest first. It
 // ends where docs that bear none of the words so far cannot explain enough: then
-// it misses none. cut reports that it ended for their number: then it has the most
+// it misses none. Articles alone name no street and nothing in it. cut reports that it ended for their number: then it has the most
 // important ones of the first word that was too much.
 func (s *search) list(part packed.Part) (cut bool) {
 	s.order = s.order[:0]
@@ -52,27 +52,32 @@ func (s *search) list(part packed.Part) (cut bool) {
 		rest |= s.alts[s.order[i].alt].mask
 		s.order[i].rest = rest & s.nameable[part]
 	}
-	s.lazy[part] = 0
 	left := maxListed
 	if part == packed.AreaPart {
 		left = maxAreas
 	}
+	skipped := uint32(0)
 	for _, o := range s.order {
 		if s.dispensable(part, o.rest) {
-			s.lazy[part] = o.rest
+			s.lazy[part] = skipped | o.rest
 			return false
 		}
 		a := &s.alts[o.alt]
+		if part != packed.AreaPart && a.mask&^s.articles == 0 {
+			skipped |= a.mask & s.nameable[part]
+			continue
+		}
 		docs := a.posting.Of[part]
 		for doc, ok := docs.Next(); ok; doc, ok = docs.Next() {
 			if left == 0 {
-				s.lazy[part] = o.rest
+				s.lazy[part] = skipped | o.rest
 				return true
 			}
 			s.table.add(doc, a.mask, a.slip)
 			left--
 		}
 	}
+	s.lazy[part] = skipped
 	return false
 }
 
@@ -117,7 +122,7 @@ func (s *search) streetsHold(first int) (mask uint32) {
 		if n < maxLooked {
 			s.readNames(slot)
 		}
-		if ones(slot.mask) > 1 {
+		if ones(slot.mask&^s.articles) > 1 {
 			mask |= slot.mask
 		}
 	}

@@ -108,6 +108,23 @@ func (s *search) unimportant(w uint32) bool {
 	return s.file.Frequency(w) > 60+s.file.DocCount()/50
 }
 
+// particles are the terms that join names, where others name something.
+func (s *search) particles() (mask uint32) {
+	named := false
+	for i := range s.terms {
+		t := &s.terms[i]
+		if words.Particle(t.text) {
+			mask |= 1 << i
+		} else {
+			named = named || !t.digits
+		}
+	}
+	if !named {
+		return 0
+	}
+	return mask
+}
+
 func (s *search) onlyParticles(mask uint32) bool {
 	for i := range s.terms {
 		if mask&(1<<i) != 0 && !words.Particle(s.terms[i].text) {

@@ -21,6 +21,7 @@ type search struct {
 	nameable   [packed.Parts]uint32 // terms that may be part of names
 	context    uint32               // terms that may say where something lies
 	numbered   uint32               // terms that may be house numbers
+	articles   uint32               // terms that are particles, if others are not
 	slipped    uint32               // terms that no word of the file matches as they are spelled
 
 	table     table                // docs
@@ -191,6 +192,7 @@ func (s *search) setRoles() {
 			s.slipped &^= a.mask
 		}
 	}
+	s.articles = s.particles()
 	for i := range s.terms {
 		bit, r := uint32(1)<<i, s.terms[i].role
 		for part, kind := range [...]role{packed.AreaPart: asArea, packed.StreetPart: asStreet, packed.POIPart: asPOI} {
