@@ -90,7 +90,7 @@ type Cache struct {
 	now       func() time.Time
 	log       zerolog.Logger
 	stats     counters
-	providers sync.Map // name → *providerCounters
+	providers sync.Map // name → *providerItems
 	memory    *memoryLayer
 	redis     *redisLayer
 
