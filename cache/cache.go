@@ -141,7 +141,9 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 		observe: cfg.ObserveRedis,
 		stats:   &c.stats,
 		may:     cfg.MayStore,
+		budget:  cfg.RedisBudget,
 	}
+	c.redis.gather()
 	return c
 }
 
