@@ -90,7 +90,7 @@ type Cache struct {
 	now       func() time.Time
 	log       zerolog.Logger
 	stats     counters
-	providers sync.Map // name → *providerCounters
+	providers sync.Map // name → *providerItems
 	memory    *memoryLayer
 	redis     *redisLayer
 
@@ -141,7 +141,9 @@ func New(rdb redis.UniversalClient, cfg Config) *Cache {
 		observe: cfg.ObserveRedis,
 		stats:   &c.stats,
 		may:     cfg.MayStore,
+		budget:  cfg.RedisBudget,
 	}
+	c.redis.gather()
 	return c
 }
 

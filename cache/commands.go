@@ -4,7 +4,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,12 +26,7 @@ var (
 // read returns the record of key, nil if there is none that can be read. An
 // error means that Redis could not be asked.
 func (r *redisLayer) read(ctx context.Context, a *allowance, key string) (*Record, error) {
-	n := r.names(key)
-	var value []byte
-	err := r.do(ctx, a, "get", n.entry, func(ctx context.Context) (err error) {
-		value, err = r.rdb.Get(ctx, n.entry).Bytes()
-		return err
-	})
+	value, err := r.get(ctx, a, r.names(key).entry)
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, nil
@@ -245,116 +239,4 @@ func (r *redisLayer) mergeRecord(ctx context.Context, a *allowance, g *generatio
 		record[reply[i]] = reply[i+1]
 	}
 	return parseScopes(record), nil
-}
-
-// The commands for many keys are those for one, in one round trip. They report
-// no errors: what Redis does not answer is as if it held nothing.
-
-// readMany is read for the keys of a group.
-func (r *redisLayer) readMany(ctx context.Context, a *allowance, group []*seat, records []*Record) {
-	values := make([]*redis.StringCmd, len(group))
-	_ = r.pipeline(ctx, a, "get", group, func(ctx context.Context, pipe redis.Pipeliner, i int, n names) {
-		values[i] = pipe.Get(ctx, n.entry)
-	})
-	for i, v := range values {
-		if v != nil && v.Err() == nil {
-			records[i] = r.open(group[i].key, []byte(v.Val()))
-		}
-	}
-}
-
-// acquireMany is acquire of the leases for callers.
-func (r *redisLayer) acquireMany(ctx context.Context, a *allowance, group []*seat, token string, life time.Duration) {
-	type answers struct {
-		taken               *redis.StatusCmd
-		holder, value, mark *redis.StringCmd
-	}
-	all := make([]answers, len(group))
-	if r.pipeline(ctx, a, "lease", group, func(ctx context.Context, pipe redis.Pipeliner, i int, n names) {
-		all[i] = answers{
-			pipe.SetArgs(ctx, n.lease, token, redis.SetArgs{Mode: "NX", TTL: life}),
-			pipe.Get(ctx, n.lease), pipe.Get(ctx, n.entry), pipe.Get(ctx, n.mark),
-		}
-	}) != nil {
-		return
-	}
-	for i, s := range group {
-		got := all[i]
-		if !answered(got.holder.Err()) || !answered(got.value.Err()) || !answered(got.mark.Err()) {
-			continue
-		}
-		s.lease = lease{name: r.names(s.key).lease, holder: got.holder.Val(), mark: got.mark.Val()}
-		if s.lease.holder == token {
-			s.lease.token, s.lease.holder = token, ""
-		}
-		if got.value.Err() == nil {
-			s.lease.stored = r.open(s.key, []byte(got.value.Val()))
-		}
-	}
-}
-
-// storeMany is store for what the flights of a group have obtained. kept becomes
-// false for those that Redis refuses because they were purged. Nobody is told:
-// who waits in another process looks again.
-func (r *redisLayer) storeMany(ctx context.Context, a *allowance, group []*seat, now time.Time, kept []bool) {
-	replies := make([]*redis.Cmd, len(group))
-	store := func() error {
-		return r.pipeline(ctx, a, "store", group, func(ctx context.Context, pipe redis.Pipeliner, i int, n names) {
-			rec := &group[i].result.item.Record
-			value := rec.encode()
-			if r.may != nil && !r.may(len(value)) {
-				r.stats.redisRefused.Add(1)
-				return
-			}
-			left := max(rec.life()-rec.age(now), time.Millisecond)
-			replies[i] = storeScript.EvalSha(ctx, pipe, []string{n.entry, n.lease, n.mark},
-				group[i].lease.token, value, left.Milliseconds(), group[i].lease.mark, "", "")
-		})
-	}
-	if err := store(); redis.HasErrorPrefix(err, "NOSCRIPT") {
-		_ = r.do(ctx, a, "load", "", func(ctx context.Context) error { return storeScript.Load(ctx, r.rdb).Err() })
-		_ = store() // what fails is not kept
-	}
-	for i, reply := range replies {
-		if reply == nil {
-			continue
-		}
-		got, err := reply.Slice()
-		if err != nil || len(got) != 2 {
-			continue
-		}
-		if problem, _ := got[1].(string); problem != "" {
-			r.refused(problem)
-			continue
-		}
-		kept[i] = got[0] == int64(1)
-	}
-}
-
-// releaseMany gives back the leases that a group holds.
-func (r *redisLayer) releaseMany(ctx context.Context, a *allowance, group []*seat) {
-	held := slices.DeleteFunc(slices.Clone(group), func(s *seat) bool { return s.lease.token == "" })
-	for round := range slices.Chunk(held, manyRound) {
-		_ = r.pipeline(ctx, a, "release", round, func(ctx context.Context, pipe redis.Pipeliner, i int, n names) {
-			releaseScript.Eval(ctx, pipe, []string{n.lease}, round[i].lease.token, n.channel, event{kind: eventReleased, key: round[i].key}.String())
-		})
-	}
-}
-
-// pipeline makes one round trip with what add has for each key of a group.
-func (r *redisLayer) pipeline(ctx context.Context, a *allowance, op string, group []*seat, add func(ctx context.Context, pipe redis.Pipeliner, i int, n names)) error {
-	if len(group) == 0 {
-		return nil
-	}
-	return r.do(ctx, a, op, r.names(group[0].key).entry, func(ctx context.Context) error {
-		pipe := r.rdb.Pipeline()
-		for i, s := range group {
-			add(ctx, pipe, i, r.names(s.key))
-		}
-		_, err := pipe.Exec(ctx)
-		if errors.Is(err, redis.Nil) {
-			return nil
-		}
-		return err //nolint:wrapcheck // judged by the caller
-	})
 }

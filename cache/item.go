@@ -19,19 +19,18 @@ const (
 // callers. Only the atomic fields change after newItem.
 type item struct {
 	Record
-	header    headerBlock
-	memory    *memoryLayer
-	provider  *providerCounters
+	header    string // lines of a header, ready to write
+	provider  *providerItems
 	checked   uint64 // number of the last purge heard of when the record was read or filled
 	refreshAt int64  // Unix nanoseconds
 
 	hits atomic.Uint64
 	// outdated: a refresh found that the answer is no longer right.
 	outdated atomic.Bool
+	gzOnce   sync.Once
 	// seen is what was known of purges when the item was last found valid, so
 	// that a hit only compares two pointers; inDoubt if Redis has to be asked.
 	seen    atomic.Pointer[generations]
-	gzOnce  sync.Once
 	gzipped atomic.Pointer[Gzipped]
 	reading atomic.Pointer[any]
 }
@@ -42,10 +41,10 @@ var inDoubt = new(generations)
 // newItem returns an item that was read or filled when g was known of purges.
 func (c *Cache) newItem(r Record, g *generations) *item {
 	it := &item{
-		Record: r, memory: c.memory, provider: c.provider(r.Provider),
-		header:  newHeaderBlock("", r.ContentType, r.ETag, len(r.Body)),
+		Record: r, provider: c.provider(r.Provider),
 		checked: g.heard,
 	}
+	it.header, it.ETag = headerBlock("", r.ContentType, r.ETag, len(r.Body))
 	it.refreshAt = r.StoredAt.Add(r.Fresh).UnixNano()
 	if !c.cfg.NoRefreshAhead {
 		part := aheadFrom + (aheadTo-aheadFrom)*rand.Float64()
@@ -85,7 +84,7 @@ func (it *item) doubted() bool { return it.seen.Load() == inDoubt }
 // due reports whether the item should be refreshed: when it is stale, and
 // before that when it is in use.
 func (it *item) due(now time.Time) bool {
-	return now.UnixNano() >= it.refreshAt && (it.hits.Load() >= inUse || !it.fresh(now) || it.memory == nil)
+	return now.UnixNano() >= it.refreshAt && (it.hits.Load() >= inUse || !it.fresh(now) || it.provider.memory == nil)
 }
 
 // passed reports whether the item is not served any more without asking first.

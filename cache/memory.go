@@ -163,11 +163,12 @@ const (
 	// bytes: a node of its lists, and the slot in a map that is between three
 	// eighths and three quarters full.
 	indexWeight = 80 + 40 + 16
-	// itemWeight is what an item takes besides its key and body: itself, its
-	// ETag and its lengths as text.
-	itemWeight = int(unsafe.Sizeof(item{})) + 48 + 8
+	// headerWeight is what the lines of a header take, content type and ETag in them.
+	headerWeight = 112
+	// itemWeight is what an item takes besides its key and body.
+	itemWeight = int(unsafe.Sizeof(item{})) + headerWeight
 	// gzipWeight is what a body in gzip takes besides its bytes.
-	gzipWeight = int(unsafe.Sizeof(Gzipped{})) + 48 + 8
+	gzipWeight = int(unsafe.Sizeof(Gzipped{})) + headerWeight + 32
 	// readingWeight is what a reading counts for besides what it repeats of the
 	// body, of which it is taken to repeat readingRepeats at most.
 	readingWeight  = 256

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/sony/gobreaker/v2"
 
+	"geogate/internal/batch"
 	"geogate/internal/trace"
 	"geogate/internal/turns"
 )
@@ -29,6 +30,17 @@ const (
 	breakerFailures = 3
 	// breakerPause is how long it is left alone before one call tries it.
 	breakerPause = time.Second
+
+	// readsAlone is how many reads may be under way before the next ones go together.
+	readsAlone = 3
+	// readsTogether is how many go in one round trip.
+	readsTogether = 64
+	// shortRead is how much of each comes with the others, in bytes, so that nobody waits
+	// for an answer of megabytes: what is longer is read again, alone.
+	shortRead = 16 << 10
+	// readsWaiting is how many may wait for the batch ahead, readsWaitingEach of one caller.
+	readsWaiting     = 4096
+	readsWaitingEach = 1024
 )
 
 // redisLayer is the cache's only way to Redis. Every command goes through do,
@@ -42,6 +54,9 @@ type redisLayer struct {
 	stats   *counters
 	may     func(bytes int) bool // nil: always
 
+	budget   time.Duration         // of one batch of reads
+	together *batch.Line[*oneRead] // nil: on a cluster, where a batch would wait for the slowest node
+	reading  atomic.Int64          // reads under way, alone or together
 	forecast forecast
 	refusing atomic.Bool // the last store was refused
 	breakers sync.Map    // address of the node (empty outside a cluster) → *gobreaker.CircuitBreaker[struct{}]
@@ -63,29 +78,118 @@ func (r *redisLayer) do(ctx context.Context, a *allowance, op, key string, f fun
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.left)
 	defer cancel()
-	breaker := r.breaker(r.node(ctx, key))
-	_, err := breaker.Execute(func() (struct{}, error) {
-		_, span := trace.Start(ctx, trace.Client, redisSpan)
-		span.Set("db.operation.name", op)
-		defer span.End()
-		start := time.Now()
-		err := f(ctx)
-		took := time.Since(start)
-		a.left -= took
-		r.stats.redisCalls.Add(1)
-		r.stats.redisNanos.Add(int64(took))
-		if !answered(err) {
-			r.stats.redisErrors.Add(1)
-		}
-		if r.observe != nil {
-			r.observe(op, took, err)
-		}
-		return struct{}{}, err
-	})
+	return guarded(r.breaker(r.node(ctx, key)), func() error { return r.spend(ctx, a, op, f) })
+}
+
+// spend takes the time that f needs off a. ctx ends when a is used up.
+func (r *redisLayer) spend(ctx context.Context, a *allowance, op string, f func(ctx context.Context) error) error {
+	_, span := trace.Start(ctx, trace.Client, redisSpan)
+	span.Set("db.operation.name", op)
+	defer span.End()
+	start := time.Now()
+	err := f(ctx)
+	took := time.Since(start)
+	a.left -= took
+	if errors.Is(err, errRedisSkipped) {
+		return err
+	}
+	r.stats.redisCalls.Add(1)
+	r.stats.redisNanos.Add(int64(took))
+	if !answered(err) {
+		r.stats.redisErrors.Add(1)
+	}
+	if r.observe != nil {
+		r.observe(op, took, err)
+	}
+	return err
+}
+
+// guarded calls f unless the breaker leaves its node alone.
+func guarded(breaker *gobreaker.CircuitBreaker[struct{}], f func() error) error {
+	_, err := breaker.Execute(func() (struct{}, error) { return struct{}{}, f() })
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return errRedisSkipped
 	}
 	return err
+}
+
+// oneRead is one of the reads that go together.
+type oneRead struct {
+	name  string // of a key in Redis
+	value string // its first bytes, shortRead at most
+	err   error
+}
+
+// gather lets reads go together, where that is of use.
+func (r *redisLayer) gather() {
+	if _, ok := r.rdb.(*redis.ClusterClient); ok {
+		return
+	}
+	r.together = batch.New(batch.Bounds{Batch: readsTogether, Waiting: readsWaiting, Each: readsWaitingEach},
+		func(*oneRead) int { return 1 }, r.readBatch)
+}
+
+// get reads a key in Redis. While a few reads are under way, the next ones wait for each
+// other and go together, as soon as the batch ahead of them is back: half of what a read
+// costs this process is the round trip. Whoever comes alone waits for nobody.
+func (r *redisLayer) get(ctx context.Context, a *allowance, name string) ([]byte, error) {
+	defer r.reading.Add(-1)
+	// Whoever has more time than a batch may take, reads alone.
+	if r.reading.Add(1) > readsAlone && r.together != nil && 0 < a.left && a.left <= r.budget {
+		read := &oneRead{name: name}
+		inTime, cancel := context.WithTimeout(ctx, a.left)
+		err := r.spend(inTime, a, "get", func(ctx context.Context) error { return r.readTogether(ctx, read) })
+		cancel()
+		if err != nil {
+			return nil, err // it may still belong to the batch
+		}
+		if len(read.value) < shortRead {
+			return []byte(read.value), nil
+		}
+	}
+	var value []byte
+	err := r.do(ctx, a, "get", name, func(ctx context.Context) (err error) {
+		value, err = r.rdb.Get(ctx, name).Bytes()
+		return err
+	})
+	return value, err
+}
+
+// readTogether waits for the batch of a read, or until ctx ends. Then the read belongs to
+// the batch, which may still be under way.
+func (r *redisLayer) readTogether(ctx context.Context, read *oneRead) error {
+	caller, _ := ctx.Value(turns.CallerKey{}).(string)
+	err := r.together.Do(ctx, caller, []*oneRead{read})
+	switch {
+	case errors.Is(err, batch.ErrFull):
+		return turns.ErrBusy
+	case err != nil:
+		return err
+	case read.err == nil && read.value == "":
+		return redis.Nil
+	}
+	return read.err
+}
+
+// readBatch is one round trip for all, and counts as one for the breaker: a connection that
+// dies takes many reads with it and says no more about Redis than if it were one.
+func (r *redisLayer) readBatch(reads []*oneRead) {
+	ctx, cancel := context.WithTimeout(context.Background(), r.budget)
+	defer cancel()
+	values := make([]*redis.StringCmd, len(reads))
+	err := guarded(r.breaker(""), func() error {
+		pipe := r.rdb.Pipeline()
+		for i, read := range reads {
+			values[i] = pipe.GetRange(ctx, read.name, 0, shortRead-1)
+		}
+		_, err := pipe.Exec(ctx)
+		return err //nolint:wrapcheck // judged by the breaker
+	})
+	for i, read := range reads {
+		if read.err = err; values[i] != nil {
+			read.value, read.err = values[i].Result()
+		}
+	}
 }
 
 // node names the cluster node that serves key. Each node has its own breaker,

@@ -63,20 +63,9 @@ func (r *Result) Left() time.Duration { return r.life() - r.Age }
 // Hits is how often this process served the answer since it has it in memory.
 func (r *Result) Hits() uint64 { return r.item.hits.Load() }
 
-// ContentTypeHeader is the content type as a value for an http.Header, made in
-// advance, so that writing a hit does not allocate. It is shared: read only.
-func (r *Result) ContentTypeHeader() []string { return r.item.header.contentType() }
-
-// ETagHeader is the ETag in the form of ContentTypeHeader.
-func (r *Result) ETagHeader() []string { return r.item.header.etag() }
-
-// ContentLengthHeader is the length of the body in the form of
-// ContentTypeHeader.
-func (r *Result) ContentLengthHeader() []string { return r.item.header.contentLength() }
-
 // HeaderBlock is Content-Length, Content-Type and ETag as they go on the wire, each
 // line with its end.
-func (r *Result) HeaderBlock() string { return r.item.header.text }
+func (r *Result) HeaderBlock() string { return r.item.header }
 
 // Reading returns what read makes of the body, and keeps it in memory with the
 // answer, so that callers who always want the same of it parse it once. An
@@ -88,7 +77,7 @@ func (r *Result) Reading(read func(body []byte) any) any {
 	}
 	made := read(r.Body)
 	r.item.reading.Store(&made)
-	r.item.memory.reweigh(r.item)
+	r.item.provider.memory.reweigh(r.item)
 	return made
 }
 
@@ -107,17 +96,11 @@ type Gzipped struct {
 	// identifies the bytes on the wire.
 	ETag string
 
-	header headerBlock
+	header string
 }
 
-// ETagHeader and ContentLengthHeader are as those of Result.
-func (z *Gzipped) ETagHeader() []string { return z.header.etag() }
-
-// ContentLengthHeader is the length of the gzipped body.
-func (z *Gzipped) ContentLengthHeader() []string { return z.header.contentLength() }
-
 // HeaderBlock is Content-Encoding and what Result.HeaderBlock has.
-func (z *Gzipped) HeaderBlock() string { return z.header.text }
+func (z *Gzipped) HeaderBlock() string { return z.header }
 
 var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
@@ -128,7 +111,7 @@ func (it *item) gzip() *Gzipped {
 	it.gzOnce.Do(func() {
 		if z := gzipped(&it.Entry); z != nil {
 			it.gzipped.Store(z)
-			it.memory.reweigh(it)
+			it.provider.memory.reweigh(it)
 		}
 	})
 	return it.gzipped.Load()
@@ -146,42 +129,25 @@ func gzipped(e *Entry) *Gzipped {
 	if err != nil || b.Len() > len(e.Body)*9/10 {
 		return nil // a bytes.Buffer does not fail; what saves little is not kept
 	}
-	etag := strings.TrimSuffix(e.ETag, `"`) + `-gzip"`
-	return &Gzipped{Body: bytes.Clone(b.Bytes()), ETag: etag, header: newHeaderBlock("gzip", e.ContentType, etag, b.Len())}
+	header, etag := headerBlock("gzip", e.ContentType, strings.TrimSuffix(e.ETag, `"`)+`-gzip"`, b.Len())
+	return &Gzipped{Body: bytes.Clone(b.Bytes()), ETag: etag, header: header}
 }
 
-// headerBlock is what an answer always says about its body, as it goes on the wire.
-// It is rendered once for each answer, because most answers are hits. The values
-// for an http.Header are parts of it, so that both ways out write the same.
-type headerBlock struct {
-	text   string
-	values [3]string // content length, content type, ETag
-}
-
-// newHeaderBlock renders the fields in the order in which net/http writes them.
-// encoding may be empty. Nothing in it can end a line: see Entry.legible.
-func newHeaderBlock(encoding, contentType, etag string, length int) headerBlock {
-	var b strings.Builder
-	b.Grow(128)
+// headerBlock renders what an answer always says about its body, as it goes on the wire
+// and in the order in which net/http writes it. It is done once for each answer, because
+// most answers are hits. encoding may be empty. Nothing in it can end a line: see
+// Entry.legible. The ETag comes back as a part of the block, so that it takes no memory of
+// its own.
+func headerBlock(encoding, contentType, etag string, length int) (block, itsETag string) {
+	b := make([]byte, 0, 256) // more than most
 	if encoding != "" {
-		b.WriteString("Content-Encoding: " + encoding + "\r\n")
+		b = append(append(append(b, "Content-Encoding: "...), encoding...), "\r\n"...)
 	}
-	fields := [...]struct{ name, value string }{
-		{"Content-Length: ", strconv.Itoa(length)}, {"Content-Type: ", contentType}, {"Etag: ", etag},
-	}
-	var ends [len(fields)]int
-	for i, f := range fields {
-		b.WriteString(f.name + f.value)
-		ends[i] = b.Len()
-		b.WriteString("\r\n")
-	}
-	block := headerBlock{text: b.String()}
-	for i, f := range fields {
-		block.values[i] = block.text[ends[i]-len(f.value) : ends[i]]
-	}
-	return block
+	b = strconv.AppendInt(append(b, "Content-Length: "...), int64(length), 10)
+	b = append(append(append(b, "\r\nContent-Type: "...), contentType...), "\r\nEtag: "...)
+	from := len(b)
+	b = append(b, etag...)
+	b = append(b, "\r\n"...)
+	block = string(b)
+	return block, block[from : from+len(etag)]
 }
-
-func (b *headerBlock) contentLength() []string { return b.values[0:1:1] }
-func (b *headerBlock) contentType() []string   { return b.values[1:2:2] }
-func (b *headerBlock) etag() []string          { return b.values[2:3:3] }

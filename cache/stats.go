@@ -47,14 +47,19 @@ type ProviderStats struct {
 	Hits  uint64 // Hit and Stale answers that came from it
 }
 
-type providerCounters struct{ fills, hits atomic.Uint64 }
+// providerItems is what the items of one provider have in common, so that each of them
+// needs a single pointer.
+type providerItems struct {
+	memory      *memoryLayer // that they are in
+	fills, hits atomic.Uint64
+}
 
-func (c *Cache) provider(name string) *providerCounters {
+func (c *Cache) provider(name string) *providerItems {
 	if p, ok := c.providers.Load(name); ok {
-		return p.(*providerCounters)
+		return p.(*providerItems)
 	}
-	p, _ := c.providers.LoadOrStore(name, new(providerCounters))
-	return p.(*providerCounters)
+	p, _ := c.providers.LoadOrStore(name, &providerItems{memory: c.memory})
+	return p.(*providerItems)
 }
 
 type counters struct {
@@ -84,7 +89,7 @@ func (c *Cache) Stats() Stats {
 		MissedEvents: n.missedEvents.Load(), Providers: map[string]ProviderStats{},
 	}
 	for name, p := range c.providers.Range {
-		n := p.(*providerCounters)
+		n := p.(*providerItems)
 		s.Providers[name.(string)] = ProviderStats{Fills: n.fills.Load(), Hits: n.hits.Load()}
 	}
 	s.Listening = c.listening.Load()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 
 	"geogate/cache"
@@ -73,20 +74,20 @@ func writeAnswer(w http.ResponseWriter, r *http.Request, req upstream.Request, r
 		exchange.Write(w, res.Status, "application/javascript; charset=utf-8", body)
 		return
 	}
-	etag, length, body := res.ETagHeader(), res.ContentLengthHeader(), res.Body
+	etag, body := res.ETag, res.Body
 	if exchange.AcceptsGzip(r.Header["Accept-Encoding"]) {
 		if z := res.Gzip(); z != nil {
-			etag, length, body = z.ETagHeader(), z.ContentLengthHeader(), z.Body
+			etag, body = z.ETag, z.Body
 			h["Content-Encoding"] = exchange.GzipEncoding
 		}
 	}
-	h["Etag"] = etag
-	if res.Status == http.StatusOK && exchange.NotModified(r, etag[0]) {
+	h["Etag"] = []string{etag}
+	if res.Status == http.StatusOK && exchange.NotModified(r, etag) {
 		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h["Content-Type"], h["Content-Length"] = res.ContentTypeHeader(), length
+	h["Content-Type"], h["Content-Length"] = []string{res.ContentType}, []string{strconv.Itoa(len(body))}
 	w.WriteHeader(res.Status)
 	_, _ = w.Write(body) // the client may have gone
 }
