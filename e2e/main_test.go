@@ -50,14 +50,16 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// build compiles geogate into path.
+// build compiles geogate into path: as it is shipped, or with the race detector, which
+// needs cgo.
 func build(path string, race bool) error {
 	args := []string{"build", "-buildvcs=false", "-ldflags", "-X geogate/internal/command.version=" + linkedVersion, "-o", path}
+	cgo := "CGO_ENABLED=0"
 	if race {
-		args = append(args, "-race")
+		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
 	}
 	cmd := exec.Command("go", append(args, ".")...)
-	cmd.Dir = moduleRoot
+	cmd.Dir, cmd.Env = moduleRoot, append(os.Environ(), cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build geogate: %w\n%s", err, out)
 	}

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
-	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -94,7 +92,7 @@ func Run(ctx context.Context, p Process) (code int) {
 	}
 	command, err := parser.Parse(tolerant(p.Args))
 	if err != nil {
-		fmt.Fprintf(p.Stderr, "geogate: %v\nRun geogate --help for a list of commands.\n", err)
+		fmt.Fprintf(p.Stderr, "geogate: %s\n", mistake(parser.Model.Node, p.Args, err))
 		return exitUsage
 	}
 	return exitCode(command.Run(&p), p.Stderr)
@@ -151,27 +149,4 @@ func writeJSON(w io.Writer, v any) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
-}
-
-var number = regexp.MustCompile(`^[-+]?\.?\d`)
-
-// tolerant returns args as the parser takes them. `geogate --version` is what people
-// try first, and the parser takes the coordinates of half of the world, such as
-// -33.44, for flags: they go to the end, where nothing is a flag.
-func tolerant(args []string) []string {
-	if slices.Equal(args, []string{"--version"}) {
-		return []string{"version"}
-	}
-	if len(args) == 0 || args[0] != "reverse" || slices.Contains(args, "--") {
-		return args
-	}
-	var words, numbers []string
-	for _, arg := range args {
-		if number.MatchString(arg) { // no flag of reverse takes one
-			numbers = append(numbers, arg)
-		} else {
-			words = append(words, arg)
-		}
-	}
-	return slices.Concat(words, []string{"--"}, numbers)
 }

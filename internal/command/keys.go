@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -204,6 +206,9 @@ func askAdmin(ctx context.Context, server remote.Server, token, method, path str
 		body = bytes.NewReader(text)
 	}
 	res, err := server.Send(ctx, method, path, body, header)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("no geogate runs at %s: start it, or name another with --server", server.URL)
+	}
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", server.URL, err)
 	}
