@@ -130,8 +130,8 @@ func (r *redisLayer) gather() {
 }
 
 // get reads a key in Redis. While a few reads are under way, the next ones wait for each
-// other and go together, as soon as the batch ahead of them is back: half of what a read
-// costs this process is the round trip. Whoever comes alone waits for nobody.
+// other and go together in one round trip, as soon as the batch ahead of them is back.
+// Whoever comes alone waits for nobody.
 func (r *redisLayer) get(ctx context.Context, a *allowance, name string) ([]byte, error) {
 	defer r.reading.Add(-1)
 	// Whoever has more time than a batch may take, reads alone.
