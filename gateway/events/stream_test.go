@@ -103,9 +103,7 @@ func TestStreamOfEventsTellsOfAGapInMidStream(t *testing.T) {
 			}
 			next := publish(t, f, "b", 2)
 			got := gatewaytest.NextEvent(t, blocks)
-			// A stream that has looked while there was no log gets the first as well, and may
-			// get what this process still remembers of the log before.
-			for got.ID == first || got.Event == "a" || got.Event == "gap" && got.ID != next {
+			if got.ID == first { // the stream has looked before it was published
 				got = gatewaytest.NextEvent(t, blocks)
 			}
 			if got.ID != next {

@@ -155,11 +155,12 @@ func (l *Log) remember(events []Event) {
 	}
 }
 
-// recall reads from the window, if it reaches back far enough.
+// recall reads from the window, if it reaches back far enough. Where the log begins only
+// Redis knows: it may have lost what the window still has.
 func (l *Log) recall(after string, limit int) ([]Event, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.recent.valid || Before(after, l.recent.since) {
+	if after == "" || !l.recent.valid || Before(after, l.recent.since) {
 		return nil, false
 	}
 	i, found := slices.BinarySearchFunc(l.recent.events, after, func(e Event, id string) int {
