@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -192,14 +193,18 @@ func StartRedis(ctx context.Context, dir, core string) (addr string, stop func()
 	}, nil
 }
 
-// FreeAddr finds a port on loopback that nobody listens on.
-func FreeAddr(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a port: %w", err)
+// FreeAddr finds a port on loopback that nobody listens on. It is below those that Linux
+// gives away (32768 to 60999), or somebody could have it before the server is there.
+func FreeAddr(ctx context.Context) (addr string, err error) {
+	for range 100 {
+		addr = fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))
+		var l net.Listener
+		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr); err == nil {
+			_ = l.Close()
+			return addr, nil
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
+	return "", fmt.Errorf("find a port: %w", err)
 }
 
 // Machine describes the machine and the programs of this package.
