@@ -55,7 +55,7 @@ test: ## Vet, then run every test with the race detector; as root on Debian, ins
 	cd clients/go && go vet ./... && CGO_ENABLED=1 go test -race -shuffle=on ./...
 
 .PHONY: bench
-bench: build ## Measure geogate beside nginx, Varnish, Redis alone and PostGIS; print Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
+bench: build ## Measure geogate beside nginx, Varnish, Redis alone, PostGIS and Tile38; print Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
 	go build -o bin/ ./bench/hits ./bench/calls ./bench/dispatch ./bench/streets
 	bin/hits -geogate bin/geogate $(HITSFLAGS)
 	bin/calls -geogate bin/geogate $(CALLSFLAGS)

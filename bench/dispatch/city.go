@@ -84,6 +84,11 @@ func post(ctx context.Context, url string, body any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return send(ctx, url, text)
+}
+
+// send is post of what is JSON already.
+func send(ctx context.Context, url string, text []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(text))
 	if err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,7 +40,7 @@ type handedOn struct {
 // rides are asked for, matched and completed while nothing is handed on; then everything
 // is. The limit is XADD of an event of that size.
 func events(ctx context.Context, h *house, o options, out io.Writer) error {
-	rdb, gate, err := h.pair(ctx)
+	rdb, gate, err := h.pair(ctx, o.geogate)
 	if err != nil {
 		return err
 	}
@@ -55,7 +54,7 @@ func events(ctx context.Context, h *house, o options, out io.Writer) error {
 			return err
 		}
 		rounds = append(rounds, got)
-		for pipeline, rates := range map[string]*[]float64{"1": &alone, "100": &pipelined} {
+		for pipeline, rates := range map[int]*[]float64{1: &alone, 100: &pipelined} {
 			rate, err := xadd(ctx, rdb, addr, pipeline)
 			if err != nil {
 				return err
@@ -102,7 +101,8 @@ func handOn(ctx context.Context, h *house, rdb *redis.Client, gate string, round
 	if err != nil {
 		return handedOn{}, err
 	}
-	serverBefore, redisBefore, err := h.bothWorked(gate, rdb)
+	own, store := strings.TrimPrefix(gate, "http://"), rdb.Options().Addr
+	serverBefore, redisBefore, err := h.bothWorked(own, store)
 	if err != nil {
 		return handedOn{}, err
 	}
@@ -123,7 +123,7 @@ func handOn(ctx context.Context, h *house, rdb *redis.Client, gate string, round
 		}
 	}
 	took := time.Since(began)
-	serverAfter, redisAfter, err := h.bothWorked(gate, rdb)
+	serverAfter, redisAfter, err := h.bothWorked(own, store)
 	if err != nil {
 		return handedOn{}, err
 	}
@@ -180,27 +180,16 @@ func logged(ctx context.Context, rdb *redis.Client) (int64, error) {
 	return info.EntriesAdded, nil
 }
 
-// bothWorked is the processor time of a geogate and of its Redis.
-func (h *house) bothWorked(gate string, rdb *redis.Client) (server, store time.Duration, err error) {
-	server, err = h.worked(strings.TrimPrefix(gate, "http://"))
-	if err != nil {
-		return 0, 0, err
-	}
-	store, err = h.worked(rdb.Options().Addr)
-	return server, store, err
-}
-
 // xadd is how many events of the size of a ride's redis-benchmark appends in a second.
-func xadd(ctx context.Context, rdb *redis.Client, addr, pipeline string) (float64, error) {
+func xadd(ctx context.Context, rdb *redis.Client, addr string, pipeline int) (float64, error) {
 	data := `{"request_id":"default.iyaneg2cgihiampmo3xqwhhbu3","state":"matched","version":2,` + strings.Repeat("x", 280) + `}`
-	_, port, _ := strings.Cut(addr, ":")
-	text, err := exec.CommandContext(ctx, "taskset", "-c", serverCore, "redis-benchmark", "-p", port, "-q", "-c", "50", "-P", pipeline,
-		"-n", strconv.Itoa(200_000), "XADD", "limit", "*", "type", "request.matched", "at", "1763709000123", "subject", "ride:1", "data", data).CombinedOutput()
+	m, err := redisBenchmark(ctx, serverCore, addr, batch{pipeline, 50}, 200_000,
+		"XADD", "limit", "*", "type", "request.matched", "at", "1763709000123", "subject", "ride:1", "data", data)
 	if err != nil {
-		return 0, fmt.Errorf("redis-benchmark: %w: %s", err, text)
+		return 0, err
 	}
 	if err := rdb.Del(ctx, "limit").Err(); err != nil {
 		return 0, fmt.Errorf("drop what redis-benchmark wrote: %w", err)
 	}
-	return number(geoadded, text)
+	return m.perSecond, nil
 }

@@ -20,18 +20,17 @@ import (
 
 // house holds the processes of one measurement.
 type house struct {
-	geogate string // the binary
-	dir     string
-	ends    []func()
-	pids    map[string]int // of each process, by the address it serves
+	dir  string
+	ends []func()
+	pids map[string]int // of each process, by the address it serves
 }
 
-func newHouse(geogate string) (*house, error) {
+func newHouse() (*house, error) {
 	dir, err := contender.Folder()
 	if err != nil {
 		return nil, err
 	}
-	return &house{geogate: geogate, dir: dir, pids: make(map[string]int)}, nil
+	return &house{dir: dir, pids: make(map[string]int)}, nil
 }
 
 func (h *house) close() {
@@ -56,13 +55,8 @@ func (h *house) redis(ctx context.Context) (*redis.Client, error) {
 	return client, machine.Await(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() })
 }
 
-// gate starts geogate on a Redis, on the server's core, and returns its URL.
-func (h *house) gate(ctx context.Context, addr string) (string, error) {
-	return h.gateOf(ctx, h.geogate, addr)
-}
-
-// gateOf is gate with another binary.
-func (h *house) gateOf(ctx context.Context, binary, addr string) (string, error) {
+// gate starts a geogate on a Redis, on the server's core, and returns its URL.
+func (h *house) gate(ctx context.Context, binary, addr string) (string, error) {
 	own, err := contender.FreeAddr(ctx)
 	if err != nil {
 		return "", err
@@ -81,21 +75,16 @@ func (h *house) gateOf(ctx context.Context, binary, addr string) (string, error)
 
 // pair starts a Redis and a geogate in front of it, and returns a client of the one
 // and the URL of the other.
-func (h *house) pair(ctx context.Context) (*redis.Client, string, error) {
-	return h.pairOf(ctx, h.geogate)
-}
-
-// pairOf is pair with another binary.
-func (h *house) pairOf(ctx context.Context, binary string) (*redis.Client, string, error) {
+func (h *house) pair(ctx context.Context, binary string) (*redis.Client, string, error) {
 	rdb, err := h.redis(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	url, err := h.gateOf(ctx, binary, rdb.Options().Addr)
+	url, err := h.gate(ctx, binary, rdb.Options().Addr)
 	return rdb, url, err
 }
 
-// handler starts the plain handler, likewise.
+// handler starts the plain handler on a Redis, or without one, likewise.
 func (h *house) handler(ctx context.Context, addr string) (string, error) {
 	own, err := contender.FreeAddr(ctx)
 	if err != nil {
@@ -136,6 +125,19 @@ func (h *house) start(ctx context.Context, addr, core string, env []string, args
 // worked is how much processor time the process that serves an address has used.
 func (h *house) worked(addr string) (time.Duration, error) {
 	return machine.ProcessorTime(h.pids[addr])
+}
+
+// bothWorked is that of a server and of its Redis. What has no address has not worked.
+func (h *house) bothWorked(server, redis string) (ofServer, ofRedis time.Duration, err error) {
+	if server != "" {
+		if ofServer, err = h.worked(server); err != nil {
+			return 0, 0, err
+		}
+	}
+	if redis != "" {
+		ofRedis, err = h.worked(redis)
+	}
+	return ofServer, ofRedis, err
 }
 
 // workedAll is how much all of them have used together.

@@ -39,12 +39,12 @@ type liveDriver struct {
 // process, and the rider listens at another. Before anybody listens, it measures what
 // positions cost: of drivers without a ride, and of drivers with one.
 func live(ctx context.Context, h *house, o options, out io.Writer) error {
-	rdb, gate, err := h.pair(ctx)
+	rdb, gate, err := h.pair(ctx, o.geogate)
 	if err != nil {
 		return err
 	}
 	addr := rdb.Options().Addr
-	other, err := h.gate(ctx, addr)
+	other, err := h.gate(ctx, o.geogate, addr)
 	if err != nil {
 		return err
 	}

@@ -14,10 +14,13 @@ import (
 
 // servePlain is tracking as one would write it in an afternoon: decode, GEOADD, answer.
 // It knows no freshness, state, vehicle or timestamp, checks nothing, and wakes nobody.
-// An array is one GEOADD.
+// An array is one GEOADD. Without a Redis it decodes and answers.
 func servePlain(ctx context.Context, addr, redisAddr string) error {
-	rdb := redis.NewClient(&redis.Options{Addr: redisAddr, DisableIdentity: true})
-	defer func() { _ = rdb.Close() }()
+	var rdb *redis.Client
+	if redisAddr != "" {
+		rdb = redis.NewClient(&redis.Options{Addr: redisAddr, DisableIdentity: true})
+		defer func() { _ = rdb.Close() }()
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("POST /tracking", func(w http.ResponseWriter, r *http.Request) {
@@ -31,6 +34,7 @@ func servePlain(ctx context.Context, addr, redisAddr string) error {
 	return contender.Serve(ctx, addr, mux)
 }
 
+// store stores the positions of a request, or only reads them where there is no Redis.
 func store(r *http.Request, rdb *redis.Client) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -42,7 +46,7 @@ func store(r *http.Request, rdb *redis.Client) error {
 	} else {
 		err = json.Unmarshal(body, &all[0])
 	}
-	if err != nil {
+	if err != nil || rdb == nil {
 		return err
 	}
 	locations := make([]*redis.GeoLocation, len(all))

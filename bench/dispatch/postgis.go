@@ -25,7 +25,7 @@ type postGIS struct {
 	port string
 }
 
-var errNoPostGIS = errors.New("no PostgreSQL with PostGIS (Debian: postgresql-15-postgis-3)")
+var errNoPostGIS = fmt.Errorf("PostgreSQL with PostGIS is %w (Debian: postgresql-15-postgis-3)", errAbsent)
 
 const postGISTable = `
 CREATE EXTENSION postgis;
@@ -43,7 +43,7 @@ ON CONFLICT (id) DO UPDATE SET at = EXCLUDED.at;
 `
 
 // postGIS starts a server on the server's core.
-func (h *house) postGIS(ctx context.Context) (*postGIS, error) {
+func (h *house) postGIS(ctx context.Context) (*recorder, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pgbench")
 	if err != nil || len(found) == 0 {
 		return nil, errNoPostGIS
@@ -81,7 +81,7 @@ func (h *house) postGIS(ctx context.Context) (*postGIS, error) {
 	if _, err := p.client(ctx, "psql", "-q", "-c", postGISTable); err != nil {
 		return nil, errors.Join(errNoPostGIS, err)
 	}
-	return p, nil
+	return &recorder{name: "PostGIS, upsert, pgbench", measure: p.measure}, nil
 }
 
 func asItself(args ...string) []string { return args }

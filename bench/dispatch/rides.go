@@ -71,14 +71,14 @@ type player struct {
 	stages     []*stage
 }
 
-func newPlayer(ctx context.Context, h *house, name, binary string) (*player, error) {
-	rdb, url, err := h.pairOf(ctx, binary)
+func newPlayer(ctx context.Context, h *house, b binary) (*player, error) {
+	rdb, url, err := h.pair(ctx, b.path)
 	if err != nil {
 		return nil, err
 	}
 	request, arrive, start, complete, cancel := newStages()
 	return &player{
-		name: name, url: url, redis: rdb.Options().Addr,
+		name: b.name, url: url, redis: rdb.Options().Addr,
 		rides:  [][]*stage{{request, arrive, start, complete}, {request, cancel}},
 		stages: []*stage{request, arrive, start, complete, cancel},
 	}, load(ctx, url, city(2*played))
@@ -88,11 +88,8 @@ func newPlayer(ctx context.Context, h *house, name, binary string) (*player, err
 // steps and cancelled; those of another binary, if one is named, in turn with them.
 func rides(ctx context.Context, h *house, o options, out io.Writer) error {
 	var all []*player
-	for _, p := range []struct{ name, binary string }{{"geogate", h.geogate}, {"beside", o.beside}} {
-		if p.binary == "" {
-			continue
-		}
-		player, err := newPlayer(ctx, h, p.name, p.binary)
+	for _, b := range o.binaries() {
+		player, err := newPlayer(ctx, h, b)
 		if err != nil {
 			return err
 		}
@@ -140,11 +137,7 @@ func (p *player) play(ctx context.Context, h *house) error {
 // play does a stage with all rides, and measures the processes of the player.
 func (s *stage) play(ctx context.Context, h *house, p *player, all []ride) error {
 	gate := strings.TrimPrefix(p.url, "http://")
-	server, err := h.worked(gate)
-	if err != nil {
-		return err
-	}
-	store, err := h.worked(p.redis)
+	server, store, err := h.bothWorked(gate, p.redis)
 	if err != nil {
 		return err
 	}
@@ -172,11 +165,7 @@ func (s *stage) play(ctx context.Context, h *house, p *player, all []ride) error
 	}
 	s.rates = append(s.rates, float64(len(all))/time.Since(began).Seconds())
 	s.took = append(s.took, took...)
-	serverNow, err := h.worked(gate)
-	if err != nil {
-		return err
-	}
-	storeNow, err := h.worked(p.redis)
+	serverNow, storeNow, err := h.bothWorked(gate, p.redis)
 	s.server += serverNow - server
 	s.redis += storeNow - store
 	return err
