@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// DefaultMaxConnections bounds what connections may cost a process: 10 KiB each
-	// while they wait, so 80 MiB.
+	// DefaultMaxConnections bounds what connections may cost a process: 20 KiB each, so
+	// 160 MiB, or 4 KiB as long as they have asked nothing.
 	DefaultMaxConnections = 8192
 	// DefaultMaxConnectionsPerClient bounds what one address may hold of that.
 	DefaultMaxConnectionsPerClient = 1024
@@ -109,6 +109,7 @@ type connection struct {
 	client  *clientConnections // nil: spare, or evicted
 	address netip.Addr
 	isSpare bool
+	silent  bool          // has asked nothing yet
 	since   time.Time     // when it began to wait
 	place   *list.Element // among the waiting ones of its client, or the spare ones; nil: in neither
 }
@@ -118,26 +119,6 @@ func newConnections(limits connectionLimits) *connections {
 		connectionLimits: limits,
 		open:             map[net.Conn]*connection{}, byClient: map[netip.Addr]*clientConnections{},
 	}
-}
-
-// listen admits the connections of l.
-func (cs *connections) listen(l net.Listener) net.Listener { return &admission{l, cs} }
-
-type admission struct {
-	net.Listener
-	conns *connections
-}
-
-func (a *admission) Accept() (net.Conn, error) {
-	c, err := a.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	c, evicted := a.conns.admit(c)
-	if evicted != nil {
-		_ = evicted.Close()
-	}
-	return c, nil
 }
 
 // admit counts c, and returns it with the connection whose place it takes, if any.
@@ -159,7 +140,7 @@ func (cs *connections) admit(c net.Conn) (admitted, evicted net.Conn) {
 		evicted = victim.Conn
 		cs.byClient[address] = client // it may have been its last
 	}
-	conn := &connection{Conn: c, client: client, address: address}
+	conn := &connection{Conn: c, client: client, address: address, silent: true}
 	cs.open[c] = conn
 	cs.counted++
 	client.counted++
@@ -190,7 +171,7 @@ func (cs *connections) admitSpare(c net.Conn, address netip.Addr) (admitted, evi
 		oldest := cs.spare.Remove(cs.spare.Front()).(*connection)
 		oldest.place, evicted = nil, oldest.Conn
 	}
-	conn := &connection{Conn: c, isSpare: true}
+	conn := &connection{Conn: c, isSpare: true, silent: true}
 	conn.place = cs.spare.PushBack(conn)
 	cs.open[c] = conn
 	return c, evicted
@@ -253,9 +234,13 @@ func (cs *connections) uncount(c *connection) {
 // note is the http.Server.ConnState of the connections.
 func (cs *connections) note(c net.Conn, state http.ConnState) {
 	fastlane.NoteState(c, state)
-	if state != http.StateClosed && state != http.StateHijacked {
-		return
+	if state == http.StateClosed || state == http.StateHijacked {
+		cs.forget(c)
 	}
+}
+
+// forget counts c no longer.
+func (cs *connections) forget(c net.Conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	conn := cs.open[c]
@@ -281,6 +266,24 @@ func (cs *connections) busy(c *connection) (answered func()) {
 		defer cs.mu.Unlock()
 		if c.client != nil {
 			cs.wait(c)
+		}
+	}
+}
+
+// asks notes that c has asked something.
+func (cs *connections) asks(c net.Conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.open[c].silent = false
+}
+
+// closeSilent closes what has asked nothing yet.
+func (cs *connections) closeSilent() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, c := range cs.open {
+		if c.silent {
+			_ = c.Close()
 		}
 	}
 }

@@ -31,3 +31,6 @@ func (g *Gateway) Add(pattern string, h exchange.Handler) {
 
 // Ready reports what /readyz says.
 func (g *Gateway) Ready() bool { return g.ready.Load() }
+
+// ReadHeaderTimeout is for how long the head of a request is waited for.
+const ReadHeaderTimeout = readHeaderTimeout

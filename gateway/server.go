@@ -13,6 +13,7 @@ import (
 	"geogate/gateway/exchange"
 	"geogate/gateway/fastlane"
 	"geogate/gateway/geocoding"
+	"geogate/internal/arrival"
 	"geogate/internal/fleet"
 )
 
@@ -47,6 +48,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		ConnState:         conns.note,
 		ConnContext:       conns.context,
 	}
+	l = arrival.Listen(l)
 	if g.fastLane {
 		l = g.lane(l)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"geogate/gateway/exchange"
+	"geogate/internal/arrival"
 	"geogate/internal/identity"
 )
 
@@ -38,7 +39,7 @@ type Config struct {
 	IdleTimeout, WriteTimeout time.Duration
 }
 
-// Listen gives the connections of l a fast lane. The http.Server on them needs to
+// Listen gives the connections of l, which are those of arrival, a fast lane. The http.Server on them needs to
 // call NoteState for its ConnState.
 func Listen(l net.Listener, cfg Config) net.Listener { return &listener{l, cfg} }
 
@@ -52,11 +53,11 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	tcp, ok := c.(*net.TCPConn)
+	arrived, ok := c.(*arrival.Conn)
 	if !ok {
 		return c, nil
 	}
-	return &conn{TCPConn: tcp, lane: &l.Config, peer: exchange.Peer(c.RemoteAddr().String())}, nil
+	return &conn{Conn: arrived, lane: &l.Config, peer: exchange.Peer(c.RemoteAddr().String())}, nil
 }
 
 // conn is a connection of net/http's with a fast lane. It answers inside of Read,
@@ -65,7 +66,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // it returns from Read, as if it had not looked. Connections, time limits,
 // keep-alive and the drain remain net/http's.
 type conn struct {
-	*net.TCPConn
+	*arrival.Conn
 	lane *Config
 	peer netip.Addr
 
@@ -109,7 +110,7 @@ func LastAnswer(c net.Conn) time.Time {
 // Without returns c without the lane, for connections on which nothing was read.
 func Without(c net.Conn) net.Conn {
 	if c, ok := c.(*conn); ok {
-		return c.TCPConn
+		return c.Conn
 	}
 	return c
 }
@@ -120,7 +121,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.room = len(p) // the first read of all goes into an empty buffer
 	}
 	for {
-		n, err := c.TCPConn.Read(p)
+		n, err := c.Conn.Read(p)
 		if !c.idle || len(p) != c.room || err != nil {
 			c.idle = false
 			return n, err
@@ -130,7 +131,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		answered, err := c.answer(p[:n])
 		if !c.state.CompareAndSwap(answering, open) {
-			_ = c.TCPConn.Close() // Close left it to the lane
+			_ = c.Conn.Close() // Close left it to the lane
 			return 0, net.ErrClosed
 		}
 		if err != nil {
@@ -151,7 +152,7 @@ func (c *conn) Close() error {
 		case state == answering:
 			return nil
 		default:
-			return c.TCPConn.Close()
+			return c.Conn.Close()
 		}
 	}
 }
