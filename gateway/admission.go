@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -58,6 +59,9 @@ func (a *admission) run() {
 			_ = evicted.Close()
 		}
 		a.silent.Go(func() { a.await(c) })
+		// Requests under way go first: thousands that connect at a time would otherwise
+		// keep a processor to themselves.
+		runtime.Gosched()
 	}
 }
 
