@@ -250,7 +250,7 @@ func (c *Cache) get(ctx context.Context, key string, d Directives, fill Fill) (R
 			return r, nil
 		}
 	}
-	return c.join(ctx, flightID{key, true}, &d, held, fill)
+	return c.join(ctx, flightID{key: key, forced: true}, &d, held, fill)
 }
 
 // refreshIfDue queues a refresh of what is about to be served, if it is time.
@@ -279,7 +279,7 @@ func (c *Cache) bypass(ctx context.Context, key string, d Directives, fill Fill)
 }
 
 func (c *Cache) onlyCached(ctx context.Context, key string, d Directives) (Result, error) {
-	a := &allowance{c.cfg.RedisBudget}
+	a := &allowance{c.cfg.RedisBudget - d.Spent}
 	read := func() (*Record, error) { return c.redis.read(ctx, a, key) }
 	r, ok := c.lookupKey(key, c.current(ctx, a), d.good, read, func(*item) {})
 	if !ok || !d.accept(r.Age, r.Fresh) {

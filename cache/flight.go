@@ -9,12 +9,14 @@ import (
 // panics or ends its goroutine. The panic itself is logged with its stack.
 var ErrFillPanicked = errors.New("fill panicked")
 
-// flightID names a flight. Two flights of a key can be under way in a process:
-// one that fills only if no layer has the answer, and one that is forced to
-// fill, for requests that do not accept the answer there is and for refreshes.
+// flightID names a flight. Three flights of a key can be under way in a process:
+// one that fills only if no layer has the answer; one that is forced to fill, for
+// requests that do not accept the answer there is and for refreshes; and one that
+// only looks, for Reach.
 type flightID struct {
 	key    string
 	forced bool
+	looks  bool
 }
 
 // flight is one lookup and fill that any number of callers wait for. Its
@@ -143,8 +145,8 @@ func (c *Cache) land(f *flight) {
 // flightsOf returns the flights of key. The caller holds c.mu.
 func (c *Cache) flightsOf(key string) []*flight {
 	var flights []*flight
-	for _, forced := range [...]bool{false, true} {
-		if f, ok := c.flights[flightID{key, forced}]; ok {
+	for _, id := range [...]flightID{{key: key}, {key: key, forced: true}, {key: key, looks: true}} {
+		if f, ok := c.flights[id]; ok {
 			flights = append(flights, f)
 		}
 	}
@@ -153,7 +155,7 @@ func (c *Cache) flightsOf(key string) []*flight {
 
 // resolve does the work of a flight that callers wait for.
 func (c *Cache) resolve(ctx context.Context, f *flight, held *item, fill Fill) (Result, error) {
-	a := &allowance{c.cfg.RedisBudget}
+	a := &allowance{c.cfg.RedisBudget - f.asked.Spent}
 	if f.asked.Local {
 		a.left = 0
 	}

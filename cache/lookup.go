@@ -14,6 +14,85 @@ func (c *Cache) lookup(ctx context.Context, a *allowance, f *flight, g *generati
 	return c.lookupKey(f.key, g, good, read, func(it *item) { c.adopt(f, it) })
 }
 
+// Reach is Peek for an answer that is not in memory and is likely to be in Redis. It
+// calls begin before it waits for Redis, RedisBudget at most; the context says whose turn
+// that is, and nil that nobody may wait. Callers of a key share a look. Without an answer,
+// spent is what has to go into the Directives of Get.
+//
+// A look in vain costs the caller of Get no further round trip: it lets the forecast
+// expect nothing, so that Get's own look takes the lease.
+func (c *Cache) Reach(key string, d Directives, begin func() context.Context, take func(Result) bool) (r Result, spent time.Duration, found bool) {
+	g := c.gens.Load()
+	if !g.known || d.NoStore || d.NoCache || c.redis.forecast.nothing() || c.memory.peek(key) != nil {
+		return Result{}, 0, false
+	}
+	ctx := begin()
+	if ctx == nil {
+		return Result{}, 0, false
+	}
+	start := time.Now()
+	f, joined := c.lookFlight(key)
+	switch {
+	case f == nil:
+		return Result{}, 0, false
+	case joined:
+		<-f.done
+	default:
+		c.fly(ctx, f, g, &d)
+	}
+	r = f.result
+	if f.err != nil || joined && !g.covers(r.item.generation, r.Entry) || !c.plain(&r, &d) {
+		return Result{}, time.Since(start), false
+	}
+	if take != nil && !take(r) {
+		c.redis.forecast.learn(false)
+		return Result{}, time.Since(start), false
+	}
+	c.stats.count(&r)
+	return r, 0, true
+}
+
+// lookFlight returns the flight of key that only looks, and whether it was under way
+// before; nil if there is one that callers of Get wait for.
+func (c *Cache) lookFlight(key string) (f *flight, joined bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flights[flightID{key: key}] != nil {
+		return nil, false
+	}
+	id := flightID{key: key, looks: true}
+	if f := c.flights[id]; f != nil {
+		return f, true
+	}
+	f = newFlight(id, People)
+	c.flights[id] = f
+	return f, false
+}
+
+// fly is the whole of a flight that only looks.
+func (c *Cache) fly(ctx context.Context, f *flight, g *generations, d *Directives) {
+	defer c.land(f)
+	f.err = ErrNotCached // if a panic ends it, too
+	answered := false
+	read := func() (*Record, error) {
+		rec, err := c.redis.read(ctx, &allowance{c.cfg.RedisBudget}, f.key)
+		answered = err == nil
+		return rec, err
+	}
+	r, ok := c.lookupKey(f.key, g, d.good, read, func(it *item) { c.adopt(f, it) })
+	if ok {
+		f.result, f.err = r, nil
+	}
+	if answered {
+		c.redis.forecast.learn(ok && c.plain(&r, d)) // what only Get may serve was looked for in vain, too
+	}
+}
+
+// plain reports whether r may be served as it is, with nothing else to do.
+func (c *Cache) plain(r *Result, d *Directives) bool {
+	return d.accept(r.Age, r.Fresh) && !r.item.due(c.now())
+}
+
 // lookOrLease is lookup for a flight that is going to fill. Where it is likely that Redis
 // holds nothing of the key, it tries to take the lease for token in the same round trip.
 // The lease is empty if it did not come to that: then Redis has to be asked for one.
@@ -34,7 +113,7 @@ func (c *Cache) lookOrLease(ctx context.Context, a *allowance, f *flight, g *gen
 	return r, l, ok
 }
 
-// forecast guesses whether the next look into Redis will find something. A script that
+// forecast guesses whether the next look into Redis will find something to serve. A script that
 // also takes the lease saves a round trip where it finds nothing, and makes a hit a fifth
 // dearer than GET where it does. It is safe for concurrent use.
 type forecast struct{ left atomic.Int64 }

@@ -103,7 +103,7 @@ func (c *Cache) refreshed(key string, err error) {
 
 // refresh renews the item if nobody else has or is about to.
 func (c *Cache) refresh(ctx context.Context, it *item, fill Fill) error {
-	f := newFlight(flightID{it.Key, true}, Refresh)
+	f := newFlight(flightID{key: it.Key, forced: true}, Refresh)
 	f.priority.renews = &it.Entry
 	c.mu.Lock()
 	_, busy := c.flights[f.flightID]

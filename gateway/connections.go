@@ -303,6 +303,7 @@ func (cs *connections) serving(g *Gateway) http.Handler {
 		ex := exchange.New(w, r, g.router)
 		if c, _ := r.Context().Value(connectionKey{}).(*connection); c != nil {
 			ex.Spare = c.isSpare
+			ex.Spent = fastlane.Spent(c.Conn)
 			defer cs.busy(c)()
 		}
 		g.serve(ex, r)

@@ -34,3 +34,6 @@ func (g *Gateway) Ready() bool { return g.ready.Load() }
 
 // ReadHeaderTimeout is for how long the head of a request is waited for.
 const ReadHeaderTimeout = readHeaderTimeout
+
+// UnderWay is how many requests are being answered.
+func (g *Gateway) UnderWay() int64 { return g.underWay.Load() }

@@ -113,11 +113,14 @@ func (g *Gateway) laneSources() map[string]exchange.Source {
 // whileNormal is source while the fleet's mode is normal: answers of the lane do not
 // tell of another one.
 func (g *Gateway) whileNormal(source exchange.Source) exchange.Source {
-	return func(ex *exchange.Exchange, query, acceptLanguage string, take func(cache.Result) bool) (hit exchange.Hit, held bool) {
+	return func(ex *exchange.Exchange, query, acceptLanguage string, wait func() bool, take func(cache.Result) bool) (hit exchange.Hit, held bool) {
 		if g.fleet.Mode() != fleet.Normal {
 			return exchange.Hit{}, false
 		}
-		return source(ex, query, acceptLanguage, take)
+		if g.tracer != nil {
+			wait = nil // a trace tells of what was asked of Redis: the handlers do
+		}
+		return source(ex, query, acceptLanguage, wait, take)
 	}
 }
 

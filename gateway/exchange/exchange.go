@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -38,6 +39,7 @@ type Exchange struct {
 	Internal  bool             // no client sent it over HTTP
 	Caller    *identity.Caller // nil: nobody had to be known
 	Spare     bool             // its connection is kept for probes
+	Spent     time.Duration    // of its time for Redis, before the handler
 
 	Cache    string // X-Cache
 	Upstream string // the provider that answered
@@ -62,6 +64,9 @@ func New(w http.ResponseWriter, r *http.Request, routes chi.Routes) *Exchange {
 	ex.route.RoutePatterns = ex.patterns[:0]
 	return ex
 }
+
+// Turn returns a context for Redis alone: calls take the turns of whoever sent the request.
+func (ex *Exchange) Turn() context.Context { return turns.As(context.Background(), ex.Counted()) }
 
 type key struct{}
 

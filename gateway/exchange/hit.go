@@ -2,12 +2,13 @@ package exchange
 
 import "geogate/cache"
 
-// A Source answers requests for one route from memory, or not at all. It calls take,
-// which may set ex.Client, before it counts the answer, and notes on ex what the
-// handler would. false: nothing has happened, and the handler shall answer.
-type Source func(ex *Exchange, query, acceptLanguage string, take func(cache.Result) bool) (hit Hit, held bool)
+// A Source answers requests for one route from the cache, or not at all. It calls wait
+// before it waits for Redis, and does not if that says no or is nil; it calls take before
+// it counts the answer. Both may set ex.Client. It notes on ex what the handler would.
+// false: the handler shall answer, nothing has happened but that ex.Spent may be set.
+type Source func(ex *Exchange, query, acceptLanguage string, wait func() bool, take func(cache.Result) bool) (hit Hit, held bool)
 
-// Hit is an answer from memory.
+// Hit is an answer from the cache.
 type Hit struct {
 	cache.Result
 	Cell     string    // the position that was asked in place of the client's; "" for their own

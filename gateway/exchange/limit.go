@@ -71,14 +71,21 @@ func NewLimits(usual RateLimit, exempt ...netip.Prefix) *Limits {
 // Refuses is Limiter.Refuses for whoever sent a request, as countedAs tells them
 // apart.
 func (l *Limits) Refuses(w http.ResponseWriter, client netip.Addr, caller *identity.Caller) bool {
-	if caller == nil || caller.Credential == "" {
-		return !l.isExempt(client) && l.usual.Refuses(w, client)
-	}
-	limiter := l.usual
-	if caller.Rate != nil {
-		limiter = l.of(*caller.Rate)
-	}
+	limiter := l.limiter(client, caller)
 	return limiter != nil && limiter.clients.OnLimit(w, withoutContext, countedAs(client, caller))
+}
+
+// limiter is the one that counts the requests of a caller; nil: there is none.
+func (l *Limits) limiter(client netip.Addr, caller *identity.Caller) *Limiter {
+	switch {
+	case caller == nil || caller.Credential == "":
+		if l.isExempt(client) {
+			return nil
+		}
+	case caller.Rate != nil:
+		return l.of(*caller.Rate)
+	}
+	return l.usual
 }
 
 // Counted is by whom limits count the request: see countedAs. It is empty for
@@ -92,6 +99,11 @@ func countedAs(client netip.Addr, caller *identity.Caller) string {
 		return clientKey(client)
 	}
 	return caller.Credential
+}
+
+// Exhausted reports whether Refuses would refuse the next request. It counts nothing.
+func (l *Limits) Exhausted(client netip.Addr, caller *identity.Caller) bool {
+	return l.limiter(client, caller).exhausted(countedAs(client, caller))
 }
 
 func (l *Limits) isExempt(client netip.Addr) bool {
@@ -113,8 +125,13 @@ func (l *Limiter) Count(client netip.Addr) {
 
 // Exhausted reports whether Count has been called as often as the limit allows.
 // It counts nothing.
-func (l *Limiter) Exhausted(client netip.Addr) bool {
-	_, rate, err := l.clients.Status(clientKey(client))
+func (l *Limiter) Exhausted(client netip.Addr) bool { return l.exhausted(clientKey(client)) }
+
+func (l *Limiter) exhausted(key string) bool {
+	if l == nil {
+		return false
+	}
+	_, rate, err := l.clients.Status(key)
 	return err != nil || int(math.Round(rate)) >= l.most
 }
 

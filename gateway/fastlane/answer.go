@@ -13,6 +13,7 @@ import (
 // answer is what it takes to make an answer. Nothing in it outlives that, so all
 // of it is reused for the next one.
 type answer struct {
+	conn     *conn
 	out      []byte
 	start    time.Time
 	request  request
@@ -20,27 +21,33 @@ type answer struct {
 	limits   header
 	dated    int64 // the second that date stands for
 	date     []byte
+	wait     func() bool // mayWait
+	failed   error       // of what was sent before a wait
 }
 
-var answers = sync.Pool{New: func() any { return &answer{limits: header{http.Header{}}} }}
+var answers = sync.Pool{New: func() any {
+	a := &answer{limits: header{http.Header{}}}
+	a.wait = a.mayWait
+	return a
+}}
 
 // make appends to out the answer to the request that unread begins with, and
 // returns the length of the request. 0: nothing has happened, and net/http shall
 // answer.
-func (a *answer) make(c *conn, unread []byte) (size int) {
+func (a *answer) make(unread []byte) (size int) {
 	a.start = time.Now()
-	r, ex := &a.request, &a.exchange
+	c, r, ex := a.conn, &a.request, &a.exchange
+	*ex = exchange.Exchange{}
 	if size = r.parse(unread, c.lane.Sources); size == 0 {
 		return 0
 	}
 	if r.forwardedFor == "" && c.lane.Proxies.Trusted() {
 		return 0 // it came past the proxies, which the handlers tell of
 	}
-	*ex = exchange.Exchange{}
 	if ex.Caller = c.lane.Caller(r.credential); ex.Caller == nil {
 		return 0
 	}
-	hit, held := r.source(ex, r.query, r.language, func(res cache.Result) bool {
+	hit, held := r.source(ex, r.query, r.language, a.wait, func(res cache.Result) bool {
 		if res.Status != http.StatusOK {
 			return false
 		}
@@ -57,6 +64,18 @@ func (a *answer) make(c *conn, unread []byte) (size int) {
 	a.write(&hit)
 	c.lane.Answered(ex, r.path, time.Since(a.start))
 	return size
+}
+
+// mayWait reports whether the request may wait for Redis. Answers that are there do not
+// wait with it.
+func (a *answer) mayWait() bool {
+	ex := &a.exchange
+	ex.Client = a.conn.client(a.request.forwardedFor)
+	if a.conn.lane.Limits.Exhausted(ex.Client, ex.Caller) {
+		return false // the handlers refuse it, and Redis hears nothing of it
+	}
+	a.failed = a.conn.send(a)
+	return a.failed == nil
 }
 
 // write appends the answer to out, with the header in net/http's order.

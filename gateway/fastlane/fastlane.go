@@ -1,7 +1,7 @@
 // Package fastlane answers what is plainest and most frequent ahead of net/http:
-// GETs of /api and of Nominatim's endpoints that are hits in memory (ADR 0070). Its answers,
-// limits, log lines and metrics are those of the handlers: it calls the same
-// functions.
+// GETs of /api and of Nominatim's endpoints that are hits in memory (ADR 0070) or in
+// Redis (ADR 0197). Its answers, limits, log lines and metrics are those of the handlers:
+// it calls the same functions.
 package fastlane
 
 import (
@@ -71,9 +71,10 @@ type conn struct {
 	peer netip.Addr
 
 	// Of the goroutine that serves the connection.
-	room    int       // what net/http reads at a time when it has no byte left over
-	idle    bool      // net/http waits for the next request
-	limited time.Time // when the time limits were set last; zero: by net/http
+	room    int           // what net/http reads at a time when it has no byte left over
+	idle    bool          // net/http waits for the next request
+	spent   time.Duration // of the time for Redis that the request has which net/http gets next
+	limited time.Time     // when the time limits were set last; zero: by net/http
 
 	state atomic.Int32 // of open, answering, closed
 	last  atomic.Int64 // when the lane answered last, give or take precision, in Unix nanoseconds
@@ -96,10 +97,22 @@ func NoteState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// LastAnswer is when the lane last answered on c, give or take a second; zero when
-// it did not, or c has no lane.
+// Spent is how much of its time for Redis the request has used up in the lane with which
+// net/http calls a handler. It may be called once for each request, by its handler.
+func Spent(c net.Conn) (spent time.Duration) {
+	if c, ok := c.(*conn); ok {
+		spent, c.spent = c.spent, 0
+	}
+	return spent
+}
+
+// LastAnswer is when the lane last answered on c, give or take a second, and now while
+// it is at it; zero when it did not, or c has no lane.
 func LastAnswer(c net.Conn) time.Time {
 	if c, ok := c.(*conn); ok {
+		if c.state.Load() == answering {
+			return time.Now()
+		}
 		if last := c.last.Load(); last != 0 {
 			return time.Unix(0, last)
 		}
@@ -171,14 +184,18 @@ func (c *conn) answer(unread []byte) (size int, err error) {
 			c.lane.Log.Error().Interface("panic", v).Bytes("stack", debug.Stack()).Msg("fast lane panicked")
 			err = net.ErrClosed
 		}
-		if cap(a.out) <= kept {
+		if a.conn = nil; cap(a.out) <= kept {
 			answers.Put(a)
 		}
 	}()
-	a.out = a.out[:0]
+	a.conn, a.out, a.failed = c, a.out[:0], nil
 	for size < len(unread) {
-		n := a.make(c, unread[size:])
+		n := a.make(unread[size:])
+		if a.failed != nil {
+			return size, a.failed
+		}
 		if n == 0 {
+			c.spent = a.exchange.Spent
 			break
 		}
 		size += n

@@ -265,12 +265,20 @@ func TestFastLanePanics(t *testing.T) {
 // Whatever is sent, both sides send back the same bytes.
 func FuzzFastLane(f *testing.F) {
 	for _, tt := range laneCases {
-		f.Add(tt.sent, 0)
+		f.Add(tt.sent, 0, true)
+		if tt.answered > 0 {
+			f.Add(tt.sent, 0, false)
+		}
 	}
-	l := newLanes(f)
-	f.Fuzz(func(t *testing.T, sent string, early int) {
+	inMemory, inRedis := newLanes(f), newLanesOver(f, inRedisOnly)
+	f.Fuzz(func(t *testing.T, sent string, early int, memory bool) {
 		if len(sent) > 64<<10 || strings.Contains(sent, "/v2/") || strings.Contains(sent, "/readyz") {
 			t.Skip("ids, and states of each side's own")
+		}
+		l := inMemory
+		if !memory {
+			l = inRedis
+			l.expectHits(t)
 		}
 		l.compare(t, sent, max(0, min(early, len(sent))))
 	})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"geogate/cache"
 	"geogate/gateway"
 	"geogate/gateway/gatewaytest"
 )
@@ -26,7 +27,16 @@ type lane struct {
 
 func newLanes(t testing.TB, options ...func(*gateway.Config)) lanes {
 	t.Helper()
-	l := lanes{with: newLane(t, options...), without: newLane(t, append(options, func(c *gateway.Config) { c.FastLane = false })...)}
+	return newLanesOver(t, nil, options...)
+}
+
+// newLanesOver is newLanes with caches that adjust has changed.
+func newLanesOver(t testing.TB, adjust func(*cache.Config), options ...func(*gateway.Config)) lanes {
+	t.Helper()
+	l := lanes{
+		with:    newLaneOver(t, adjust, options...),
+		without: newLaneOver(t, adjust, append(options, func(c *gateway.Config) { c.FastLane = false })...),
+	}
 	for _, side := range []*lane{l.with, l.without} {
 		for _, target := range []string{gatewaytest.Vaduz, gatewaytest.Vaduz + "&accept-language=de"} {
 			side.exchange(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n", 0)
@@ -38,7 +48,12 @@ func newLanes(t testing.TB, options ...func(*gateway.Config)) lanes {
 // newLane serves a gateway as main does.
 func newLane(t testing.TB, options ...func(*gateway.Config)) *lane {
 	t.Helper()
-	f := gatewaytest.New(t, options...)
+	return newLaneOver(t, nil, options...)
+}
+
+func newLaneOver(t testing.TB, adjust func(*cache.Config), options ...func(*gateway.Config)) *lane {
+	t.Helper()
+	f := gatewaytest.NewWithCache(t, adjust, options...)
 	return &lane{f, f.Serve(t)}
 }
 

@@ -49,6 +49,8 @@ type Fixture struct {
 	Upstreams       string          // for the siblings, instead of the stand-in
 	Routers         string          // for the siblings; empty: times are estimated
 	Dispatch        dispatch.Config // for the siblings
+
+	adjust func(*cache.Config) // for the siblings; nil: nothing
 }
 
 // New starts a gateway that ends with the test.
@@ -82,6 +84,13 @@ func NewWithPlaces(t testing.TB, places *region.Map) *Fixture {
 	return f.Sibling(t, func(c *gateway.Config) { c.Regions = places })
 }
 
+// NewWithCache is New with a cache that adjust has changed.
+func NewWithCache(t testing.TB, adjust func(*cache.Config), options ...func(*gateway.Config)) *Fixture {
+	t.Helper()
+	f := &Fixture{Redis: redistest.Start(t), Upstream: upstreamtest.New(t), adjust: adjust}
+	return f.Sibling(t, options...)
+}
+
 // NewWithOffers is New where drivers are offered rides.
 func NewWithOffers(t testing.TB, ttl time.Duration) *Fixture {
 	t.Helper()
@@ -95,7 +104,7 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 	t.Helper()
 	s := &Fixture{
 		Redis: f.Redis, Upstream: f.Upstream, Log: &Log{}, Metrics: gateway.NewMetrics(),
-		Dispatch: f.Dispatch, UpstreamOptions: f.UpstreamOptions, Routers: f.Routers,
+		Dispatch: f.Dispatch, UpstreamOptions: f.UpstreamOptions, Routers: f.Routers, adjust: f.adjust,
 	}
 	rdb := s.Redis.Client(t, redistest.DialOnce)
 	specs, err := upstream.ParseSpecs(cmp.Or(f.Upstreams, "nominatim+"+s.Upstream.URL+"#name=recorded"+s.UpstreamOptions))
@@ -124,7 +133,11 @@ func (f *Fixture) Sibling(t testing.TB, options ...func(*gateway.Config)) *Fixtu
 		t.Fatal(err)
 	}
 	t.Cleanup(chain.Close)
-	store := cache.New(rdb, cache.Config{Memory: 8 << 20, RedisBudget: patience, ObserveRedis: s.Metrics.ObserveRedis})
+	kept := cache.Config{Memory: 8 << 20, RedisBudget: patience, ObserveRedis: s.Metrics.ObserveRedis}
+	if f.adjust != nil {
+		f.adjust(&kept)
+	}
+	store := cache.New(rdb, kept)
 	orders := s.Dispatch
 	orders.RedisTimeout = patience
 	engine := dispatch.New(rdb, orders)

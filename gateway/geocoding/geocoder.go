@@ -55,6 +55,15 @@ func (g *Geocoder) Held(req upstream.Request, d cache.Directives, take func(cach
 	return g.cache.Peek(g.Key(req), d, take)
 }
 
+// Reached is Held for an answer that is likely to be in Redis. begin and spent are as in
+// cache.Reach.
+func (g *Geocoder) Reached(req upstream.Request, begin func() context.Context, take func(cache.Result) bool) (res cache.Result, spent time.Duration, held bool) {
+	if req.Debug() {
+		return cache.Result{}, 0, false
+	}
+	return g.cache.Reach(g.Key(req), cache.Directives{LastResort: saysNothing}, begin, take)
+}
+
 // maxOthers is how many fills that somebody else could not pay for one caller
 // joins before they are told so.
 const maxOthers = 3

@@ -49,6 +49,7 @@ func (a *API) lookup(r *http.Request, req upstream.Request) (cache.Result, error
 	ex := exchange.Of(r)
 	ex.Query = maphash.String(a.seed, req.Key())
 	d := exchange.Directives(r.Header)
+	d.Spent = ex.Spent
 	ctx, cancel := context.WithTimeout(upstream.WithCharge(r.Context(), a.charge(r)), geocodeTimeout)
 	defer cancel()
 	res, err := a.look(ctx, req, d, a.isTyping(req, ex.Client))
@@ -83,21 +84,21 @@ func (a *API) look(ctx context.Context, req upstream.Request, d cache.Directives
 	return res, err
 }
 
-// HeldDropIn answers as DropIn does what is in memory.
+// HeldDropIn answers as DropIn does what is in memory or in Redis.
 func (a *API) HeldDropIn(endpoint upstream.Endpoint) exchange.Source {
-	return func(ex *exchange.Exchange, query, acceptLanguage string, take func(cache.Result) bool) (hit exchange.Hit, held bool) {
+	return func(ex *exchange.Exchange, query, acceptLanguage string, wait func() bool, take func(cache.Result) bool) (hit exchange.Hit, held bool) {
 		req, cell, err := a.Canonical(endpoint, upstream.ParseQuery(query), acceptLanguage)
 		if err != nil || req.Callback() != "" {
 			return exchange.Hit{}, false
 		}
 		hit.Cell = cell
-		hit.Result, held = a.held(ex, req, take)
+		hit.Result, held = a.held(ex, req, wait, take)
 		return hit, held
 	}
 }
 
-// Held answers as Get does what is in memory.
-func (a *API) Held(ex *exchange.Exchange, query, acceptLanguage string, take func(cache.Result) bool) (hit exchange.Hit, held bool) {
+// Held answers as Get does what is in memory or in Redis.
+func (a *API) Held(ex *exchange.Exchange, query, acceptLanguage string, wait func() bool, take func(cache.Result) bool) (hit exchange.Hit, held bool) {
 	values, err := exchange.Parameters(&url.URL{RawQuery: query}, apiParameters...)
 	if err != nil {
 		return exchange.Hit{}, false
@@ -106,16 +107,24 @@ func (a *API) Held(ex *exchange.Exchange, query, acceptLanguage string, take fun
 	if err != nil {
 		return exchange.Hit{}, false
 	}
-	if hit.Result, held = a.held(ex, req, take); !held {
+	if hit.Result, held = a.held(ex, req, wait, take); !held {
 		return exchange.Hit{}, false
 	}
 	hit.Cell, hit.Envelope = cell, a.wrap(req.Endpoint(), &hit.Result)
 	return hit, true
 }
 
-// held is lookup for what is in memory.
-func (a *API) held(ex *exchange.Exchange, req upstream.Request, take func(cache.Result) bool) (res cache.Result, held bool) {
-	if res, held = a.geocoder.Held(req, cache.Directives{}, take); !held {
+// held is lookup for what is in memory, or in Redis if there may be a wait for it.
+func (a *API) held(ex *exchange.Exchange, req upstream.Request, wait func() bool, take func(cache.Result) bool) (res cache.Result, held bool) {
+	if res, held = a.geocoder.Held(req, cache.Directives{}, take); !held && wait != nil {
+		res, ex.Spent, held = a.geocoder.Reached(req, func() context.Context {
+			if !wait() {
+				return nil
+			}
+			return ex.Turn()
+		}, take)
+	}
+	if !held {
 		return cache.Result{}, false
 	}
 	a.isTyping(req, ex.Client) // a series goes on with what is cached
