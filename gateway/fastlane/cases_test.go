@@ -6,6 +6,9 @@ import (
 	"geogate/gateway/gatewaytest"
 )
 
+// unasked is a question that nothing has asked before.
+const unasked = "nowhere-"
+
 // laneCases are requests and how many of them the lane answers itself.
 var laneCases = []struct {
 	name     string
@@ -20,7 +23,7 @@ var laneCases = []struct {
 	{"gzip", "GET " + gatewaytest.Vaduz + " HTTP/1.1\r\nHost: x\r\nAccept-Encoding: br, gzip\r\n\r\n", 1},
 	{"request id", "GET " + gatewaytest.Vaduz + " HTTP/1.1\r\nHost: x\r\nX-Request-Id: abc-1\r\n\r\n", 1},
 	{"three in a row", plainHit + plainHit + plainHit, 3},
-	{"a miss between hits", plainHit + "GET /search?q=nowhere HTTP/1.1\r\nHost: x\r\n\r\n" + plainHit, 1},
+	{"a miss between hits", plainHit + "GET /search?q=" + unasked + " HTTP/1.1\r\nHost: x\r\n\r\n" + plainHit, 1},
 	{"a post between hits", plainHit + "POST /search HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + plainHit, 1},
 	{"head", "HEAD " + gatewaytest.Vaduz + " HTTP/1.1\r\nHost: x\r\n\r\n", 0},
 	{"options", "OPTIONS /search HTTP/1.1\r\nHost: x\r\n\r\n", 0},
