@@ -61,8 +61,8 @@ func main() {
 	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "the binary to keep busy")
 	flag.IntVar(&o.answers, "answers", 1_000_000, "answers in memory when it begins")
 	flag.IntVar(&o.container, "container", 2_500_000_000, "memory of the container, in bytes")
-	flag.StringVar(&o.cache, "cache", "2100MiB", "CACHE_MEMORY")
-	flag.StringVar(&o.target, "target", "2200MiB", "GOMEMLIMIT")
+	flag.StringVar(&o.cache, "cache", "2000MiB", "CACHE_MEMORY")
+	flag.StringVar(&o.target, "target", "2250MiB", "GOMEMLIMIT")
 	flag.DurationVar(&o.duration, "duration", time.Hour, "how long it lasts, once memory is full")
 	flag.DurationVar(&o.interval, "interval", 5*time.Minute, "time between two lines of the table")
 	flag.IntVar(&o.rate, "rate", 3000, "requests a second")
@@ -281,23 +281,26 @@ func (g *gate) endure(ctx context.Context, o options, out io.Writer) error {
 // play sends every clients-th request, each at its time.
 func (g *gate) play(ctx context.Context, o options, due time.Time, b *book) error {
 	for ; pause.For(ctx, time.Until(due)) == nil; due = due.Add(clients * time.Second / time.Duration(o.rate)) {
-		what, err := "purge", error(nil)
-		switch kind := rand.IntN(100); {
-		case kind < missesIn100:
-			what, err = g.ask(ctx, g.known.Add(1))
-		case kind < missesIn100+purgesIn100:
-			err = g.purge(ctx, g.random(o))
-		default:
-			what, err = g.ask(ctx, g.random(o))
-		}
-		if err != nil && ctx.Err() == nil {
+		what, err := g.request(ctx, o)
+		switch {
+		case err == nil:
+			b.note(what, time.Since(due))
+		case ctx.Err() == nil:
 			return err
-		}
-		if err == nil {
-			b.note(cmp.Or(what, "none"), time.Since(due))
 		}
 	}
 	return nil
+}
+
+// request sends one of a kind that chance chooses, and returns its X-Cache, or "purge".
+func (g *gate) request(ctx context.Context, o options) (what string, err error) {
+	switch kind := rand.IntN(100); {
+	case kind < missesIn100:
+		return g.ask(ctx, g.known.Add(1))
+	case kind < missesIn100+purgesIn100:
+		return "purge", g.purge(ctx, g.random(o))
+	}
+	return g.ask(ctx, g.random(o))
 }
 
 // random is one of the questions asked last, somewhat more than memory holds.
