@@ -109,8 +109,8 @@ func TestGetFillsOnceThenHits(t *testing.T) {
 		t.Errorf("ETag %q in one process, %q in the other", miss.ETag, other.ETag)
 	}
 	block := "Content-Length: 6\r\nContent-Type: application/json\r\nEtag: " + hit.ETag + "\r\n"
-	if hit.HeaderBlock() != block || other.HeaderBlock() != block {
-		t.Errorf("HeaderBlock() = %q, in the other process %q, want %q", hit.HeaderBlock(), other.HeaderBlock(), block)
+	if here, there := string(hit.AppendHeader(nil)), string(other.AppendHeader(nil)); here != block || there != block {
+		t.Errorf("AppendHeader() = %q, in the other process %q, want %q", here, there, block)
 	}
 	if st := first.Stats(); st.HitsMemory != 1 || st.Misses != 1 || st.Fills != 1 || st.MemoryEntries != 1 || st.MemoryBytes != uint64(weigh("k", hit.item)) {
 		t.Errorf("Stats() = %+v", st)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 )
 
 const (
@@ -19,7 +20,6 @@ const (
 // callers. Only the atomic fields change after newItem.
 type item struct {
 	Record
-	header    string // lines of a header, ready to write
 	provider  *providerItems
 	checked   uint64 // number of the last purge heard of when the record was read or filled
 	refreshAt int64  // Unix nanoseconds
@@ -40,11 +40,9 @@ var inDoubt = new(generations)
 
 // newItem returns an item that was read or filled when g was known of purges.
 func (c *Cache) newItem(r Record, g *generations) *item {
-	it := &item{
-		Record: r, provider: c.provider(r.Provider),
-		checked: g.heard,
-	}
-	it.header, it.ETag = headerBlock("", r.ContentType, r.ETag, len(r.Body))
+	it := &item{Record: r, checked: g.heard}
+	it.ContentType, it.Provider, it.Outcome = shared(r.ContentType), shared(r.Provider), shared(r.Outcome)
+	it.provider = c.provider(it.Provider)
 	it.refreshAt = r.StoredAt.Add(r.Fresh).UnixNano()
 	if !c.cfg.NoRefreshAhead {
 		part := aheadFrom + (aheadTo-aheadFrom)*rand.Float64()
@@ -52,6 +50,12 @@ func (c *Cache) newItem(r Record, g *generations) *item {
 	}
 	return it
 }
+
+// shared returns a copy of text for many items to have in common. Nothing else stays in
+// memory for it, such as the rest of the header that an upstream sent it in. There is no
+// table that grows with what an upstream or Redis makes up: when the garbage collector has
+// run, the next items get another copy.
+func shared(text string) string { return unique.Make(text).Value() }
 
 // verdict says what may be done with an item in memory.
 type verdict int

@@ -163,25 +163,23 @@ const (
 	// bytes: a node of its lists, and the slot in a map that is between three
 	// eighths and three quarters full.
 	indexWeight = 80 + 40 + 16
-	// headerWeight is what the lines of a header take, content type and ETag in them.
-	headerWeight = 112
-	// itemWeight is what an item takes besides its key and body.
-	itemWeight = int(unsafe.Sizeof(item{})) + headerWeight
-	// gzipWeight is what a body in gzip takes besides its bytes.
-	gzipWeight = int(unsafe.Sizeof(Gzipped{})) + headerWeight + 32
+	// itemWeight is what an item takes besides its key, ETag and body. 240 bytes are one
+	// of the sizes that the heap has room for; one more field takes 256.
+	itemWeight = int(unsafe.Sizeof(item{}))
+	// gzipWeight is what a body in gzip takes besides its bytes and ETag.
+	gzipWeight = int(unsafe.Sizeof(Gzipped{}))
 	// readingWeight is what a reading counts for besides what it repeats of the
 	// body, of which it is taken to repeat readingRepeats at most.
 	readingWeight  = 256
 	readingRepeats = 1 << 10
 )
 
-// weigh returns the bytes that an entry takes in memory. What is behind
-// pointers that many entries share is not counted: content type, provider,
-// outcome.
+// weigh returns the bytes that an entry takes in memory. What many entries share is
+// not counted: content type, provider, outcome.
 func weigh(key string, it *item) uint32 {
-	n := indexWeight + itemWeight + allocated(len(key)) + allocated(cap(it.Body))
+	n := indexWeight + itemWeight + allocated(len(key)) + allocated(len(it.ETag)) + allocated(cap(it.Body))
 	if z := it.gzipped.Load(); z != nil {
-		n += gzipWeight + allocated(cap(z.Body))
+		n += gzipWeight + allocated(len(z.ETag)) + allocated(cap(z.Body))
 	}
 	if it.reading.Load() != nil {
 		n += readingWeight + min(len(it.Body), readingRepeats)

@@ -2,10 +2,14 @@ package cache
 
 import (
 	"fmt"
-	"geogate/internal/asynctest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"unique"
+	"unsafe"
+
+	"geogate/internal/asynctest"
 )
 
 // What a flight read from Redis must not undo what has happened since.
@@ -100,4 +104,26 @@ func TestExpiredItemsLeaveMemory(t *testing.T) {
 		c.memory.tidy()
 		return c.Stats().MemoryEntries == 0
 	})
+}
+
+// Whatever text comes with an item, it keeps the copy that others have too.
+func TestItemsShareTheirTexts(t *testing.T) {
+	c := New(noRedis(t), Config{Memory: 1 << 20})
+	filled := received("x")
+	filled.complete(c.now())
+	read, err := decode((&Record{Key: "k", Entry: filled}).encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As long as there is a handle, everybody gets the same copy.
+	handles := [...]unique.Handle[string]{unique.Make(filled.ContentType), unique.Make(filled.Provider), unique.Make(filled.Outcome)}
+	for name, r := range map[string]Record{"filled": {Key: "k", Entry: filled}, "read": read} {
+		it := c.newItem(r, c.gens.Load())
+		for i, text := range [...]string{it.ContentType, it.Provider, it.Outcome} {
+			if want := handles[i].Value(); text != want || unsafe.StringData(text) != unsafe.StringData(want) {
+				t.Errorf("%s: %q, want the shared copy of %q", name, text, want)
+			}
+		}
+	}
+	runtime.KeepAlive(handles)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash/crc32"
 	"time"
-	"unique"
 
 	"github.com/klauspost/compress/s2"
 )
@@ -121,9 +120,9 @@ func decode(b []byte) (Record, error) {
 		r.Rank = uint8(d.uvarint())
 	}
 	r.Key = d.text()
-	r.ContentType = d.common()
-	r.Provider = d.common()
-	r.Outcome = d.common()
+	r.ContentType = d.text()
+	r.Provider = d.text()
+	r.Outcome = d.text()
 	r.ETag = d.text()
 	if d.failed || flags&^flagCompressed != 0 {
 		return Record{}, errCorrupt
@@ -183,9 +182,6 @@ func (d *decoder) text() string {
 	d.rest = d.rest[n:]
 	return s
 }
-
-// common reads text that many entries share, and keeps one copy for all of them.
-func (d *decoder) common() string { return unique.Make(d.text()).Value() }
 
 func (d *decoder) skip(n int) {
 	if n <= 0 {

@@ -63,9 +63,11 @@ func (r *Result) Left() time.Duration { return r.life() - r.Age }
 // Hits is how often this process served the answer since it has it in memory.
 func (r *Result) Hits() uint64 { return r.item.hits.Load() }
 
-// HeaderBlock is Content-Length, Content-Type and ETag as they go on the wire, each
-// line with its end.
-func (r *Result) HeaderBlock() string { return r.item.header }
+// AppendHeader appends Content-Length, Content-Type and ETag to b as they go on the wire,
+// each line with its end.
+func (r *Result) AppendHeader(b []byte) []byte {
+	return appendHeader(b, len(r.Body), r.ContentType, r.ETag)
+}
 
 // Reading returns what read makes of the body, and keeps it in memory with the
 // answer, so that callers who always want the same of it parse it once. An
@@ -96,11 +98,13 @@ type Gzipped struct {
 	// identifies the bytes on the wire.
 	ETag string
 
-	header string
+	plain *Entry
 }
 
-// HeaderBlock is Content-Encoding and what Result.HeaderBlock has.
-func (z *Gzipped) HeaderBlock() string { return z.header }
+// AppendHeader appends Content-Encoding and what Result.AppendHeader does.
+func (z *Gzipped) AppendHeader(b []byte) []byte {
+	return appendHeader(append(b, "Content-Encoding: gzip\r\n"...), len(z.Body), z.plain.ContentType, z.ETag)
+}
 
 var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
@@ -129,25 +133,13 @@ func gzipped(e *Entry) *Gzipped {
 	if err != nil || b.Len() > len(e.Body)*9/10 {
 		return nil // a bytes.Buffer does not fail; what saves little is not kept
 	}
-	header, etag := headerBlock("gzip", e.ContentType, strings.TrimSuffix(e.ETag, `"`)+`-gzip"`, b.Len())
-	return &Gzipped{Body: bytes.Clone(b.Bytes()), ETag: etag, header: header}
+	return &Gzipped{Body: bytes.Clone(b.Bytes()), ETag: strings.TrimSuffix(e.ETag, `"`) + `-gzip"`, plain: e}
 }
 
-// headerBlock renders what an answer always says about its body, as it goes on the wire
-// and in the order in which net/http writes it. It is done once for each answer, because
-// most answers are hits. encoding may be empty. Nothing in it can end a line: see
-// Entry.legible. The ETag comes back as a part of the block, so that it takes no memory of
-// its own.
-func headerBlock(encoding, contentType, etag string, length int) (block, itsETag string) {
-	b := make([]byte, 0, 256) // more than most
-	if encoding != "" {
-		b = append(append(append(b, "Content-Encoding: "...), encoding...), "\r\n"...)
-	}
+// appendHeader appends what an answer always says about its body, in the order in which
+// net/http writes it. Neither text can end a line: see Entry.legible.
+func appendHeader(b []byte, length int, contentType, etag string) []byte {
 	b = strconv.AppendInt(append(b, "Content-Length: "...), int64(length), 10)
-	b = append(append(append(b, "\r\nContent-Type: "...), contentType...), "\r\nEtag: "...)
-	from := len(b)
-	b = append(b, etag...)
-	b = append(b, "\r\n"...)
-	block = string(b)
-	return block, block[from : from+len(etag)]
+	b = append(append(b, "\r\nContent-Type: "...), contentType...)
+	return append(append(append(b, "\r\nEtag: "...), etag...), "\r\n"...)
 }

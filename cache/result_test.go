@@ -38,9 +38,9 @@ func TestGzip(t *testing.T) {
 			if (z != nil) != tt.want {
 				t.Fatalf("Gzip() = %v, want one: %v", z, tt.want)
 			}
-			weight := uint64(indexWeight + itemWeight + allocated(len(name)) + allocated(cap(r.Body)))
+			weight := uint64(indexWeight + itemWeight + allocated(len(name)) + allocated(len(r.ETag)) + allocated(cap(r.Body)))
 			if z != nil {
-				weight += uint64(gzipWeight + allocated(cap(z.Body)))
+				weight += uint64(gzipWeight + allocated(len(z.ETag)) + allocated(cap(z.Body)))
 				plain, err := gzip.NewReader(bytes.NewReader(z.Body))
 				if err != nil {
 					t.Fatal(err)
@@ -52,8 +52,8 @@ func TestGzip(t *testing.T) {
 					t.Errorf("ETag %s, plain %s", z.ETag, r.ETag)
 				}
 				block := fmt.Sprintf("Content-Encoding: gzip\r\nContent-Length: %d\r\nContent-Type: %s\r\nEtag: %s\r\n", len(z.Body), r.ContentType, z.ETag)
-				if got := z.HeaderBlock(); got != block {
-					t.Errorf("HeaderBlock() = %q, want %q", got, block)
+				if got := string(z.AppendHeader(nil)); got != block {
+					t.Errorf("AppendHeader() = %q, want %q", got, block)
 				}
 			}
 			c.memory.tidy()
@@ -98,10 +98,18 @@ func TestReadingIsKeptWithTheAnswer(t *testing.T) {
 	}
 }
 
-func TestHeaderBlock(t *testing.T) {
-	block, etag := headerBlock("gzip", "application/json", `"e"`, 42)
-	const want = "Content-Encoding: gzip\r\nContent-Length: 42\r\nContent-Type: application/json\r\nEtag: \"e\"\r\n"
-	if block != want || etag != `"e"` {
-		t.Errorf("block %q with ETag %s, want %q with the same", block, etag, want)
+func TestAppendHeader(t *testing.T) {
+	e := Entry{ContentType: "application/json", ETag: `"e"`, Body: []byte("[]")}
+	plain, zipped := Result{Entry: &e}, Gzipped{Body: make([]byte, 42), ETag: `"e-gzip"`, plain: &e}
+	for _, tt := range []struct {
+		append func([]byte) []byte
+		want   string
+	}{
+		{plain.AppendHeader, "Age: 0\r\nContent-Length: 2\r\nContent-Type: application/json\r\nEtag: \"e\"\r\n"},
+		{zipped.AppendHeader, "Age: 0\r\nContent-Encoding: gzip\r\nContent-Length: 42\r\nContent-Type: application/json\r\nEtag: \"e-gzip\"\r\n"},
+	} {
+		if got := string(tt.append([]byte("Age: 0\r\n"))); got != tt.want {
+			t.Errorf("AppendHeader() = %q, want %q", got, tt.want)
+		}
 	}
 }

@@ -28,6 +28,17 @@ func text(n int) []byte {
 	return []byte(strings.Join(words, " "))[:n]
 }
 
+// received is an entry such as a fill makes of an upstream's response: there is room
+// behind the body, and the content type is a part of the response's header.
+func received(body string) Entry {
+	e := answer("")
+	e.Body = append(make([]byte, 0, len(body)*5/4), body...)
+	const contentType = "application/json; charset=utf-8"
+	header := "Content-Type: " + contentType + "\r\nServer: " + strings.Repeat("x", 1<<10)
+	e.ContentType = header[len("Content-Type: "):][:len(contentType)]
+	return e
+}
+
 // Whatever the size of its answers, and whatever is kept with them, the layer
 // takes no more memory than it was given and at most three tenths besides.
 func TestMemoryIsWhatItWasGiven(t *testing.T) {
@@ -52,12 +63,10 @@ func TestMemoryIsWhatItWasGiven(t *testing.T) {
 			before := liveHeap()
 			c := New(noRedis(t), Config{Memory: limit})
 			g := c.gens.Load()
-			body := text(tt.body)
+			body := string(text(tt.body))
 			weight := uint32(0)
 			for i := 0; weight < 5*limit/4; i++ { // more than it has room for
-				// As a provider reads it: there is room behind the body.
-				e := answer("")
-				e.Body = append(make([]byte, 0, tt.body*5/4), body...)
+				e := received(body)
 				e.complete(c.now())
 				key := fmt.Sprintf("nominatim-a1b2c3|search?format=jsonv2&q=zollstrasse+%d", i)
 				it := c.newItem(Record{Key: key, Entry: e}, g)

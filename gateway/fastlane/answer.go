@@ -98,10 +98,10 @@ func (a *answer) write(hit *exchange.Hit) {
 		field("Content-Type", exchange.JSON)
 		field("Etag", hit.Envelope.ETag)
 	case z != nil:
-		a.out = append(a.out, z.HeaderBlock()...)
+		a.out = z.AppendHeader(a.out)
 		body = z.Body
 	default:
-		a.out = append(a.out, hit.HeaderBlock()...)
+		a.out = hit.AppendHeader(a.out)
 	}
 	field("Referrer-Policy", exchange.NoReferrer[0])
 	field("Vary", exchange.VariesBy[0])
