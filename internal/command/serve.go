@@ -62,6 +62,11 @@ const (
 	// connections with 16 to 20 KiB of buffers and stack each, and bodies. With the
 	// 64 MiB of the cache and 43 MiB of the program's file, it stays under 300 MB.
 	memoryBesides = 176 << 20
+	// defaultCache is CACHE_MEMORY by default. Of what a larger one has above that, one
+	// part in cacheRoom is added: a full cache is all in use, and with no more room than
+	// memoryBesides a process with a million answers did little but collect.
+	defaultCache = 64 << 20
+	cacheRoom    = 8
 	// memoryOfConnection is for each connection that MAX_CONNECTIONS allows beyond
 	// its default,
 	memoryOfConnection = 24 << 10
@@ -82,5 +87,7 @@ func setMemoryTarget(s settings) {
 func memoryTarget(s settings) int64 {
 	connections := max(0, s.MaxConnections-gateway.DefaultMaxConnections)
 	streams := max(0, s.MaxStreams-gateway.DefaultMaxStreams)
-	return memoryBesides + int64(s.CacheMemory) + int64(connections)*memoryOfConnection + int64(streams)*memoryOfStream
+	cache := int64(s.CacheMemory)
+	cache += max(0, cache-defaultCache) / cacheRoom
+	return memoryBesides + cache + int64(connections)*memoryOfConnection + int64(streams)*memoryOfStream
 }
