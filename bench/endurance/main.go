@@ -61,7 +61,7 @@ func main() {
 	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "the binary to keep busy")
 	flag.IntVar(&o.answers, "answers", 1_000_000, "answers in memory when it begins")
 	flag.IntVar(&o.container, "container", 2_500_000_000, "memory of the container, in bytes")
-	flag.StringVar(&o.cache, "cache", "2000MiB", "CACHE_MEMORY")
+	flag.StringVar(&o.cache, "cache", "2050MiB", "CACHE_MEMORY")
 	flag.StringVar(&o.target, "target", "2250MiB", "GOMEMLIMIT")
 	flag.DurationVar(&o.duration, "duration", time.Hour, "how long it lasts, once memory is full")
 	flag.DurationVar(&o.interval, "interval", 5*time.Minute, "time between two lines of the table")
