@@ -11,6 +11,10 @@
 -- set at each command: there, one go is always the cheapest.
 local few = rawget(_G, '_GOPHER_LUA_VERSION') and 1000000 or 256
 local most_hits = 256
+-- GEOSEARCH measures so many members in some 250 µs.
+local most_measured = 2000
+-- Some of those close by are not what is wanted, or stand in the corners of a square.
+local some_more = 4
 -- A square of so few members is read rather than split.
 local leaf = 12
 local deepest = 26 -- levels of squares in a score
@@ -168,16 +172,18 @@ local function rest(heap, q)
   return ahead
 end
 
--- one_go searches an index of few members, or that of the built-in Redis.
-local function one_go(q, skip)
+-- one_go searches the circle of a radius for as many members, which are few enough to be
+-- measured together, or in the built-in Redis.
+local function one_go(q, radius, skip, most)
   local heap, picked = start(q), {}
+  local beyond = radius < q.radius and radius or math.huge
   spend(10)
-  local hits = redis.call('GEOSEARCH', q.key, 'FROMLONLAT', q.lng, q.lat, 'BYRADIUS', q.radius, 'm',
-    'ASC', 'COUNT', skip + most_hits, 'WITHDIST')
-  for i = skip + 1, skip + most_hits + 1 do
+  local hits = redis.call('GEOSEARCH', q.key, 'FROMLONLAT', q.lng, q.lat, 'BYRADIUS', radius, 'm',
+    'ASC', 'COUNT', skip + most, 'WITHDIST')
+  for i = skip + 1, skip + most + 1 do
     local hit = hits[i]
-    local at = hit and tonumber(hit[2]) or math.huge
-    if not hit and #hits == skip + most_hits or hit and exhausted() then
+    local at = hit and tonumber(hit[2]) or beyond
+    if not hit and #hits == skip + most or hit and exhausted() then
       return picked, 'hits ' .. number(i - 1), rest(heap, q)
     end
     while #heap > 0 and heap[1].at <= at do
@@ -190,6 +196,60 @@ local function one_go(q, skip)
     if value then push(heap, { at = at, score = i, value = value }) end
   end
   return picked, nil, {}
+end
+
+-- held counts the members of the square of a level that has a score in it.
+local function held(q, level, score)
+  local size = 4 ^ (deepest - level)
+  local low = score - score % size
+  spend(1)
+  return redis.call('ZCOUNT', q.key, number(low), '(' .. number(low + size))
+end
+
+-- measured is how many members GEOSEARCH measures for a circle, at most. It takes the squares
+-- around the point at a level that follows from the radius (geohashEstimateStepsByRadius in
+-- Redis), and a coarser one near the poles; four squares of the level above cover them.
+local function measured(q, p, radius)
+  local level, reach = -1, radius
+  while reach < 20037726.37 do reach, level = 2 * reach, level + 1 end
+  level = min(deepest, level)
+  if abs(p.lat) > pi / 3 then level = level - 3 end
+  if level < 2 then return math.huge end
+  local size, sum = 2 ^ (level - 1), 0
+  local x, y = floor(p.x * 2 ^ level), floor(p.y * 2 ^ level)
+  for dx = -1, 1, 2 do
+    local bits = 2 * spread(floor((x + dx) / 2) % size)
+    for dy = -1, 1, 2 do
+      local row = floor((y + dy) / 2)
+      if row >= 0 and row < size then
+        sum = sum + held(q, level - 1, (bits + spread(row)) * 4 ^ (deepest - level + 1))
+      end
+    end
+  end
+  return sum
+end
+
+-- close_by is search in a circle so small that it holds hardly more than is wanted. It
+-- returns nil when that is not enough, or when too many stand around it.
+local function close_by(q, p)
+  p.x, p.y = (p.lng + pi) / (2 * pi), (p.lat + lat_edge) / (2 * lat_edge)
+  if p.y < 0 or p.y >= 1 then return nil end
+  local score = 2 * spread(floor(p.x * 2 ^ deepest) % 2 ^ deepest) + spread(floor(p.y * 2 ^ deepest))
+  -- The smallest square around the point with so many members, from 150 km to 1 m.
+  local level, too_deep = 8, 25
+  while too_deep - level > 1 do
+    local middle = floor((level + too_deep) / 2)
+    if held(q, middle, score) < q.want + some_more then too_deep = middle else level = middle end
+  end
+  if level == 8 then return nil end
+  -- The circle is as large as the square.
+  local radius = earth * sqrt(2 * pi * cos(p.lat) * 2 * lat_edge / pi) / 2 ^ level
+  radius = min(radius, q.radius)
+  local crowd = measured(q, p, radius)
+  if crowd > most_measured then return nil end
+  spend(floor(crowd / 25))
+  local picked = one_go(q, radius, 0, 2 * q.want + 8)
+  if #picked == q.want then return picked end
 end
 
 -- search looks in the geo index q.key for the q.want members nearest to q.lng and
@@ -205,10 +265,12 @@ local function search(q)
   q.from = q.from or ''
   local members = redis.call('ZCARD', q.key)
   if members == 0 then return {}, nil, {} end
-  if members <= few then return one_go(q, tonumber(string.match(q.from, '^hits (%d+)$') or 0)) end
+  if members <= few then return one_go(q, q.radius, tonumber(string.match(q.from, '^hits (%d+)$') or 0), most_hits) end
 
   local p = { lng = rad(tonumber(q.lng)), lat = rad(tonumber(q.lat)) }
   p.slope = tan(p.lat)
+  local near = q.from == '' and close_by(q, p)
+  if near then return near, nil, {} end
   local heap, picked = start(q), {}
   local from_at, from_score, from_skip = string.match(q.from, '^square (%S+) (%d+) (%d+)$')
   from_at, from_score, from_skip = tonumber(from_at or -1), tonumber(from_score or -1), tonumber(from_skip or 0)
