@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -145,6 +146,11 @@ func Varnish(subroutines string) Command {
 		return exec.CommandContext(ctx, "varnishd", "-F", "-n", filepath.Join(dir, "work"),
 			"-a", addr, "-f", file, "-s", "malloc,64m"), nil
 	}
+}
+
+// Answer is one of 1.5 kB, as a search with address details has.
+func Answer() []byte {
+	return []byte(`[{"place_id":1,"display_name":"` + strings.Repeat("Vaduz, Liechtenstein ", 70)[:1460] + `"}]`)
 }
 
 // OnCore keeps a server on one core of the machine.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"geogate/bench/machine"
 )
 
 // book is what the clients saw since the last line of the table. It is safe for
@@ -53,7 +55,7 @@ func (g *gate) watch(ctx context.Context, d time.Duration) (peak int) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		peak = max(peak, resident(g.cmd.Process.Pid))
+		peak = max(peak, machine.Resident(g.cmd.Process.Pid))
 		select {
 		case <-ctx.Done():
 			return peak
@@ -62,21 +64,6 @@ func (g *gate) watch(ctx context.Context, d time.Duration) (peak int) {
 		case <-tick.C:
 		}
 	}
-}
-
-// resident is VmRSS (proc(5)), in bytes; 0: the process has ended.
-func resident(pid int) (size int) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(status)) {
-		if kib := 0; strings.HasPrefix(line, "VmRSS:") {
-			_, _ = fmt.Sscanf(line, "VmRSS: %d kB", &kib)
-			return kib << 10
-		}
-	}
-	return 0
 }
 
 // growth is how much more than in the first third the last third may hold.

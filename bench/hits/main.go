@@ -24,7 +24,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -64,11 +63,6 @@ func main() {
 	flag.IntVar(&o.connections, "connections", 32, "open connections")
 	flag.StringVar(&o.bareOnly, "bare", "", "serve the bare handler on this address, and nothing else")
 	machine.Main(func(ctx context.Context, out io.Writer) error { return run(ctx, o, out) })
-}
-
-// body is an answer of 1.5 kB, as a search with address details has.
-func body() []byte {
-	return []byte(`[{"place_id":1,"display_name":"` + strings.Repeat("Vaduz, Liechtenstein ", 70)[:1460] + `"}]`)
 }
 
 // A measured server.
@@ -309,7 +303,7 @@ func (c *measured) measure(ctx context.Context, o options, round int) error {
 func report(out io.Writer, o options, where string, all []*measured) {
 	fmt.Fprintf(out, "## A cached answer\n\n%s\n", where)
 	fmt.Fprintf(out, "A cached answer of %d bytes, server on core %s, wrk with %d connections on core %s, medians of %d interleaved rounds of %s.\n\n",
-		len(body()), serverCore, o.connections, loadCore, o.rounds, o.duration)
+		len(contender.Answer()), serverCore, o.connections, loadCore, o.rounds, o.duration)
 	fmt.Fprint(out, "The ratio by processor time is what the rates come to where nothing else runs on the server's core; "+
 		"on a machine that others use it is the one to look at.\n\n")
 	fmt.Fprintln(out, "| server | requests/s | min…max | p99 ms | ratio to bare | processor µs/request | ratio to bare |")
@@ -329,7 +323,7 @@ func median(values []float64) float64 {
 
 // serveBare answers the body and does nothing else.
 func serveBare(ctx context.Context, addr string) error {
-	answer := body()
+	answer := contender.Answer()
 	length := strconv.Itoa(len(answer))
 	return contender.Serve(ctx, addr, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
@@ -344,7 +338,7 @@ func startOrigin(ctx context.Context) (addr string, stop func(), err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("listen: %w", err)
 	}
-	answer := body()
+	answer := contender.Answer()
 	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		_, _ = w.Write(answer)

@@ -96,3 +96,19 @@ func ProcessorTime(pid int) (time.Duration, error) {
 	}
 	return sum, nil
 }
+
+// Resident is what a process holds of the memory (VmRSS of proc(5)), in bytes; 0 when it
+// has ended.
+func Resident(pid int) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		kib := 0
+		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	return 0
+}

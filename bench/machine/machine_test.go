@@ -33,6 +33,15 @@ func TestProcessorTime(t *testing.T) {
 	}
 }
 
+func TestResident(t *testing.T) {
+	if size := Resident(os.Getpid()); size < 1<<20 || size > 1<<34 {
+		t.Errorf("this process holds %d bytes", size)
+	}
+	if size := Resident(-1); size != 0 {
+		t.Errorf("a process that is not there holds %d bytes", size)
+	}
+}
+
 func TestAwaitOK(t *testing.T) {
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

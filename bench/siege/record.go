@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"geogate/bench/machine"
 )
 
 // record is what honest clients noticed. It is safe for concurrent use.
@@ -71,15 +71,6 @@ func watchMemory(ctx context.Context, pid int) (peak int) {
 			return peak
 		case <-tick.C:
 		}
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		if err != nil {
-			continue
-		}
-		for line := range strings.SplitSeq(string(status), "\n") {
-			var kib int
-			if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
-				peak = max(peak, kib<<10)
-			}
-		}
+		peak = max(peak, machine.Resident(pid))
 	}
 }
