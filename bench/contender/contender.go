@@ -153,6 +153,21 @@ func Answer() []byte {
 	return []byte(`[{"place_id":1,"display_name":"` + strings.Repeat("Vaduz, Liechtenstein ", 70)[:1460] + `"}]`)
 }
 
+// StartOrigin runs the geocoder behind every cache: it gives the same Answer to all.
+func StartOrigin(ctx context.Context) (addr string, stop func(), err error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, fmt.Errorf("listen: %w", err)
+	}
+	answer := Answer()
+	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		_, _ = w.Write(answer)
+	})}
+	go func() { _ = server.Serve(l) }()
+	return l.Addr().String(), func() { _ = server.Close() }, nil
+}
+
 // OnCore keeps a server on one core of the machine.
 func OnCore(core string, command Command) Command {
 	return func(ctx context.Context, dir, addr, origin string) (*exec.Cmd, error) {

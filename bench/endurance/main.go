@@ -75,10 +75,11 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	origin, err := startOrigin(ctx)
+	origin, stopOrigin, err := contender.StartOrigin(ctx)
 	if err != nil {
 		return err
 	}
+	defer stopOrigin()
 	redis, stopRedis, err := contender.StartRedis(ctx, dir, "0,1")
 	if err != nil {
 		return err
@@ -98,21 +99,6 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	fmt.Fprintf(out, "%d answers asked for once, in %s; CACHE_MEMORY=%s and GOMEMLIMIT=%s in a container of %d MB; then %d requests a second for %s, "+
 		"%d %% of them misses and %d %% purges.\n\n", o.answers, time.Since(began).Round(time.Second), o.cache, o.target, o.container/1_000_000, o.rate, o.duration, missesIn100, purgesIn100)
 	return g.endure(ctx, o, out)
-}
-
-// startOrigin is the geocoder, until ctx ends.
-func startOrigin(ctx context.Context) (addr string, err error) {
-	if addr, err = contender.FreeAddr(ctx); err != nil {
-		return "", err
-	}
-	answer := contender.Answer()
-	go func() {
-		_ = contender.Serve(ctx, addr, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json; charset=utf-8")
-			_, _ = w.Write(answer)
-		}))
-	}()
-	return addr, nil
 }
 
 // gate is the geogate that is kept busy.

@@ -16,7 +16,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -86,7 +85,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	origin, stopOrigin, err := startOrigin(ctx)
+	origin, stopOrigin, err := contender.StartOrigin(ctx)
 	if err != nil {
 		return err
 	}
@@ -330,19 +329,4 @@ func serveBare(ctx context.Context, addr string) error {
 		w.Header().Set("Content-Length", length)
 		_, _ = w.Write(answer)
 	}))
-}
-
-// startOrigin is the geocoder behind every cache.
-func startOrigin(ctx context.Context) (addr string, stop func(), err error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, fmt.Errorf("listen: %w", err)
-	}
-	answer := contender.Answer()
-	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		_, _ = w.Write(answer)
-	})}
-	go func() { _ = server.Serve(l) }()
-	return l.Addr().String(), func() { _ = server.Close() }, nil
 }
