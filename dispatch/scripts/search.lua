@@ -176,13 +176,12 @@ end
 -- measured together, or in the built-in Redis.
 local function one_go(q, radius, skip, most)
   local heap, picked = start(q), {}
-  local beyond = radius < q.radius and radius or math.huge
   spend(10)
   local hits = redis.call('GEOSEARCH', q.key, 'FROMLONLAT', q.lng, q.lat, 'BYRADIUS', radius, 'm',
     'ASC', 'COUNT', skip + most, 'WITHDIST')
   for i = skip + 1, skip + most + 1 do
     local hit = hits[i]
-    local at = hit and tonumber(hit[2]) or beyond
+    local at = hit and tonumber(hit[2]) or math.huge
     if not hit and #hits == skip + most or hit and exhausted() then
       return picked, 'hits ' .. number(i - 1), rest(heap, q)
     end
@@ -230,7 +229,8 @@ local function measured(q, p, radius)
 end
 
 -- close_by is search in a circle so small that it holds hardly more than is wanted. It
--- returns nil when that is not enough, or when too many stand around it.
+-- returns nil when that is not enough, or when too many stand around it. Only a search that
+-- goes on has q.known, which may be farther away than the circle reaches.
 local function close_by(q, p)
   p.x, p.y = (p.lng + pi) / (2 * pi), (p.lat + lat_edge) / (2 * lat_edge)
   if p.y < 0 or p.y >= 1 then return nil end
