@@ -99,7 +99,7 @@ soak-maps: ## Measure what 20 open maps cost beside none, and how many frames a 
 soak-memory: build ## Keep a million answers in a container of 2.5 GB busy for an hour; print Markdown (as root; needs redis-server, 8 GB).
 	scripts/ensure redis-server
 	go build -o bin/ ./bench/endurance
-	bin/endurance -geogate bin/geogate
+	taskset -c 1 bin/endurance -geogate bin/geogate
 
 .PHONY: siege
 siege: build ## Attack geogate from 20 addresses beside 200 honest clients for five minutes; print Markdown (needs redis-server).

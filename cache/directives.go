@@ -24,7 +24,7 @@ type Directives struct {
 	// Local keeps the answer in the memory of this process, for what is cheaper
 	// to make than to fetch from Redis, which is neither asked nor told.
 	Local bool
-	// Spent is the time for Redis that the request has used up before.
+	// Spent is the time for Redis that the request has used up in [Cache.Reach], in vain.
 	Spent time.Duration
 	// Lane is People or Bulk: for whom a fill runs that this request begins.
 	// People who come to wait for a fill of another lane move it to theirs.

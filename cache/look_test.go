@@ -63,6 +63,8 @@ func TestRoundTripsOfAGet(t *testing.T) {
 		step("a hit in Redis", other, Directives{}, Hit, "get")
 		step("a miss that has to be new", other, Directives{NoCache: true}, Miss, "lease", "store", "generation")
 
+		// From here on as after many misses.
+		c.redis.forecast.lost.Store(wholly)
 		// There, and not to be served: looked at once more with the lease.
 		if err := c.PurgeProvider(t.Context(), "own"); err != nil {
 			t.Fatal(err)
@@ -88,12 +90,18 @@ func TestRoundTripsOfAGet(t *testing.T) {
 		scriptFlush(t, c.redis)
 		step("a miss in a Redis without scripts", c, Directives{}, Miss, "look", "store")
 
-		for range foreseen {
+		// A hit or a miss among many others changes nothing.
+		c.redis.forecast.lost.Store(wholly)
+		for range foreseen - 1 {
 			c.memory.drop("k")
-			step("a hit after a miss", c, Directives{}, Hit, "look")
+			step("a hit after misses", c, Directives{}, Hit, "look")
 		}
 		c.memory.drop("k")
 		step("a hit after many", c, Directives{}, Hit, "get")
+		purge()
+		step("a miss after many hits", c, Directives{}, Miss, "get", "lease", "store")
+		c.memory.drop("k")
+		step("a hit after it", c, Directives{}, Hit, "get")
 	})
 }
 
@@ -171,7 +179,7 @@ func TestWaitsForAFillOfTheReleaseBefore(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	var looks trips
 	c := fleet(t, 1, func(testing.TB) redis.UniversalClient { return rdb }, Config{ObserveRedis: looks.observe})[0]
-	c.redis.forecast.learn(false)
+	c.redis.forecast.lost.Store(wholly)
 	before := patient(rdb, Config{}).redis
 	l, err := before.acquire(t.Context(), &allowance{time.Minute}, "k", before.names("k").lease, "old", time.Hour)
 	if err != nil || l.token != "old" {

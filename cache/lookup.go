@@ -19,8 +19,8 @@ func (c *Cache) lookup(ctx context.Context, a *allowance, f *flight, g *generati
 // that is, and nil that nobody may wait. Callers of a key share a look. Without an answer,
 // spent is what has to go into the Directives of Get.
 //
-// A look in vain costs the caller of Get no further round trip: it lets the forecast
-// expect nothing, so that Get's own look takes the lease.
+// A look in vain costs the caller of Get no further round trip: after it, Get's own look
+// takes the lease.
 func (c *Cache) Reach(key string, d Directives, begin func() context.Context, take func(Result) bool) (r Result, spent time.Duration, found bool) {
 	g := c.gens.Load()
 	if !g.known || d.NoStore || d.NoCache || c.redis.forecast.nothing() || c.memory.peek(key) != nil {
@@ -94,12 +94,12 @@ func (c *Cache) plain(r *Result, d *Directives) bool {
 }
 
 // lookOrLease is lookup for a flight that is going to fill. Where it is likely that Redis
-// holds nothing of the key, it tries to take the lease for token in the same round trip.
+// holds nothing of the key, or has just been seen in Reach, it tries to take the lease for token in the same round trip.
 // The lease is empty if it did not come to that: then Redis has to be asked for one.
 func (c *Cache) lookOrLease(ctx context.Context, a *allowance, f *flight, g *generations, token string) (Result, lease, bool) {
 	var l lease
 	look := func() (rec *Record, err error) {
-		if !c.redis.forecast.nothing() {
+		if f.asked.Spent == 0 && !c.redis.forecast.nothing() {
 			rec, err = c.redis.read(ctx, a, f.key)
 		} else if rec, l, err = c.redis.look(ctx, a, f.key, token, c.cfg.LeaseTTL); err != nil && !errors.Is(err, errRedisSkipped) && !saysNothing(err) {
 			f.astray = lease{name: c.redis.names(f.key).lease, token: token}
@@ -113,24 +113,31 @@ func (c *Cache) lookOrLease(ctx context.Context, a *allowance, f *flight, g *gen
 	return r, l, ok
 }
 
-// forecast guesses whether the next look into Redis will find something to serve. A script that
-// also takes the lease saves a round trip where it finds nothing, and makes a hit a fifth
-// dearer than GET where it does. It is safe for concurrent use.
-type forecast struct{ left atomic.Int64 }
+// forecast guesses whether the next look into Redis will find something to serve, by how many
+// of the last have. A script that also takes the lease saves a round trip where it finds
+// nothing, and makes a hit a fifth dearer than GET where it does; a look of Reach saves half of
+// a hit and costs as much where there is none. It is safe for concurrent use.
+type forecast struct{ lost atomic.Int64 } // the share of looks in vain, of wholly
 
-// foreseen is for how many looks one that found nothing is remembered.
-const foreseen = 16
+const (
+	wholly = 1 << 16
+	// foreseen is of how many looks one counts for a part.
+	foreseen = 16
+	// doubtful is the share of looks in vain above which the next is expected to be one.
+	doubtful = wholly * 2 / 5
+)
 
-func (f *forecast) nothing() bool { return f.left.Load() > 0 }
+func (f *forecast) nothing() bool { return f.lost.Load() > doubtful }
 
-// learn takes in what a look has found. Those that are under way at the same time may
-// count a few times too often.
+// learn takes in what a look has found. Of those that end at the same time, one may not count.
 func (f *forecast) learn(found bool) {
-	if !found {
-		f.left.Store(foreseen)
-	} else if f.nothing() {
-		f.left.Add(-1)
+	lost := f.lost.Load()
+	if found {
+		lost -= lost / foreseen
+	} else {
+		lost += (wholly - lost) / foreseen
 	}
+	f.lost.Store(lost)
 }
 
 // lookupKey takes Redis's answer from read.

@@ -177,7 +177,7 @@ const (
 // weigh returns the bytes that an entry takes in memory. What many entries share is
 // not counted: content type, provider, outcome.
 func weigh(key string, it *item) uint32 {
-	n := indexWeight + itemWeight + allocated(len(key)) + allocated(len(it.ETag)) + allocated(cap(it.Body))
+	n := indexWeight + itemWeight + allocated(len(key)+len(it.ETag)) + allocated(cap(it.Body))
 	if z := it.gzipped.Load(); z != nil {
 		n += gzipWeight + allocated(len(z.ETag)) + allocated(cap(z.Body))
 	}

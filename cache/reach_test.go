@@ -29,7 +29,7 @@ func TestRoundTripsOfAReach(t *testing.T) {
 	}
 	nobody := func() context.Context { return nil }
 	unheard := Directives{LastResort: func(*Entry) bool { return true }}
-	settled := func(c *Cache) { c.redis.forecast.left.Store(0) }
+	settled := func(c *Cache) { c.redis.forecast.lost.Store(0) }
 	for _, tt := range []struct {
 		name   string
 		memory int64
@@ -53,8 +53,8 @@ func TestRoundTripsOfAReach(t *testing.T) {
 		{name: "not to be looked up", d: Directives{NoStore: true}, begin: begin, then: Bypass},
 		{name: "has to be new", d: Directives{NoCache: true}, begin: begin, then: Miss, ops: []string{"lease", "store", "generation"}},
 		{
-			name: "after a miss", begin: begin, then: Hit, ops: []string{"look"},
-			before: func(c, _ *Cache) { c.redis.forecast.learn(false) },
+			name: "after misses", begin: begin, then: Hit, ops: []string{"look"},
+			before: func(c, _ *Cache) { c.redis.forecast.lost.Store(wholly) },
 		},
 		{
 			name: "purges are not known", begin: begin, then: Hit, ops: []string{"generation", "get"},
@@ -170,7 +170,7 @@ func TestReachLeavesAFillAlone(t *testing.T) {
 		})
 	}()
 	<-filling
-	c.redis.forecast.left.Store(0)
+	c.redis.forecast.lost.Store(0)
 	before := c.Stats().RedisCalls
 	if _, _, found := c.Reach("k", Directives{}, context.Background, nil); found || c.Stats().RedisCalls != before {
 		t.Errorf("found %t by %d round trips, want none", found, c.Stats().RedisCalls-before)
@@ -186,7 +186,7 @@ func TestReachAndGetShareTheirTime(t *testing.T) {
 	c := patient(s.Client(t), Config{ObserveRedis: noted.observe})
 	var calls atomic.Int64
 	get(t, c, "k", Directives{}, counted(&calls))
-	c.redis.forecast.left.Store(0)
+	c.redis.forecast.lost.Store(0)
 	c.cfg.RedisBudget = impatient
 	noted.since()
 	s.Pause(t)

@@ -38,7 +38,7 @@ func TestGzip(t *testing.T) {
 			if (z != nil) != tt.want {
 				t.Fatalf("Gzip() = %v, want one: %v", z, tt.want)
 			}
-			weight := uint64(indexWeight + itemWeight + allocated(len(name)) + allocated(len(r.ETag)) + allocated(cap(r.Body)))
+			weight := uint64(indexWeight + itemWeight + allocated(len(name)+len(r.ETag)) + allocated(cap(r.Body)))
 			if z != nil {
 				weight += uint64(gzipWeight + allocated(len(z.ETag)) + allocated(cap(z.Body)))
 				plain, err := gzip.NewReader(bytes.NewReader(z.Body))

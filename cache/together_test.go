@@ -64,7 +64,7 @@ func holding(t *testing.T, rdb redis.UniversalClient, keys int) *Cache {
 		key := fmt.Sprint("key ", i)
 		get(t, c, key, Directives{}, func(context.Context, *Priority) (Entry, error) { return answer(key), nil })
 	}
-	c.redis.forecast.left.Store(0)
+	c.redis.forecast.lost.Store(0)
 	return c
 }
 
@@ -81,7 +81,7 @@ func TestReadsGoTogether(t *testing.T) {
 		long = string(e.Body)
 		return e, nil
 	})
-	c.redis.forecast.left.Store(0)
+	c.redis.forecast.lost.Store(0)
 	rdb.AddHook(&counts)
 	for i := range 5 {
 		want(t, get(t, c, fmt.Sprint("key ", i), Directives{}, neverFill(t)), Hit, LayerRedis, fmt.Sprint("key ", i))

@@ -100,6 +100,7 @@ type Engine struct {
 	cfg    Config
 	worker string // names this engine in leases
 	static string // the part of the scripts' configuration that never changes
+	brief  string // the part of that for scripts that change nothing
 	hub    hub.Hub
 	live   board
 	// subscribed tells whether wake-ups arrive at hub.
@@ -178,6 +179,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Engine {
 		cfg:     cfg,
 		worker:  strings.ToLower(rand.Text()),
 		static:  strings.TrimSuffix(string(static), "}"),
+		brief:   fmt.Sprintf(`{"driver_ttl":%d}`, cfg.DriverTTL.Milliseconds()),
 		looking: make(chan struct{}, maxLooks),
 		polls:   rate.NewLimiter(maxPolls, maxPolls),
 		regions: slices.Clone(cfg.Regions),

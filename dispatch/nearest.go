@@ -64,7 +64,7 @@ func (e *Engine) Nearest(ctx context.Context, q NearestQuery) (found []Candidate
 	}
 	from := ""
 	for range nearestSteps {
-		answer, err := e.run(ctx, nearestScript, region, formatFloat(q.Point.Lon), formatFloat(q.Point.Lat),
+		answer, err := e.look(ctx, nearestScript, region, formatFloat(q.Point.Lon), formatFloat(q.Point.Lat),
 			formatFloat(q.RadiusM), q.Vehicle, encodeTags(q.Tags), q.Limit, from)
 		if err != nil {
 			return nil, false, fmt.Errorf("find nearest drivers: %w", err)

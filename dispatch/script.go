@@ -36,19 +36,19 @@ var (
 	stepScript      = onRides("step")
 	wakeScript      = onRides("wake")
 
-	claimScript      = load("clock", "lease", "store", "claim")
-	dropKeyScript    = load("clock", "store", "drop_key")
+	claimScript      = load("clock", "lease", "ground", "store", "claim")
+	dropKeyScript    = load("clock", "ground", "store", "drop_key")
 	dutyScript       = load("clock", "duty")
-	givebackScript   = load("clock", "lease", "store", "giveback")
+	givebackScript   = load("clock", "lease", "ground", "store", "giveback")
 	keyRegionScript  = load("clock", "key_region")
-	leaveKeyScript   = load("clock", "store", "leave_key")
-	listScript       = load("clock", "store", "list")
-	nearestScript    = load("clock", "store", "drivers", "search", "candidates", "nearest")
-	outboxDoneScript = load("clock", "lease", "store", "outbox_done")
-	outboxReadScript = load("clock", "lease", "store", "limits", "outbox_read")
-	renewScript      = load("clock", "lease", "store", "renew")
+	leaveKeyScript   = load("clock", "ground", "store", "leave_key")
+	listScript       = load("clock", "ground", "store", "list")
+	nearestScript    = load("clock", "ground", "search", "candidates", "nearest")
+	outboxDoneScript = load("clock", "lease", "ground", "store", "outbox_done")
+	outboxReadScript = load("clock", "lease", "ground", "store", "limits", "outbox_read")
+	renewScript      = load("clock", "lease", "ground", "store", "renew")
 	swapScript       = load("swap")
-	sweepScript      = load("clock", "store", "drivers", "kept", "sweep")
+	sweepScript      = load("clock", "ground", "store", "drivers", "kept", "sweep")
 
 	// Most positions take the short way, which needs nothing of what the other scripts stand on.
 	trackScript = redis.NewScript(lua.Text(scriptFiles, "clock", "track_short") + transitions + lua.Text(scriptFiles, "limits", "track"))
@@ -56,7 +56,7 @@ var (
 
 // transitions are what scripts on rides have in common, behind the clock. Matching is most of
 // it, and few calls come to that: it is one function, which makes the others (settle.lua).
-var transitions = lua.Text(scriptFiles, "store", "drivers", "rides", "settle") +
+var transitions = lua.Text(scriptFiles, "ground", "store", "drivers", "rides", "settle") +
 	"new_matching = function()\n" + lua.Text(scriptFiles, "search", "candidates", "matching") + "end\n"
 
 // onRides loads the files of an entry point behind the transitions.
@@ -115,9 +115,19 @@ func (r reply) ride() (Ride, error) {
 // run runs a script in a region. go-redis loads it if Redis has lost it, and may
 // repeat it when the reply was lost: scripts are safe to repeat.
 func (e *Engine) run(ctx context.Context, s *redis.Script, region string, args ...any) (reply, error) {
+	return e.runWith(ctx, s, region, e.withConfig(args))
+}
+
+// look is run for a script that changes nothing: decoding all of the configuration would be
+// a thirtieth of what a search costs.
+func (e *Engine) look(ctx context.Context, s *redis.Script, region string, args ...any) (reply, error) {
+	return e.runWith(ctx, s, region, append([]any{e.brief}, args...))
+}
+
+func (e *Engine) runWith(ctx context.Context, s *redis.Script, region string, args []any) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
-	return decode(s.Run(ctx, e.rdb, []string{prefix(region)}, e.withConfig(args)...))
+	return decode(s.Run(ctx, e.rdb, []string{prefix(region)}, args...))
 }
 
 func (e *Engine) withConfig(args []any) []any {

@@ -1,12 +1,14 @@
 // Command endurance keeps a geogate busy that holds a million answers in a container
-// of 2.5 GB: for an hour, hits, misses and purges of random questions. It prints, as
-// Markdown, what the process held every five minutes and how long the garbage
-// collector stopped it. Everything runs on loopback and ends by itself.
+// of 2.5 GB and one processor: for an hour, hits, misses and purges of random
+// questions. It prints, as Markdown, what the process held every five minutes and how
+// long the garbage collector stopped it. Everything runs on loopback and ends by
+// itself.
 //
-//	go run ./bench/endurance -geogate bin/geogate
+//	go build -o bin/ ./bench/endurance && taskset -c 1 bin/endurance -geogate bin/geogate
 //
-// It needs redis-server on the PATH, 8 GB of memory, and to be root, for the control
-// group that is the container.
+// It needs redis-server and taskset on the PATH, 8 GB of memory, two processors, of
+// which the container has the first and all else the second, and to be root, for the
+// control group that is the container.
 package main
 
 import (
@@ -41,7 +43,6 @@ type options struct {
 	answers   int
 	container int // bytes
 	cache     string
-	target    string
 	duration  time.Duration
 	interval  time.Duration
 	rate      int // requests a second
@@ -61,11 +62,10 @@ func main() {
 	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "the binary to keep busy")
 	flag.IntVar(&o.answers, "answers", 1_000_000, "answers in memory when it begins")
 	flag.IntVar(&o.container, "container", 2_500_000_000, "memory of the container, in bytes")
-	flag.StringVar(&o.cache, "cache", "2050MiB", "CACHE_MEMORY")
-	flag.StringVar(&o.target, "target", "2250MiB", "GOMEMLIMIT")
+	flag.StringVar(&o.cache, "cache", "1976MiB", "CACHE_MEMORY")
 	flag.DurationVar(&o.duration, "duration", time.Hour, "how long it lasts, once memory is full")
 	flag.DurationVar(&o.interval, "interval", 5*time.Minute, "time between two lines of the table")
-	flag.IntVar(&o.rate, "rate", 3000, "requests a second")
+	flag.IntVar(&o.rate, "rate", 2000, "requests a second")
 	machine.Main(func(ctx context.Context, out io.Writer) error { return run(ctx, o, out) })
 }
 
@@ -80,7 +80,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer stopOrigin()
-	redis, stopRedis, err := contender.StartRedis(ctx, dir, "0,1")
+	redis, stopRedis, err := contender.StartRedis(ctx, dir, "1")
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err := g.fill(ctx, o.answers); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d answers asked for once, in %s; CACHE_MEMORY=%s and GOMEMLIMIT=%s in a container of %d MB; then %d requests a second for %s, "+
-		"%d %% of them misses and %d %% purges.\n\n", o.answers, time.Since(began).Round(time.Second), o.cache, o.target, o.container/1_000_000, o.rate, o.duration, missesIn100, purgesIn100)
+	fmt.Fprintf(out, "%d answers asked for once, in %s; CACHE_MEMORY=%s in a container of %d MB and one processor; then %d requests a second for %s, "+
+		"%d %% of them misses and %d %% purges.\n\n", o.answers, time.Since(began).Round(time.Second), o.cache, o.container/1_000_000, o.rate, o.duration, missesIn100, purgesIn100)
 	return g.endure(ctx, o, out)
 }
 
@@ -125,17 +125,17 @@ func start(ctx context.Context, o options, origin, redis string) (*gate, error) 
 		url: "http://" + addr, box: box, stops: &stops{},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients, DisableCompression: true}, Timeout: 20 * time.Second},
 	}
-	g.cmd = exec.CommandContext(ctx, o.geogate)
+	g.cmd = box.command(ctx, o.geogate)
 	g.cmd.Env = []string{
-		"PORT=" + port, "REDIS_URL=redis://" + redis, "UPSTREAMS=nominatim+http://" + origin, "CACHE_MEMORY=" + o.cache,
-		"GOMEMLIMIT=" + o.target, "CACHE_TTL=24h", "RATE_LIMIT=0", "ADMIN_TOKEN=endurance", "LOG_LEVEL=error", "GODEBUG=gctrace=1",
+		"PATH=" + os.Getenv("PATH"), "PORT=" + port, "REDIS_URL=redis://" + redis, "UPSTREAMS=nominatim+http://" + origin, "CACHE_MEMORY=" + o.cache,
+		"CACHE_TTL=24h", "RATE_LIMIT=0", "ADMIN_TOKEN=endurance", "LOG_LEVEL=error", "GODEBUG=gctrace=1",
 	}
 	g.cmd.Stderr = g.stops
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := g.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start geogate: %w", err)
 	}
-	if err := errors.Join(box.add(g.cmd.Process.Pid), machine.AwaitOK(ctx, g.url+"/readyz")); err != nil {
+	if err := machine.AwaitOK(ctx, g.url+"/readyz"); err != nil {
 		g.stop()
 		return nil, fmt.Errorf("start geogate: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -188,9 +189,9 @@ func newContainer(limit int) (*container, error) {
 	return c, nil
 }
 
-// add puts a process into the container.
-func (c *container) add(pid int) error {
-	return os.WriteFile(filepath.Join(c.dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o600)
+// command is a program that finds itself in the container, and on core 0, when it starts.
+func (c *container) command(ctx context.Context, program string) *exec.Cmd {
+	return exec.CommandContext(ctx, "sh", "-c", `echo $$ > "$0" && exec taskset -c 0 "$1"`, filepath.Join(c.dir, "cgroup.procs"), program)
 }
 
 // check reports that the system ended a process of the container.

@@ -1,7 +1,6 @@
 -- Which drivers may be given a ride.
 
--- Tags travel and are stored as "\nfirst\nsecond\n"; a tag has no control
--- characters, so a plain find answers whether one is there.
+-- A tag has no control characters, so a plain find answers whether one is there.
 local function has_tag(tags, tag)
   return string.find(tags, '\n' .. tag .. '\n', 1, true) ~= nil
 end
@@ -14,9 +13,15 @@ local function fits(d, vehicle, tags)
   return true
 end
 
--- candidate returns a driver who may be given a ride now, or nil.
-local function candidate(id, vehicle, tags)
-  local h = redis.call('HMGET', P .. ':driver:' .. id, 'state', 'seen', 'lat', 'lng', 'vehicle', 'tags', 'first')
+-- Redis goes through the list that a record is for each field: whoever matches nobody asks
+-- for no more than these.
+local shown = { 'state', 'seen', 'lat', 'lng' }
+local all_of_them = { 'state', 'seen', 'lat', 'lng', 'vehicle', 'tags', 'first' }
+
+-- candidate returns a driver who may be given a ride now, or nil. Where any vehicle and any
+-- tags will do, no more fields than those shown have to be read.
+local function candidate(id, vehicle, tags, fields)
+  local h = redis.call('HMGET', P .. ':driver:' .. id, unpack(fields or all_of_them))
   if h[1] ~= 'available' then return nil end
   local d = { id = id, state = h[1], seen = h[2], lat = h[3], lng = h[4], vehicle = h[5], tags = h[6], first = h[7] }
   if fresh(d) and fits(d, vehicle, tags) then return d end
@@ -38,6 +43,7 @@ local function search_drivers(q)
     end
     if q.vehicle ~= '' then consider(':v:' .. q.vehicle) end
     for tag in each_tag(q.tags) do consider(':t:' .. tag) end
+    q.members = members
   end
   q.key = P .. ':avail' .. name
   local found, more, ahead = search(q)

@@ -3,8 +3,6 @@
 -- Drivers whom this script made available, to be offered to waiting rides.
 local freed = {}
 
-local function each_tag(tags) return string.gmatch(tags, '[^\n]+') end
-
 -- each_index calls do_with every index of available drivers that a driver is in.
 local function each_index(d, do_with)
   spend(1)
@@ -23,8 +21,6 @@ end
 local function unindex(d)
   each_index(d, function(key) redis.call('ZREM', key, d.id) end)
 end
-
-local function fresh(d) return now - tonumber(d.seen) < cfg.driver_ttl end
 
 -- watch files a driver who has no ride under the time when sweep must look at them.
 local function watch(id, at) redis.call('ZADD', P .. ':watch', number(at), id) end

@@ -13,8 +13,6 @@ local few = rawget(_G, '_GOPHER_LUA_VERSION') and 1000000 or 256
 local most_hits = 256
 -- GEOSEARCH measures so many members in some 250 µs.
 local most_measured = 2000
--- Some of those close by are not what is wanted, or stand in the corners of a square.
-local some_more = 4
 -- A square of so few members is read rather than split.
 local leaf = 12
 local deepest = 26 -- levels of squares in a score
@@ -181,18 +179,20 @@ local function one_go(q, radius, skip, most)
     'ASC', 'COUNT', skip + most, 'WITHDIST')
   for i = skip + 1, skip + most + 1 do
     local hit = hits[i]
-    local at = hit and tonumber(hit[2]) or math.huge
     if not hit and #hits == skip + most or hit and exhausted() then
       return picked, 'hits ' .. number(i - 1), rest(heap, q)
     end
-    while #heap > 0 and heap[1].at <= at do
+    while #heap > 0 and (not hit or heap[1].at <= tonumber(hit[2])) do
       pick(picked, pop(heap))
       if #picked == q.want then return picked, nil, {} end
     end
     if not hit then break end
     spend(1)
     local value = q.judge(hit[1])
-    if value then push(heap, { at = at, score = i, value = value }) end
+    if value then
+      picked[#picked + 1] = { value, hit[2] }
+      if #picked == q.want then return picked, nil, {} end
+    end
   end
   return picked, nil, {}
 end
@@ -207,49 +207,64 @@ end
 
 -- measured is how many members GEOSEARCH measures for a circle, at most. It takes the squares
 -- around the point at a level that follows from the radius (geohashEstimateStepsByRadius in
--- Redis), and a coarser one near the poles; four squares of the level above cover them.
-local function measured(q, p, radius)
+-- Redis), and a coarser one near the poles; four squares of the level above cover them. Mostly
+-- one of those that were counted around the point covers the four.
+local function measured(q, p, radius, counts)
   local level, reach = -1, radius
   while reach < 20037726.37 do reach, level = 2 * reach, level + 1 end
   level = min(deepest, level)
   if abs(p.lat) > pi / 3 then level = level - 3 end
   if level < 2 then return math.huge end
-  local size, sum = 2 ^ (level - 1), 0
+  local size = 2 ^ (level - 1)
   local x, y = floor(p.x * 2 ^ level), floor(p.y * 2 ^ level)
-  for dx = -1, 1, 2 do
-    local bits = 2 * spread(floor((x + dx) / 2) % size)
-    for dy = -1, 1, 2 do
-      local row = floor((y + dy) / 2)
-      if row >= 0 and row < size then
-        sum = sum + held(q, level - 1, (bits + spread(row)) * 4 ^ (deepest - level + 1))
-      end
+  local west, east, south, north = floor((x - 1) / 2), floor((x + 1) / 2), floor((y - 1) / 2), floor((y + 1) / 2)
+  for above = level - 1, 0, -1 do
+    local n, wide = counts[above], 2 ^ (level - 1 - above)
+    if n and floor(west / wide) == floor(east / wide) and floor(south / wide) == floor(north / wide) then
+      if n <= most_measured then return n end
+      break
+    end
+  end
+  local sum = 0
+  for _, column in ipairs({ west, east }) do
+    local bits = 2 * spread(column % size)
+    for row = max(0, south), min(size - 1, north) do
+      sum = sum + held(q, level - 1, (bits + spread(row)) * 4 ^ (deepest - level + 1))
     end
   end
   return sum
 end
 
 -- close_by is search in a circle so small that it holds hardly more than is wanted. It
--- returns nil when that is not enough, or when too many stand around it. Only a search that
+-- returns nil when that is not enough, or when too many stand around the circle. Only a search that
 -- goes on has q.known, which may be farther away than the circle reaches.
 local function close_by(q, p)
   p.x, p.y = (p.lng + pi) / (2 * pi), (p.lat + lat_edge) / (2 * lat_edge)
   if p.y < 0 or p.y >= 1 then return nil end
   local score = 2 * spread(floor(p.x * 2 ^ deepest) % 2 ^ deepest) + spread(floor(p.y * 2 ^ deepest))
-  -- The smallest square around the point with so many members, from 150 km to 1 m.
+  -- The smallest square around the point with enough members, from 150 km to 1 m. Chance
+  -- puts three times the root more or fewer into a circle, and some are not what is wanted.
+  local enough, counts = q.want + floor(3 * sqrt(q.want)) + 1, {}
   local level, too_deep = 8, 25
   while too_deep - level > 1 do
     local middle = floor((level + too_deep) / 2)
-    if held(q, middle, score) < q.want + some_more then too_deep = middle else level = middle end
+    counts[middle] = held(q, middle, score)
+    if counts[middle] < enough then too_deep = middle else level = middle end
   end
   if level == 8 then return nil end
-  -- The circle is as large as the square.
-  local radius = earth * sqrt(2 * pi * cos(p.lat) * 2 * lat_edge / pi) / 2 ^ level
-  radius = min(radius, q.radius)
-  local crowd = measured(q, p, radius)
-  if crowd > most_measured then return nil end
-  spend(floor(crowd / 25))
-  local picked = one_go(q, radius, 0, 2 * q.want + 8)
-  if #picked == q.want then return picked end
+  -- A circle as large as the part of the square that holds enough; those in it may stand
+  -- elsewhere in the square, so then one of twice the radius.
+  local part = 2 * pi * cos(p.lat) * 2 * lat_edge * enough / counts[level]
+  local radius = earth * sqrt(part / pi) / 2 ^ level
+  for _ = 1, 2 do
+    radius = min(q.radius, radius)
+    local crowd = measured(q, p, radius, counts)
+    if crowd > most_measured then return nil end
+    spend(floor(crowd / 25))
+    local picked, more = one_go(q, radius, 0, enough)
+    if #picked == q.want or radius == q.radius and not more then return picked end
+    radius = 2 * radius
+  end
 end
 
 -- search looks in the geo index q.key for the q.want members nearest to q.lng and
@@ -263,7 +278,7 @@ end
 -- Members who came into the part already searched are not found: go on soon.
 local function search(q)
   q.from = q.from or ''
-  local members = redis.call('ZCARD', q.key)
+  local members = q.members or redis.call('ZCARD', q.key)
   if members == 0 then return {}, nil, {} end
   if members <= few then return one_go(q, q.radius, tonumber(string.match(q.from, '^hits (%d+)$') or 0), most_hits) end
 

@@ -20,6 +20,7 @@ import (
 	"geogate/internal/gazetteer"
 	"geogate/internal/geo"
 	"geogate/internal/identity"
+	"geogate/internal/memory"
 	"geogate/internal/natsbus"
 	"geogate/internal/routing"
 	"geogate/internal/schema"
@@ -46,6 +47,7 @@ type app struct {
 	router   *routing.Router
 	mapStyle *basemap.Styles // nil without MAP_STYLE_URL
 	tracer   *trace.Tracer   // nil: nobody wants spans
+	memory   *memory.Target  // nil with GOMEMLIMIT or the built-in Redis
 	*geocoding
 }
 
@@ -164,7 +166,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 		watching(a.watch, refuse),
 		onceChecked(a.watch, a.engine.Run), onceChecked(a.watch, a.events.Run), onceChecked(a.watch, a.sender.Run),
 		onceChecked(a.watch, a.jobs.master.Run),
-		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run, a.files.reloading(reloads), a.fleet.Run, a.runMapStyle)
+		a.identity.authority.Run, a.identity.ledger.Run, a.cache.Run, a.room.Run, a.runBus, a.jobs.bell.Run, a.files.reloading(reloads), a.fleet.Run, a.runMapStyle, a.followCache)
 	var work errgroup.Group
 	if a.cfg.Workers > 0 {
 		worker := a.jobs.worker(a.geocoding, a.cfg.Workers, a.tracer)
@@ -179,6 +181,12 @@ func (a *app) serve(ctx context.Context, l net.Listener, reloads <-chan os.Signa
 	err = errors.Join(err, stopTracing(), stopClock(), a.redis.Close())
 	a.log.Info().Msg("stopped")
 	return err
+}
+
+// followCache has the garbage collector aim at what the cache takes.
+func (a *app) followCache(ctx context.Context) error {
+	a.memory.Follow(ctx, func() int64 { return int64(min(a.cache.Stats().MemoryBytes, math.MaxInt64)) })
+	return nil
 }
 
 // runBus runs the bus, if there is one. Nothing else needs it: geogate goes on

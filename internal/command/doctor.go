@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"geogate/internal/command/redisclient"
 	"geogate/internal/config"
 	"geogate/internal/fleet"
+	"geogate/internal/memory"
 	"geogate/internal/routing"
 	"geogate/upstream"
 )
@@ -66,6 +68,7 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 	}
 	findings := []doctor.Finding{{Check: check, Verdict: doctor.Healthy, Detail: "every variable is well-formed"}}
 	findings = append(findings, examineAccess(s)...)
+	findings = append(findings, examineMemory(s, memory.Container())...)
 	findings = append(findings, examineRegions(s)...)
 	findings = append(findings, examineMap(ctx, s)...)
 	redisclient.LogTo(zerolog.Nop()) // the findings say all of it
@@ -106,6 +109,22 @@ func examine(ctx context.Context, getenv func(string) string) []doctor.Finding {
 		findings = append(findings, doctor.Finding{Check: "redis", Verdict: doctor.Warned, Detail: err.Error()})
 	}
 	return findings
+}
+
+// examineMemory compares what a process is to hold at most with what its container has.
+func examineMemory(s settings, limit int64) []doctor.Finding {
+	if limit == math.MaxInt64 || s.redis == nil {
+		return nil
+	}
+	f := doctor.Finding{
+		Check: "memory", Verdict: doctor.Healthy,
+		Detail: fmt.Sprintf("up to %d MiB are needed with this CACHE_MEMORY, and the container has %d MiB", memoryDemand(s).Most()>>20, limit>>20),
+	}
+	if memoryDemand(s).Most() > memory.Allowed(limit) {
+		f.Verdict = doctor.Warned
+		f.Hint = "set CACHE_MEMORY lower or take a larger container: near its limit a process does little but collect garbage"
+	}
+	return []doctor.Finding{f}
 }
 
 // examineRegions says what REGIONS_FILE has, so that it can be compared with that of

@@ -2,15 +2,13 @@ package embedded
 
 import (
 	"math"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"strconv"
-	"strings"
 	"time"
 
 	"geogate/internal/headroom"
+	"geogate/internal/memory"
 )
 
 // DefaultMemory is what a process with the built-in Redis may hold, in bytes,
@@ -51,11 +49,5 @@ func objects() int64 {
 // memoryLimit is the least of DefaultMemory and more besides, GOMEMLIMIT, and half
 // of what the container has: between two garbage collections the heap may double.
 func memoryLimit(besides int64) int64 {
-	limit := min(DefaultMemory+besides, debug.SetMemoryLimit(-1))
-	if text, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
-		if container, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
-			limit = min(limit, container/2)
-		}
-	}
-	return limit
+	return min(DefaultMemory+besides, debug.SetMemoryLimit(-1), memory.Container()/2)
 }

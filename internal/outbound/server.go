@@ -112,7 +112,7 @@ func (s *Server) send(ctx context.Context, method, path, query string, header ht
 	if err := s.refused(resp); err != nil {
 		return Reply{}, err
 	}
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	answer, err := readAll(io.LimitReader(resp.Body, maxBody+1), resp.ContentLength)
 	if err != nil {
 		return Reply{}, s.broken(ErrInvalidAnswer, err)
 	}
@@ -120,6 +120,19 @@ func (s *Server) send(ctx context.Context, method, path, query string, header ht
 		return Reply{}, s.Fail(ErrInvalidAnswer, fmt.Errorf("more than %d bytes", maxBody))
 	}
 	return Reply{resp.StatusCode, resp.Header.Get("Content-Type"), answer}, nil
+}
+
+// maxPromised bounds the room that is made for a body before it has come.
+const maxPromised = 64 << 10
+
+// readAll is io.ReadAll for a body whose length may be known; -1: it is not.
+func readAll(body io.Reader, length int64) ([]byte, error) {
+	if length < 0 || length > maxPromised {
+		return io.ReadAll(body)
+	}
+	all := make([]byte, length)
+	_, err := io.ReadFull(body, all)
+	return all, err
 }
 
 // refused picks out the statuses that mean the same from every provider.
