@@ -102,6 +102,7 @@ func TestRoundTripsOfAReach(t *testing.T) {
 				t.Errorf("found %t, counted %d", found, n)
 			}
 			if !found {
+				tt.d.Spent = spent
 				if r := get(t, c, "k", tt.d, counted(&calls)); r.Class != tt.then {
 					t.Errorf("then %s, want %s", r.Class, tt.then)
 				}
