@@ -51,8 +51,9 @@ func (d Demand) when(held int64) int64 {
 	return besides + d.Extra + cache + max(0, cache-usualCache)/cacheRoom
 }
 
-// Allowed is what the collector may aim at in a container of so many bytes.
-func Allowed(container int64) int64 { return container - rest }
+// Allowed is what the collector may aim at in a container of so many bytes; half of one
+// that has hardly more than what is left.
+func Allowed(container int64) int64 { return max(container-rest, container/2) }
 
 // Container returns the bytes that all processes of this process's container may hold
 // together, and math.MaxInt64 where nothing limits them or no limit can be read. It

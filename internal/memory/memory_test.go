@@ -83,6 +83,15 @@ func TestDemand(t *testing.T) {
 	}
 }
 
+func TestAllowed(t *testing.T) {
+	const mib = 1 << 20
+	for container, want := range map[int64]int64{2048 * mib: 2016 * mib, 64 * mib: 32 * mib, 33 * mib: 33 * mib / 2, 16 * mib: 8 * mib} {
+		if got := Allowed(container); got != want {
+			t.Errorf("of %d MiB %d bytes, want %d", container/mib, got, want)
+		}
+	}
+}
+
 func TestTargetFollowsTheCache(t *testing.T) {
 	const mib = 1 << 20
 	var set []int64
