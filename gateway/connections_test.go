@@ -203,3 +203,47 @@ func TestStreamsOfOneClientAreBounded(t *testing.T) {
 		t.Errorf("of another client: %s, want 200", got)
 	}
 }
+
+// Who is refused hears why, whatever is left of the body when the connection ends.
+func TestRefusalsAreHeard(t *testing.T) {
+	_, addr := serve(t, gatewaytest.WithAdmin)
+	tests := []struct {
+		name, target string
+		status       int
+	}{
+		{"above the limit of the route", "/v2/eta", http.StatusRequestEntityTooLarge},
+		{"before anything is read", "/admin/purge", http.StatusUnauthorized},
+	}
+	for _, tt := range tests {
+		for _, connection := range []string{"keep-alive", "close"} {
+			for _, size := range []int{200_000, 600_000} {
+				name := fmt.Sprintf("%s, %s, %d bytes", tt.name, connection, size)
+				c := dialFrom(t, "127.0.0.1", addr)
+				sent := make(chan error, 1)
+				go func() {
+					_, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\nContent-Length: %d\r\n\r\n%s",
+						tt.target, connection, size, strings.Repeat(" ", size))
+					sent <- err
+				}()
+				res, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					continue
+				}
+				if _, err := io.ReadAll(res.Body); err != nil || res.StatusCode != tt.status {
+					t.Errorf("%s: %d, error %v, want %d", name, res.StatusCode, err, tt.status)
+				}
+				_ = res.Body.Close()
+				closes := connection == "close" || size > 256<<10
+				if !closes {
+					_ = c.Close()
+				} else if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+					t.Errorf("%s: the connection ends with %v, want EOF", name, err)
+				}
+				if err := <-sent; err != nil && size <= 256<<10 {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+	}
+}

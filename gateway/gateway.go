@@ -252,6 +252,7 @@ func (g *Gateway) serve(ex *exchange.Exchange, r *http.Request) {
 		ex.Recorder.Header().Set("X-Geogate-Mode", string(mode))
 	}
 	g.router.ServeHTTP(&ex.Recorder, r.WithContext(ex))
+	exchange.PassBody(ex, r)
 }
 
 // ways asks the router at the expense of who sent r; nil: of the operator.

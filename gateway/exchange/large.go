@@ -96,6 +96,21 @@ func pass(w http.ResponseWriter, rest io.Reader) {
 	_, _ = io.Copy(io.Discard, rest) // whatever ends it, the answer is ready
 }
 
+// bodyPassed is how much of a body that nobody wanted is let go by, in bytes: as much
+// as net/http lets pass where the connection is kept.
+const bodyPassed = 256 << 10
+
+// PassBody lets what is left of a body go by before a connection is closed as its client
+// asked. With bytes unread, the close would be a reset, and the client would see that
+// instead of the answer. net/http does so only where the connection is kept; of a larger
+// rest it hears here, and leaves the client half a second to read. It takes no longer
+// than the body has in all.
+func PassBody(ex *Exchange, r *http.Request) {
+	if r.Close && r.ContentLength != 0 && r.Header.Get("Expect") == "" { // who is told no by then sends no body
+		_, _ = io.Copy(io.Discard, http.MaxBytesReader(ex.Recorder.ResponseWriter, r.Body, bodyPassed)) // whatever ends it, the answer is ready
+	}
+}
+
 // take waits for a share.
 func (l *LargeBodies) take(r *http.Request) (done func(), err error) {
 	ctx, cancel := context.WithTimeout(r.Context(), largeBodyWait)
