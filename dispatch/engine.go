@@ -27,6 +27,7 @@ import (
 	"geogate/internal/geo"
 	"geogate/internal/hub"
 	"geogate/internal/pause"
+	"geogate/internal/reach"
 	"geogate/internal/trace"
 )
 
@@ -106,6 +107,7 @@ type Engine struct {
 	// subscribed tells whether wake-ups arrive at hub.
 	subscribed atomic.Bool
 	lines      sync.Map      // of a region's name to where its positions wait
+	reach      reach.Memory  // of Nearest
 	looking    chan struct{} // has room for maxLooks
 	polls      *rate.Limiter // of looks without a wake-up
 	regions    []string      // declared; never changes

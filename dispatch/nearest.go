@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"geogate/internal/geo"
+	"geogate/internal/reach"
 )
 
 // NearestQuery asks for the drivers around a point who could be given a ride now.
@@ -62,32 +65,72 @@ func (e *Engine) Nearest(ctx context.Context, q NearestQuery) (found []Candidate
 	if refused != nil {
 		return nil, false, fmt.Errorf("find nearest drivers: %w", refused)
 	}
-	from := ""
+	index := region + "\n" + q.Vehicle
+	from, short := "", e.shortWay(index, q)
 	for range nearestSteps {
-		answer, err := e.look(ctx, nearestScript, region, formatFloat(q.Point.Lon), formatFloat(q.Point.Lat),
-			formatFloat(q.RadiusM), q.Vehicle, encodeTags(q.Tags), q.Limit, from)
+		answer, err := e.look(ctx, nearestScript, region, append([]any{
+			formatFloat(q.Point.Lon), formatFloat(q.Point.Lat), formatFloat(q.RadiusM),
+			q.Vehicle, encodeTags(q.Tags), q.Limit, from,
+		}, short...)...)
 		if err != nil {
 			return nil, false, fmt.Errorf("find nearest drivers: %w", err)
 		}
-		if found, err = addCandidates(found, answer.strings(0), q.Limit); err != nil {
+		if found, err = addCandidates(found, answer.string(0), q.Limit); err != nil {
 			return nil, false, fmt.Errorf("find nearest drivers: %w: %w", ErrUnavailable, err)
 		}
 		if from = answer.string(1); from == "" {
+			e.noteReach(index, q, found)
 			return found, true, nil
 		}
+		short = unknownReach
 	}
 	return found, false, nil
 }
 
-// addCandidates adds what a step found, five values each, and keeps the nearest of all,
+// unknownReach has a search go the long way.
+var unknownReach = []any{""}
+
+// shortWay is what nearest_short.lua needs to know: the circle in which those wanted are
+// likely to be, and where members stand that are measured for it.
+func (e *Engine) shortWay(index string, q NearestQuery) []any {
+	radius := min(q.RadiusM, math.Ceil(e.reach.Radius(index, q.Point, q.Limit)))
+	if radius == 0 || len(q.Tags) > 0 {
+		return unknownReach
+	}
+	spans, area, ok := reach.Around(q.Point, radius)
+	if !ok {
+		return unknownReach
+	}
+	short := append(make([]any, 0, 10), formatFloat(radius), int(area))
+	for _, s := range spans {
+		short = append(short, s.First, s.Last)
+	}
+	return short
+}
+
+// noteReach remembers how far away those are whom a search has found; when they are fewer
+// than wanted, there is nobody else as far as it looked.
+func (e *Engine) noteReach(index string, q NearestQuery, found []Candidate) {
+	switch n := len(found); {
+	case len(q.Tags) > 0:
+	case n < q.Limit:
+		e.reach.Note(index, q.Point, n+1, q.RadiusM)
+	default:
+		e.reach.Note(index, q.Point, n, found[n-1].DistanceM)
+	}
+}
+
+// addCandidates adds what a step found, five lines each, and keeps the nearest of all,
 // each once.
-func addCandidates(found []Candidate, flat []string, limit int) ([]Candidate, error) {
-	for i := 0; i+4 < len(flat); i += 5 {
-		c, err := newCandidate(flat[i : i+5])
-		if err != nil {
-			return nil, err
+func addCandidates(found []Candidate, lines string, limit int) ([]Candidate, error) {
+	if lines != "" {
+		for values := range slices.Chunk(strings.Split(lines, "\n"), 5) {
+			c, err := newCandidate(values)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, c)
 		}
-		found = append(found, c)
 	}
 	slices.SortStableFunc(found, func(a, b Candidate) int { return cmp.Compare(a.DistanceM, b.DistanceM) })
 	seen := make(map[string]bool, len(found))
@@ -101,6 +144,9 @@ func addCandidates(found []Candidate, flat []string, limit int) ([]Candidate, er
 
 // newCandidate decodes id, lat, lng, metres and seen.
 func newCandidate(f []string) (Candidate, error) {
+	if len(f) != 5 {
+		return Candidate{}, fmt.Errorf("decode candidate: %d values", len(f))
+	}
 	var numbers [3]float64
 	for i := range numbers {
 		n, err := strconv.ParseFloat(f[i+1], 64)

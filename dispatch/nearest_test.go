@@ -14,6 +14,7 @@ import (
 
 	"geogate/dispatch"
 	"geogate/internal/geo"
+	"geogate/internal/redistest"
 )
 
 // The answer must be what measuring every driver would give, however they are spread.
@@ -62,21 +63,23 @@ func TestNearestAgreesWithMeasuringAll(t *testing.T) {
 				return cmp.Compare(geo.Distance(where[a], q.Point), geo.Distance(where[b], q.Point))
 			})
 			want = want[:min(len(want), q.Limit)]
-			got, _, err := e.Nearest(t.Context(), q)
-			if err != nil {
-				t.Fatal(err)
-			}
-			// The index rounds positions to about half a metre, so neighbours may change
-			// places and the edge may blur; distances must agree in order.
-			if d := len(got) - len(want); d < -1 || d > 1 {
-				t.Fatalf("Nearest(%+v) found %d, want %d", q, len(got), len(want))
-			}
-			for i := range min(len(got), len(want)) {
-				if g, w := got[i].DistanceM, geo.Distance(where[want[i]], q.Point); math.Abs(g-w) > 1.5 {
-					t.Fatalf("Nearest(%+v)[%d] is %s at %.1f m, want %s at %.1f m", q, i, got[i].ID, g, want[i], w)
+			for range 2 { // the second time it is known how far to look
+				got, _, err := e.Nearest(t.Context(), q)
+				if err != nil {
+					t.Fatal(err)
 				}
-				if got[i].Point != where[got[i].ID] {
-					t.Fatalf("Nearest shows %s at %v, want the position as it was sent, %v", got[i].ID, got[i].Point, where[got[i].ID])
+				// The index rounds positions to about half a metre, so neighbours may change
+				// places and the edge may blur; distances must agree in order.
+				if d := len(got) - len(want); d < -1 || d > 1 {
+					t.Fatalf("Nearest(%+v) found %d, want %d", q, len(got), len(want))
+				}
+				for i := range min(len(got), len(want)) {
+					if g, w := got[i].DistanceM, geo.Distance(where[want[i]], q.Point); math.Abs(g-w) > 1.5 {
+						t.Fatalf("Nearest(%+v)[%d] is %s at %.1f m, want %s at %.1f m", q, i, got[i].ID, g, want[i], w)
+					}
+					if got[i].Point != where[got[i].ID] {
+						t.Fatalf("Nearest shows %s at %v, want the position as it was sent, %v", got[i].ID, got[i].Point, where[got[i].ID])
+					}
 				}
 			}
 		}
@@ -87,9 +90,11 @@ func TestNearestAcrossTheDateLine(t *testing.T) {
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		e := dispatch.New(rdb, dispatch.Config{})
 		track(t, e, at("west", geo.Point{Lat: -17, Lon: 179.995}), at("east", geo.Point{Lat: -17, Lon: -179.995}))
-		got, _, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: geo.Point{Lat: -17, Lon: 179.999}, RadiusM: 5000, Limit: 5})
-		if err != nil || len(got) != 2 || got[0].ID != "west" || got[1].ID != "east" {
-			t.Errorf("Nearest = %+v, %v, want both sides", got, err)
+		for range 2 { // the second time it is known how far to look
+			got, _, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: geo.Point{Lat: -17, Lon: 179.999}, RadiusM: 5000, Limit: 5})
+			if err != nil || len(got) != 2 || got[0].ID != "west" || got[1].ID != "east" {
+				t.Errorf("Nearest = %+v, %v, want both sides", got, err)
+			}
 		}
 	})
 }
@@ -110,11 +115,54 @@ func TestNearestShowsOnlyFreshAvailableDrivers(t *testing.T) {
 		if ride := request(t, e, north(40)); ride.Driver == nil || ride.Driver.DriverID != "taken" {
 			t.Fatalf("ride = %+v, want the nearest fresh driver", ride)
 		}
-		got, _, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: santiago, RadiusM: 1000, Limit: 1})
-		if err != nil || len(got) != 1 || got[0].ID != "fresh" {
-			t.Errorf("Nearest = %+v, %v, want the fresh one", got, err)
+		for range 2 { // the second time it is known how far to look
+			got, _, err := e.Nearest(t.Context(), dispatch.NearestQuery{Point: santiago, RadiusM: 1000, Limit: 1})
+			if err != nil || len(got) != 1 || got[0].ID != "fresh" {
+				t.Errorf("Nearest = %+v, %v, want the fresh one", got, err)
+			}
 		}
 	})
+}
+
+// Who searches where others have searched looks as far as they had to, at once.
+func TestSearchesLearnHowFarToLook(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	e := dispatch.New(rdb, dispatch.Config{RedisTimeout: time.Minute})
+	var all []dispatch.Position
+	for i := range 1000 {
+		all = append(all, at(fmt.Sprint(i), north(float64(10*i))))
+	}
+	track(t, e, all...)
+	search := func(q dispatch.NearestQuery) (calls map[string]int) {
+		t.Helper()
+		if err := rdb.ConfigResetStat(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		got, complete, err := e.Nearest(t.Context(), q)
+		if err != nil || !complete || len(got) != q.Limit {
+			t.Fatalf("Nearest = %d drivers, complete %t, error %v", len(got), complete, err)
+		}
+		stats, err := rdb.InfoMap(t.Context(), "commandstats").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls = make(map[string]int)
+		for name, value := range stats["Commandstats"] {
+			var n int
+			if _, err := fmt.Sscanf(value, "calls=%d,", &n); err != nil {
+				t.Fatalf("%s: %q: %v", name, value, err)
+			}
+			calls[name] = n
+		}
+		return calls
+	}
+	q := dispatch.NearestQuery{Point: north(2003), RadiusM: 20_000, Limit: 10}
+	first := search(q)
+	again := search(q)
+	t.Logf("calls: %v, then %v", first, again)
+	if again["cmdstat_zcount"] > 4 || again["cmdstat_geosearch"] > 2 || again["cmdstat_zcard"] > 0 {
+		t.Errorf("the second search called %v, the first %v", again, first)
+	}
 }
 
 func TestNearestRefusals(t *testing.T) {

@@ -43,7 +43,7 @@ var (
 	keyRegionScript  = load("clock", "key_region")
 	leaveKeyScript   = load("clock", "ground", "store", "leave_key")
 	listScript       = load("clock", "ground", "store", "list")
-	nearestScript    = load("clock", "ground", "search", "candidates", "nearest")
+	nearestScript    = load("clock", "nearest_short", "ground", "search", "candidates", "nearest")
 	outboxDoneScript = load("clock", "lease", "ground", "store", "outbox_done")
 	outboxReadScript = load("clock", "lease", "ground", "store", "limits", "outbox_read")
 	renewScript      = load("clock", "lease", "ground", "store", "renew")

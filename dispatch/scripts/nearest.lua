@@ -1,6 +1,7 @@
 -- Reads the nearest available drivers. ARGV: 2 lng, 3 lat, 4 radius in metres,
--- 5 vehicle, 6 tags, 7 limit, 8 where to go on or ''. Answers {'ok', {id, lat, lng,
--- metres, seen, …}, where to go on or ''}: until that is '', more may be nearer.
+-- 5 vehicle, 6 tags, 7 limit, 8 where to go on or ''. Answers {'ok', drivers, where to go on
+-- or ''}: until that is '', more may be nearer. Of each driver there are five lines: id, lat,
+-- lng, metres, seen.
 local vehicle, tags = ARGV[5], ARGV[6]
 local fields = vehicle == '' and tags == '' and shown or nil
 local found, more, ahead = search_drivers({
@@ -15,4 +16,4 @@ for _, list in ipairs({ found, ahead }) do
     n = n + 5
   end
 end
-return { 'ok', out, more or '' }
+return { 'ok', table.concat(out, '\n'), more or '' }
