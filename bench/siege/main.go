@@ -109,7 +109,11 @@ func besiege(ctx context.Context, o options) error {
 	fmt.Println("| | quiet | under siege |\n|---|---|---|")
 	fmt.Printf("| honest requests | %d | %d |\n| of these failed | %d | %d |\n", quiet.count(), siege.count(), quiet.failed, siege.failed)
 	for _, q := range []float64{0.5, 0.99, 0.999} {
-		fmt.Printf("| p%g | %.1f ms | %.1f ms |\n", q*100, quiet.quantile(q), siege.quantile(q))
+		fmt.Printf("| p%g | %.1f ms | %.1f ms |\n", q*100, quantile(quiet.took, q), quantile(siege.took, q))
+	}
+	fmt.Printf("| of these, first of a connection | %d | %d |\n", len(quiet.first), len(siege.first))
+	for _, q := range []float64{0.5, 0.99} {
+		fmt.Printf("| p%g of the first of a connection | %.1f ms | %.1f ms |\n", q*100, quantile(quiet.first, q), quantile(siege.first, q))
 	}
 	fmt.Printf("| resident memory at most | – | %d MB |\n| SIGTERM in the middle | – | %s |\n\n", megabytes(peak), how)
 	fmt.Printf("Attacks, in requests or connections: %s.\n", attacks)

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"time"
@@ -54,17 +55,20 @@ func person(ctx context.Context, client *http.Client, base string, i int, r *rec
 				method, path, body = http.MethodGet, "/api?q="+towns[rand.IntN(len(towns))], ""
 			}
 		}
+		connected := false
+		tracing := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { connected = !c.Reused }})
 		began := time.Now()
-		status, code, err := send(ctx, client, method, base+path, body)
+		status, code, err := send(tracing, client, method, base+path, body)
+		why := ""
 		switch {
 		case ctx.Err() != nil: // the end has come in the middle of it
+			return
 		case err != nil:
-			r.note(began, fmt.Sprintf("%s %s: %v", method, strings.SplitN(path, "?", 2)[0], root(err)))
+			why = fmt.Sprintf("%s %s: %v", method, strings.SplitN(path, "?", 2)[0], root(err))
 		case status != http.StatusOK:
-			r.note(began, fmt.Sprintf("%s %s: %d %s", method, strings.SplitN(path, "?", 2)[0], status, code))
-		default:
-			r.note(began, "")
+			why = fmt.Sprintf("%s %s: %d %s", method, strings.SplitN(path, "?", 2)[0], status, code)
 		}
+		r.note(began, connected, why)
 	}
 }
 

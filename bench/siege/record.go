@@ -14,6 +14,7 @@ import (
 type record struct {
 	mu     sync.Mutex
 	took   []float64 // milliseconds
+	first  []float64 // of these, the first requests of connections
 	failed int
 	why    map[string]int
 	closed time.Time // what began later does not count; zero: everything does
@@ -21,15 +22,19 @@ type record struct {
 
 func newRecord() *record { return &record{why: map[string]int{}} }
 
-// note counts a request that began at a time; why is empty unless it failed.
-func (r *record) note(began time.Time, why string) {
-	took := time.Since(began)
+// note counts a request that began at a time, on a connection opened for it or on one that
+// was kept; why is empty unless it failed.
+func (r *record) note(began time.Time, connected bool, why string) {
+	took := float64(time.Since(began).Microseconds()) / 1000
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.closed.IsZero() && began.After(r.closed) {
 		return
 	}
-	r.took = append(r.took, float64(took.Microseconds())/1000)
+	r.took = append(r.took, took)
+	if connected {
+		r.first = append(r.first, took)
+	}
 	if why != "" {
 		r.failed++
 		r.why[why]++
@@ -45,12 +50,12 @@ func (r *record) close() {
 
 func (r *record) count() int { return len(r.took) }
 
-func (r *record) quantile(q float64) float64 {
-	if len(r.took) == 0 {
+func quantile(took []float64, q float64) float64 {
+	if len(took) == 0 {
 		return 0
 	}
-	slices.Sort(r.took)
-	return r.took[int(q*float64(len(r.took)-1))]
+	slices.Sort(took)
+	return took[int(q*float64(len(took)-1))]
 }
 
 func (r *record) reasons() (list []string) {
