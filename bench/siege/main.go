@@ -1,20 +1,17 @@
 // Siege runs a geogate and attacks it from many addresses of this machine at once,
 // in every way that one stranger can, while honest riders and drivers use it. It
 // prints what the honest ones noticed, as a Markdown table. The attackers are a
-// process of their own, so that nobody honest waits in it.
+// process of their own, so that nobody honest waits in it, and first besiege another
+// geogate, to tell what the machine suffers from what geogate does.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"os/signal"
 	"sync"
-	"syscall"
 	"time"
 
 	"geogate/internal/pause"
@@ -38,11 +35,11 @@ func run() error {
 	var o options
 	flag.StringVar(&o.geogate, "geogate", "bin/geogate", "binary under siege")
 	flag.StringVar(&o.redis, "redis", "redis-server", "redis-server to start")
-	flag.DurationVar(&o.duration, "duration", 5*time.Minute, "how long the siege lasts")
+	flag.DurationVar(&o.duration, "duration", 5*time.Minute, "how long the siege lasts, and before it that of another geogate")
 	flag.DurationVar(&o.quiet, "quiet", 20*time.Second, "how long to measure before it")
 	flag.IntVar(&o.attackers, "attackers", 20, "addresses that attack")
 	flag.IntVar(&o.honest, "honest", 200, "riders and drivers")
-	flag.IntVar(&o.port, "port", 18090, "port of geogate; the next one is that of Redis")
+	flag.IntVar(&o.port, "port", 18090, "port of geogate; the next three are that of Redis, and those of another pair")
 	target := flag.String("attack", "", "attack this geogate until standard input ends, and do nothing else: how siege starts the attackers")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -54,51 +51,35 @@ func run() error {
 }
 
 func besiege(ctx context.Context, o options) error {
-	// An interrupt ends the siege early, but not the programs: how geogate stops is
-	// still measured.
-	programs, kill := context.WithCancel(context.WithoutCancel(ctx))
-	defer kill()
-	redis := exec.CommandContext(programs, o.redis, "--port", fmt.Sprint(o.port+1), "--save", "", "--maxmemory", "25mb", "--maxmemory-policy", "noeviction")
-	if err := redis.Start(); err != nil {
-		return fmt.Errorf("start redis: %w", err)
+	besieged, err := start(ctx, o, o.port)
+	if err != nil {
+		return err
 	}
-	defer func() {
-		kill()
-		_ = redis.Wait()
-	}()
-	geogate := exec.CommandContext(programs, o.geogate)
-	geogate.Env = append(os.Environ(), "ANONYMOUS=all", fmt.Sprintf("PORT=%d", o.port), fmt.Sprintf("REDIS_URL=redis://127.0.0.1:%d", o.port+1),
-		"LOG_LEVEL=warn", "ADMIN_TOKEN=siege", "UPSTREAMS=gazetteer")
-	geogate.Stderr = os.Stderr
-	if err := geogate.Start(); err != nil {
-		return fmt.Errorf("start geogate: %w", err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- geogate.Wait() }()
-	target := fmt.Sprintf("127.0.0.1:%d", o.port)
-	if err := await(ctx, target); err != nil {
+	defer besieged.end()
+	quiet := newRecord()
+	during(ctx, o.quiet, func(ctx context.Context) { people(ctx, besieged.target, o.honest, quiet) })
+	beside, err := siegeOfAnother(ctx, o, besieged.target)
+	if err != nil {
 		return err
 	}
 
-	quiet := newRecord()
-	during(ctx, o.quiet, func(ctx context.Context) { people(ctx, target, o.honest, quiet) })
 	siege := newRecord()
 	var peak int
-	endAttacks, err := startAttackers(programs, target, o.attackers)
+	endAttacks, err := startAttackers(context.WithoutCancel(ctx), besieged.target, o.attackers)
 	if err != nil {
 		return err
 	}
 	var all sync.WaitGroup
 	under, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	all.Go(func() { people(under, target, o.honest, siege) })
-	all.Go(func() { peak = watchMemory(under, geogate.Process.Pid) })
+	all.Go(func() { people(under, besieged.target, o.honest, siege) })
+	all.Go(func() { peak = watchMemory(under, besieged.geogate.Process.Pid) })
 	_ = pause.For(ctx, o.duration)
 
 	// Everything goes on while geogate stops. What honest clients began before must
 	// be answered; afterwards they are to go elsewhere.
 	siege.close()
-	how, stopErr := terminate(geogate, exited)
+	how, stopErr := besieged.terminate()
 	end()
 	all.Wait()
 	attacks, err := endAttacks()
@@ -106,29 +87,56 @@ func besiege(ctx context.Context, o options) error {
 		return err
 	}
 	fmt.Printf("Siege of %s from %d addresses beside %d riders and drivers.\n\n", o.duration, o.attackers, o.honest)
-	fmt.Println("| | quiet | under siege |\n|---|---|---|")
-	fmt.Printf("| honest requests | %d | %d |\n| of these failed | %d | %d |\n", quiet.count(), siege.count(), quiet.failed, siege.failed)
+	fmt.Println("| | quiet | another geogate under siege | under siege |\n|---|---|---|---|")
+	row := func(name, format string, of func(*record) any) {
+		fmt.Printf("| %s | "+format+" | "+format+" | "+format+" |\n", name, of(quiet), of(beside), of(siege))
+	}
+	row("honest requests", "%d", func(r *record) any { return r.count() })
+	row("of these failed", "%d", func(r *record) any { return r.failed })
 	for _, q := range []float64{0.5, 0.99, 0.999} {
-		fmt.Printf("| p%g | %.1f ms | %.1f ms |\n", q*100, quantile(quiet.took, q), quantile(siege.took, q))
+		row(fmt.Sprintf("p%g", q*100), "%.1f ms", func(r *record) any { return quantile(r.took, q) })
 	}
-	fmt.Printf("| of these, first of a connection | %d | %d |\n", len(quiet.first), len(siege.first))
+	row("first of a connection", "%d", func(r *record) any { return len(r.first) })
 	for _, q := range []float64{0.5, 0.99} {
-		fmt.Printf("| p%g of the first of a connection | %.1f ms | %.1f ms |\n", q*100, quantile(quiet.first, q), quantile(siege.first, q))
+		row(fmt.Sprintf("p%g of these", q*100), "%.1f ms", func(r *record) any { return quantile(r.first, q) })
 	}
-	fmt.Printf("| resident memory at most | – | %d MB |\n| SIGTERM in the middle | – | %s |\n\n", megabytes(peak), how)
+	fmt.Printf("| resident memory at most | – | – | %d MB |\n| SIGTERM in the middle | – | – | %s |\n\n", megabytes(peak), how)
 	fmt.Printf("Attacks, in requests or connections: %s.\n", attacks)
-	for _, why := range siege.reasons() {
-		fmt.Println("failed:", why)
+	failed := 0
+	for _, r := range []*record{quiet, beside, siege} {
+		failed += r.failed
+		for _, why := range r.reasons() {
+			fmt.Println("failed:", why)
+		}
 	}
 	switch {
 	case stopErr != nil:
 		return stopErr
-	case quiet.failed+siege.failed > 0:
-		return fmt.Errorf("%d honest requests failed, want none", quiet.failed+siege.failed)
+	case failed > 0:
+		return fmt.Errorf("%d honest requests failed, want none", failed)
 	case peak > maxMemory:
 		return fmt.Errorf("%d MB of memory, want %d at most", megabytes(peak), megabytes(maxMemory))
 	}
 	return nil
+}
+
+// siegeOfAnother is what people notice at target while the attackers besiege another
+// geogate. All of the latter are in the idle class of the scheduler: so it is what
+// attackers cost on the same machine, and none of what they cost their target.
+func siegeOfAnother(ctx context.Context, o options, target string) (*record, error) {
+	another, err := start(ctx, o, o.port+2, idle...)
+	if err != nil {
+		return nil, err
+	}
+	defer another.end()
+	end, err := startAttackers(context.WithoutCancel(ctx), another.target, o.attackers)
+	if err != nil {
+		return nil, err
+	}
+	noticed := newRecord()
+	during(ctx, o.duration, func(ctx context.Context) { people(ctx, target, o.honest, noticed) })
+	_, err = end()
+	return noticed, err
 }
 
 // maxMemory is what geogate may hold under siege, in bytes.
@@ -136,40 +144,9 @@ const maxMemory = 300_000_000
 
 func megabytes(n int) int { return n / 1_000_000 }
 
-// terminate sends SIGTERM and says how geogate stopped.
-func terminate(geogate *exec.Cmd, exited <-chan error) (how string, err error) {
-	began := time.Now()
-	if err := geogate.Process.Signal(syscall.SIGTERM); err != nil {
-		return "", fmt.Errorf("stop geogate: %w", err)
-	}
-	select {
-	case err = <-exited:
-		how = fmt.Sprintf("exit %d after %.1f s", geogate.ProcessState.ExitCode(), time.Since(began).Seconds())
-		if err != nil {
-			err = fmt.Errorf("SIGTERM under load: %s, want exit 0", how)
-		}
-		return how, err
-	case <-time.After(30 * time.Second):
-		return "still running after 30 s", errors.New("geogate does not stop under load")
-	}
-}
-
 // during runs do for so long.
 func during(ctx context.Context, d time.Duration, do func(context.Context)) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	do(ctx)
-}
-
-func await(ctx context.Context, target string) error {
-	for range 100 {
-		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", target)
-		if err == nil {
-			return c.Close()
-		}
-		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("nothing listens on %s", target)
 }
