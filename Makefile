@@ -56,12 +56,13 @@ test: ## Vet, then run every test with the race detector; as root on Debian, ins
 
 .PHONY: bench
 bench: build ## Measure geogate beside nginx, Varnish, Redis alone, PostGIS and Tile38; print Markdown (needs nginx, varnishd, wrk, redis-server; 2 GB).
-	go build -o bin/ ./bench/hits ./bench/calls ./bench/dispatch ./bench/streets
+	go build -o bin/ ./bench/hits ./bench/calls ./bench/dispatch ./bench/streets ./bench/start
 	bin/hits -geogate bin/geogate $(HITSFLAGS)
 	bin/calls -geogate bin/geogate $(CALLSFLAGS)
 	go test -run '^$$' -bench MemoryPerEntry -benchtime 1x ./cache
 	bin/dispatch -geogate bin/geogate $(DISPATCHFLAGS)
 	bin/streets -geogate bin/geogate $(STREETSFLAGS)
+	bin/start -geogate bin/geogate $(STARTFLAGS)
 	go test -run '^$$' -bench . ./internal/webhook
 	go test -run '^$$' -bench SuggestAtRate -benchtime 50000x ./e2e
 
@@ -102,7 +103,7 @@ soak-memory: build ## Keep a million answers in a container of 2.5 GB busy for a
 	taskset -c 1 bin/endurance -geogate bin/geogate
 
 .PHONY: siege
-siege: build ## Attack geogate from 20 addresses beside 200 honest clients for five minutes; print Markdown (needs redis-server).
+siege: build ## Attack geogate from 20 addresses beside 200 honest clients for five minutes; print Markdown (needs redis-server and chrt).
 	scripts/ensure redis-server
 	go build -o bin/ ./bench/siege
 	bin/siege -geogate bin/geogate $(SIEGEFLAGS)

@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"geogate/internal/lua"
 )
 
 // DefaultRedisTimeout is what one call to Redis may take outside of tests.
@@ -63,7 +63,7 @@ const MaxLooks = maxLooks
 // Scripts are all there are, and ScriptFiles what they are made of.
 var (
 	ScriptFiles = scriptFiles
-	Scripts     = []*redis.Script{
+	Scripts     = []lua.Script{
 		acceptScript, attemptScript, cancelScript, chooseScript, claimKeyScript, claimScript, declineScript, driverScript,
 		dropKeyScript, dutyScript, forgetScript, givebackScript, keyRegionScript, leaveKeyScript, leaveScript, listScript,
 		listenScript, nearestScript, offersScript, outboxDoneScript, outboxReadScript, reconcileScript, releaseScript,

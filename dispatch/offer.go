@@ -8,8 +8,7 @@ import (
 	"time"
 
 	"geogate/internal/geo"
-
-	"github.com/redis/go-redis/v9"
+	"geogate/internal/lua"
 )
 
 // Offer asks a driver whether they take a ride.
@@ -129,7 +128,7 @@ func (e *Engine) Decline(ctx context.Context, offerID, driver string) (Ride, err
 	return ride, nil
 }
 
-func (e *Engine) onOffer(ctx context.Context, s *redis.Script, offerID, driver string) (Ride, error) {
+func (e *Engine) onOffer(ctx context.Context, s lua.Script, offerID, driver string) (Ride, error) {
 	rideID, token, ok := splitOfferID(offerID)
 	if !ok || checkID(driver) != nil {
 		return Ride{}, ErrNotFound

@@ -51,20 +51,24 @@ var (
 	sweepScript      = load("clock", "ground", "store", "drivers", "kept", "sweep")
 
 	// Most positions take the short way, which needs nothing of what the other scripts stand on.
-	trackScript = redis.NewScript(lua.Text(scriptFiles, "clock", "track_short") + transitions + lua.Text(scriptFiles, "limits", "track"))
+	trackScript = lua.New(func() string {
+		return lua.Text(scriptFiles, "clock", "track_short") + transitions() + lua.Text(scriptFiles, "limits", "track")
+	})
 )
 
 // transitions are what scripts on rides have in common, behind the clock. Matching is most of
 // it, and few calls come to that: it is one function, which makes the others (settle.lua).
-var transitions = lua.Text(scriptFiles, "ground", "store", "drivers", "rides", "settle") +
-	"new_matching = function()\n" + lua.Text(scriptFiles, "search", "candidates", "matching") + "end\n"
-
-// onRides loads the files of an entry point behind the transitions.
-func onRides(names ...string) *redis.Script {
-	return redis.NewScript(lua.Text(scriptFiles, "clock") + transitions + lua.Text(scriptFiles, names...))
+func transitions() string {
+	return lua.Text(scriptFiles, "ground", "store", "drivers", "rides", "settle") +
+		"new_matching = function()\n" + lua.Text(scriptFiles, "search", "candidates", "matching") + "end\n"
 }
 
-func load(names ...string) *redis.Script { return lua.Load(scriptFiles, names...) }
+// onRides loads the files of an entry point behind the transitions.
+func onRides(names ...string) lua.Script {
+	return lua.New(func() string { return lua.Text(scriptFiles, "clock") + transitions() + lua.Text(scriptFiles, names...) })
+}
+
+func load(names ...string) lua.Script { return lua.Load(scriptFiles, names...) }
 
 // reply is what a script answers: a code and what belongs to it.
 type reply struct {
@@ -114,17 +118,17 @@ func (r reply) ride() (Ride, error) {
 
 // run runs a script in a region. go-redis loads it if Redis has lost it, and may
 // repeat it when the reply was lost: scripts are safe to repeat.
-func (e *Engine) run(ctx context.Context, s *redis.Script, region string, args ...any) (reply, error) {
+func (e *Engine) run(ctx context.Context, s lua.Script, region string, args ...any) (reply, error) {
 	return e.runWith(ctx, s, region, e.withConfig(args))
 }
 
 // look is run for a script that changes nothing: decoding all of the configuration would be
 // a thirtieth of what a search costs.
-func (e *Engine) look(ctx context.Context, s *redis.Script, region string, args ...any) (reply, error) {
+func (e *Engine) look(ctx context.Context, s lua.Script, region string, args ...any) (reply, error) {
 	return e.runWith(ctx, s, region, append([]any{e.brief}, args...))
 }
 
-func (e *Engine) runWith(ctx context.Context, s *redis.Script, region string, args []any) (reply, error) {
+func (e *Engine) runWith(ctx context.Context, s lua.Script, region string, args []any) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
 	return decode(s.Run(ctx, e.rdb, []string{prefix(region)}, args...))
@@ -142,7 +146,7 @@ type call struct {
 
 // runAll runs a script several times in one round trip. Redis may serve nobody else
 // until it has done all that it has read, 16 KiB at a time.
-func (e *Engine) runAll(ctx context.Context, s *redis.Script, calls []call) ([]reply, error) {
+func (e *Engine) runAll(ctx context.Context, s lua.Script, calls []call) ([]reply, error) {
 	replies, errs := e.runEach(ctx, s, calls)
 	for _, err := range errs {
 		if err != nil {
@@ -153,7 +157,7 @@ func (e *Engine) runAll(ctx context.Context, s *redis.Script, calls []call) ([]r
 }
 
 // runEach is runAll for calls that do not fail together.
-func (e *Engine) runEach(ctx context.Context, s *redis.Script, calls []call) ([]reply, []error) {
+func (e *Engine) runEach(ctx context.Context, s lua.Script, calls []call) ([]reply, []error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.RedisTimeout)
 	defer cancel()
 	cmds := make([]*redis.Cmd, len(calls))
@@ -211,7 +215,7 @@ func OwnerOf(ctx context.Context) Owner {
 }
 
 // onRide runs a script about one ride. An id that cannot be one is unknown.
-func (e *Engine) onRide(ctx context.Context, id string, s *redis.Script) (Ride, error) {
+func (e *Engine) onRide(ctx context.Context, id string, s lua.Script) (Ride, error) {
 	region, ok := regionOfRide(id)
 	if !ok {
 		return Ride{}, ErrNotFound

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"geogate/internal/lua"
 )
 
 // Wait returns the ride as soon as its revision is another one than after or it has
@@ -102,7 +104,7 @@ func (e *Engine) RideAt(ctx context.Context, id string, version int64) (Ride, er
 	return ride, nil
 }
 
-func (e *Engine) rideRecord(ctx context.Context, id string, s *redis.Script) (*record, error) {
+func (e *Engine) rideRecord(ctx context.Context, id string, s lua.Script) (*record, error) {
 	region, ok := regionOfRide(id)
 	if !ok {
 		return nil, ErrNotFound

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"geogate/internal/lua"
 	"geogate/internal/pause"
 	"geogate/internal/trace"
 )
@@ -299,7 +300,7 @@ func (e *Engine) traceAttempt(created trace.Scope, began time.Time, region, ride
 
 // onLeases renews leases or gives them back. When that fails, the others wait a little
 // longer: leases lapse by themselves.
-func (e *Engine) onLeases(ctx context.Context, s *redis.Script, region string, rides []string, args ...any) {
+func (e *Engine) onLeases(ctx context.Context, s lua.Script, region string, rides []string, args ...any) {
 	for _, id := range rides {
 		args = append(args, id)
 	}

@@ -6,6 +6,7 @@ package console
 import (
 	"net/http"
 	"strings"
+	"sync"
 
 	"geogate/gateway/exchange"
 	"geogate/internal/basemap"
@@ -26,11 +27,11 @@ type Config struct {
 type API struct {
 	cfg     Config
 	history history
-	files   map[string]*exchange.File // by their path below /console/
+	files   func() map[string]*exchange.File // by their path below /console/; read when somebody looks
 }
 
 // New returns the API of a console.
-func New(cfg Config) *API { return &API{cfg: cfg, files: readFiles()} }
+func New(cfg Config) *API { return &API{cfg: cfg, files: sync.OnceValue(readFiles)} }
 
 // policy lets the page use what this server gives it and nothing else: no inline script
 // or style, no frame around it, and no other host but those that the style of the map
@@ -54,7 +55,7 @@ func (a *API) Page(w http.ResponseWriter, r *http.Request) error {
 	if name == "" {
 		name = "index.html"
 	}
-	f := a.files[name]
+	f := a.files()[name]
 	if f == nil {
 		return exchange.NewProblem(http.StatusNotFound, "not_found", "there is nothing at this path")
 	}

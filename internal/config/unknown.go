@@ -62,7 +62,11 @@ func distance(a, b string, most int) int {
 	for j := range above {
 		above[j] = j
 	}
-	for i := 1; i <= len(a); i++ {
+	for i, least := 1, 0; i <= len(a); i++ {
+		if slices.Min(above) > most && least > most { // rows grow from these two only
+			return most + 1
+		}
+		least = slices.Min(above)
 		row[0] = i
 		for j := 1; j <= len(b); j++ {
 			replaced := above[j-1]

@@ -21,7 +21,7 @@ func TestLoad(t *testing.T) {
 			t.Errorf("Load(missing) panicked with %q, want the name of the file", v)
 		}
 	}()
-	Load(files, "missing")
+	Load(files, "missing").Hash()
 }
 
 func TestSharedFiles(t *testing.T) {

@@ -159,7 +159,7 @@ func (r *Registry) Redeliver(ctx context.Context, id, delivery string) error {
 }
 
 // run runs a script and reads the subscriber from its answer, if there is one.
-func (r *Registry) run(ctx context.Context, script *redis.Script, args ...any) (code string, s Subscriber, err error) {
+func (r *Registry) run(ctx context.Context, script lua.Script, args ...any) (code string, s Subscriber, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	values, err := script.Run(ctx, r.rdb, scriptKeys, append([]any{r.cfg}, args...)...).Slice()

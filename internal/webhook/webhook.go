@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"geogate/internal/event"
@@ -184,7 +183,7 @@ var (
 	unregisterScript = newScript("unregister")
 )
 
-func newScript(name string) *redis.Script {
+func newScript(name string) lua.Script {
 	return lua.Load(scriptFiles, "clock", "lease", "lib", name)
 }
 
