@@ -103,7 +103,7 @@ soak-memory: build ## Keep a million answers in a container of 2.5 GB busy for a
 	taskset -c 1 bin/endurance -geogate bin/geogate
 
 .PHONY: siege
-siege: build ## Attack geogate from 20 addresses beside 200 honest clients for five minutes; print Markdown (needs redis-server and chrt).
+siege: build ## Attack geogate from 20 addresses beside 200 honest clients for five minutes, and another geogate as long before; print Markdown (needs redis-server and chrt).
 	scripts/ensure redis-server
 	go build -o bin/ ./bench/siege
 	bin/siege -geogate bin/geogate $(SIEGEFLAGS)

@@ -218,32 +218,49 @@ func TestRefusalsAreHeard(t *testing.T) {
 		for _, connection := range []string{"keep-alive", "close"} {
 			for _, size := range []int{200_000, 600_000} {
 				name := fmt.Sprintf("%s, %s, %d bytes", tt.name, connection, size)
-				c := dialFrom(t, "127.0.0.1", addr)
-				sent := make(chan error, 1)
-				go func() {
-					_, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\nContent-Length: %d\r\n\r\n%s",
-						tt.target, connection, size, strings.Repeat(" ", size))
-					sent <- err
-				}()
-				res, err := http.ReadResponse(bufio.NewReader(c), nil)
-				if err != nil {
-					t.Errorf("%s: %v", name, err)
-					continue
+				status, end := post(t, addr, tt.target, connection, size)
+				// Of the larger one half is read, and the client has half a second from the
+				// answer to the reset; on a machine that stands still it may need another try.
+				for range 3 {
+					if size > 256<<10 && end != nil {
+						status, end = post(t, addr, tt.target, connection, size)
+					}
 				}
-				if _, err := io.ReadAll(res.Body); err != nil || res.StatusCode != tt.status {
-					t.Errorf("%s: %d, error %v, want %d", name, res.StatusCode, err, tt.status)
-				}
-				_ = res.Body.Close()
-				closes := connection == "close" || size > 256<<10
-				if !closes {
-					_ = c.Close()
-				} else if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-					t.Errorf("%s: the connection ends with %v, want EOF", name, err)
-				}
-				if err := <-sent; err != nil && size <= 256<<10 {
-					t.Errorf("%s: %v", name, err)
+				if status != tt.status || end != nil {
+					t.Errorf("%s: %d, then %v; want %d", name, status, end, tt.status)
 				}
 			}
 		}
 	}
+}
+
+// post sends spaces, and returns the answer and how the connection ends if not well.
+func post(t *testing.T, addr, target, connection string, size int) (status int, end error) {
+	t.Helper()
+	c := dialFrom(t, "127.0.0.1", addr)
+	defer func() { _ = c.Close() }()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\nContent-Length: %d\r\n\r\n%s",
+			target, connection, size, strings.Repeat(" ", size))
+		sent <- err
+	}()
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if _, err := io.ReadAll(res.Body); err != nil {
+		return res.StatusCode, err
+	}
+	whole := size <= 256<<10
+	if connection == "close" || !whole {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			return res.StatusCode, fmt.Errorf("no end of file: %w", err)
+		}
+	}
+	if whole {
+		return res.StatusCode, <-sent
+	}
+	return res.StatusCode, nil
 }

@@ -4,6 +4,7 @@
 -- lng, metres, seen.
 local vehicle, tags = ARGV[5], ARGV[6]
 local fields = vehicle == '' and tags == '' and shown or nil
+spend(tried)
 local found, more, ahead = search_drivers({
   lng = ARGV[2], lat = ARGV[3], radius = tonumber(ARGV[4]), vehicle = vehicle, tags = tags,
   want = tonumber(ARGV[7]), from = ARGV[8], judge = function(id) return candidate(id, vehicle, tags, fields) end,
