@@ -17,6 +17,7 @@ import (
 
 	"geogate/bench/contender"
 	"geogate/bench/machine"
+	"geogate/internal/pause"
 )
 
 type options struct {
@@ -103,6 +104,8 @@ func start(ctx context.Context, command contender.Command, dir string) (time.Dur
 		if took := time.Since(began); took > 10*time.Second {
 			return 0, fmt.Errorf("%s is not ready after %s", cmd.Path, took)
 		}
-		time.Sleep(100 * time.Microsecond)
+		if err := pause.For(ctx, 100*time.Microsecond); err != nil {
+			return 0, fmt.Errorf("wait for %s: %w", cmd.Path, err)
+		}
 	}
 }
