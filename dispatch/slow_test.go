@@ -128,8 +128,22 @@ func noScriptIsSlow(t *testing.T, place func(rng *rand.Rand) geo.Point) {
 			t.Errorf("%s: a script took %s, want less than %s", attack.name, worst, slowest)
 		}
 	}
-	// Everybody goes silent at once.
+	// Everybody goes silent at once. The second search reads a circle of them twice before it
+	// goes the long way.
 	silent := dispatch.New(rdb, dispatch.Config{DriverTTL: time.Millisecond, RedisTimeout: time.Minute})
+	search := func() {
+		for range 2 {
+			found, complete, err := silent.Nearest(t.Context(), dispatch.NearestQuery{Point: santiago, RadiusM: 120, Limit: 100})
+			if err != nil || len(found) > 0 || !complete {
+				t.Fatalf("Nearest = %v, complete %t, error %v, want nobody", found, complete, err)
+			}
+		}
+	}
+	worst := slowestScript(t, rdb, 8, search)
+	t.Logf("search among the silent: slowest script %s", worst)
+	if tooSlow(worst) {
+		t.Errorf("search among the silent: a script took %s, want less than %s", worst, slowest)
+	}
 	if worst := slowestScript(t, rdb, 8, func() { _ = silent.Sweep(t.Context()) }); tooSlow(worst) {
 		t.Errorf("sweep: a script took %s, want less than %s", worst, slowest)
 	}
