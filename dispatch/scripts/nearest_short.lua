@@ -3,9 +3,10 @@
 -- nothing of what other scripts stand on. When the circle does not do, the long way goes on
 -- behind it.
 --
--- ARGV, as nearest has it; then 9 the radius of the circle, in metres, and the first and last
--- score of each span of the index in which GEOSEARCH measures members for that; '' if nothing
--- is known. Tags go the long way. To the built-in Redis all ways are the same.
+-- ARGV, as nearest has it; then 9 the radius of the circle, in metres, or '' if nothing is
+-- known, 10 the area, in square metres, of the squares in which GEOSEARCH measures members for
+-- that, and the first and last score of each span of the index that they are. Tags go the long
+-- way. To the built-in Redis all ways are the same.
 local tried = 0 -- the effort of this way, in the units of ground.lua
 if ARGV[9] ~= '' and not rawget(_G, '_GOPHER_LUA_VERSION') then
   local argv, vehicle = ARGV, ARGV[5]

@@ -63,10 +63,11 @@ func distance(a, b string, most int) int {
 		above[j] = j
 	}
 	for i, least := 1, 0; i <= len(a); i++ {
-		if slices.Min(above) > most && least > most { // rows grow from these two only
+		last := slices.Min(above)
+		if last > most && least > most { // rows grow from the two above them only
 			return most + 1
 		}
-		least = slices.Min(above)
+		least = last
 		row[0] = i
 		for j := 1; j <= len(b); j++ {
 			replaced := above[j-1]

@@ -40,3 +40,27 @@ func TestUnknown(t *testing.T) {
 		}
 	}
 }
+
+// Giving up early on words that differ too much decides nothing.
+func TestDistanceGivesUpOnlyAboveItsBound(t *testing.T) {
+	words := []string{""}
+	for range 5 { // all words of up to five of two letters
+		for _, w := range words {
+			for _, letter := range []string{"a", "b"} {
+				if !slices.Contains(words, w+letter) {
+					words = append(words, w+letter)
+				}
+			}
+		}
+	}
+	for _, a := range words {
+		for _, b := range words {
+			whole := distance(a, b, 100)
+			for most := range 4 {
+				if got := distance(a, b, most); got != whole && (whole <= most || got <= most) {
+					t.Errorf("distance(%q, %q, %d) = %d, want %d", a, b, most, got, whole)
+				}
+			}
+		}
+	}
+}
