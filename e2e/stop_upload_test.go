@@ -19,14 +19,22 @@ func TestTerminationDuringUploads(t *testing.T) {
 		standing, end := io.Pipe()
 		defer func() { _ = end.Close() }()
 		go func() {
-			body := io.MultiReader(strings.NewReader(strings.Repeat("x\",\"a\n", 1<<20/6)), standing)
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+"/v2/jobs", body)
-			if err != nil {
-				return
-			}
-			req.Header.Set("Content-Type", "text/csv")
-			if res, err := newClient().Do(req); err == nil {
+			for t.Context().Err() == nil {
+				body := io.MultiReader(strings.NewReader(strings.Repeat("x\",\"a\n", 1<<20/6)), standing)
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+"/v2/jobs", body)
+				if err != nil {
+					return
+				}
+				req.Header.Set("Content-Type", "text/csv")
+				res, err := newClient().Do(req)
+				if err != nil {
+					return
+				}
 				_ = res.Body.Close()
+				if res.StatusCode != http.StatusTooManyRequests {
+					return
+				}
+				// The third one below was sooner, and had its place.
 			}
 		}()
 	}
