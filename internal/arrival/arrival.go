@@ -16,6 +16,10 @@ import (
 // blank line gets on, and net/http waits for the rest.
 const room = 512
 
+// keepAlive is that of the net package. Its four system calls are for those who have asked
+// something: the others are not waited for as long as its first probe.
+var keepAlive = net.KeepAliveConfig{Enable: true}
+
 // Listen returns the connections of l as Conns.
 func Listen(l net.Listener) net.Listener { return listener{l} }
 
@@ -52,6 +56,7 @@ func (c *Conn) Await(d time.Duration) error {
 		case err != nil:
 			return err
 		case len(c.head) == room || isWhole(c.head):
+			_ = c.SetKeepAliveConfig(keepAlive) // of one that has gone, reading tells
 			return nil
 		}
 	}

@@ -21,6 +21,12 @@ func connect(t *testing.T) (client *net.TCPConn, server *arrival.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return connectTo(t, plain)
+}
+
+// connectTo returns both ends of a connection to a listener, and closes that.
+func connectTo(t *testing.T, plain net.Listener) (client *net.TCPConn, server *arrival.Conn) {
+	t.Helper()
 	l := arrival.Listen(plain)
 	defer func() { _ = l.Close() }()
 	c, err := net.Dial("tcp", l.Addr().String())

@@ -19,7 +19,8 @@ func listen(ctx context.Context, cfg config.Config) (net.Listener, error) {
 	if at.Network == "unix" {
 		return listenUnix(ctx, at.Address)
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, at.Network, at.Address)
+	// Who has asked something is kept alive: internal/arrival.
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, at.Network, at.Address)
 	switch {
 	case !errors.Is(err, syscall.EADDRINUSE):
 	case cfg.Listen == (config.Listen{}):
