@@ -23,7 +23,8 @@ func TestNearestAgreesWithMeasuringAll(t *testing.T) {
 	t.Logf("seed %d", seed)
 	onEachStore(t, func(t *testing.T, rdb redis.UniversalClient) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		e := dispatch.New(rdb, dispatch.Config{RedisTimeout: time.Minute})
+		// Nobody falls silent, however long it takes.
+		e := dispatch.New(rdb, dispatch.Config{RedisTimeout: time.Minute, DriverTTL: time.Hour})
 		where := make(map[string]geo.Point)
 		var all []dispatch.Position
 		vans := make(map[string]bool)

